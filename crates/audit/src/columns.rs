@@ -1,0 +1,178 @@
+//! Events as they cross a component boundary: column by column.
+
+use crate::event::{Event, EventRow, Origin};
+
+/// The Rust twin of `fieldledger:audit/types.event-columns` in `wit/`, where the limits stand.
+///
+/// `message` has one item per event. Every other list is either as long as `message`, or empty
+/// where no event has that field; an empty string means that the event lacks the field.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventColumns {
+    /// Who numbers these events; see `sequence`.
+    pub producer: Vec<String>,
+    /// The producer's number for the event, below 2^53. An event with a producer is appended once
+    /// for each pair of producer and sequence.
+    pub sequence: Vec<u64>,
+    /// What happened. Required.
+    pub message: Vec<String>,
+    /// Who did it.
+    pub actor: Vec<String>,
+    /// What was done.
+    pub action: Vec<String>,
+    /// The value after the action.
+    pub new: Vec<String>,
+    /// The value before the action.
+    pub old: Vec<String>,
+    /// From where it was done.
+    pub source: Vec<String>,
+    /// How it ended.
+    pub status: Vec<String>,
+    /// What it was done to.
+    pub target: Vec<String>,
+    /// The tenant it belongs to.
+    pub tenant_id: Vec<String>,
+    /// The client's own time of the event, RFC 3339.
+    pub timestamp: Vec<String>,
+}
+
+impl EventColumns {
+    /// Number of events.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.message.len()
+    }
+
+    /// True where there is no event.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.message.is_empty()
+    }
+
+    /// Appends an event. Columns that no event has used stay empty.
+    pub fn push(&mut self, event: Event, origin: Option<Origin>) {
+        let earlier = self.message.len();
+        let (producer, sequence) = match origin {
+            Some(origin) => (origin.producer, origin.sequence),
+            None => (String::new(), 0),
+        };
+        if !producer.is_empty() {
+            self.sequence.resize(earlier, 0);
+        }
+        if !producer.is_empty() || !self.producer.is_empty() {
+            self.sequence.push(sequence);
+        }
+        push_text(&mut self.producer, earlier, producer);
+        push_text(&mut self.actor, earlier, event.actor);
+        push_text(&mut self.action, earlier, event.action);
+        push_text(&mut self.new, earlier, event.new);
+        push_text(&mut self.old, earlier, event.old);
+        push_text(&mut self.source, earlier, event.source);
+        push_text(&mut self.status, earlier, event.status);
+        push_text(&mut self.target, earlier, event.target);
+        push_text(&mut self.tenant_id, earlier, event.tenant_id);
+        push_text(&mut self.timestamp, earlier, event.timestamp);
+        self.message.push(event.message);
+    }
+
+    /// The event at `item`; none beyond the end. A column that is too short counts as empty there.
+    #[must_use]
+    pub fn row(&self, item: usize) -> Option<EventRow<'_>> {
+        let message = self.message.get(item)?;
+        Some(EventRow {
+            action: text_at(&self.action, item),
+            actor: text_at(&self.actor, item),
+            message,
+            new: text_at(&self.new, item),
+            old: text_at(&self.old, item),
+            source: text_at(&self.source, item),
+            status: text_at(&self.status, item),
+            target: text_at(&self.target, item),
+            tenant_id: text_at(&self.tenant_id, item),
+            timestamp: text_at(&self.timestamp, item),
+        })
+    }
+
+    /// Producer and sequence of the event at `item`; none where it has no producer.
+    #[must_use]
+    pub fn origin(&self, item: usize) -> Option<(&str, u64)> {
+        let producer = text_at(&self.producer, item);
+        let sequence = *self.sequence.get(item)?;
+        (!producer.is_empty()).then_some((producer, sequence))
+    }
+
+    /// Every event, in order.
+    pub fn rows(&self) -> impl Iterator<Item = EventRow<'_>> {
+        (0..self.len()).filter_map(|item| self.row(item))
+    }
+}
+
+fn push_text(column: &mut Vec<String>, earlier: usize, text: String) {
+    if text.is_empty() && column.is_empty() {
+        return;
+    }
+    column.resize(earlier, String::new());
+    column.push(text);
+}
+
+fn text_at(column: &[String], item: usize) -> &str {
+    column.get(item).map_or("", String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::event::strategies::any_event;
+
+    fn any_origin() -> impl Strategy<Value = Option<Origin>> {
+        proptest::option::of(
+            ("[a-z/]{1,12}", 0_u64..1 << 53)
+                .prop_map(|(producer, sequence)| Origin { producer, sequence }),
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn events_come_back_out_of_columns(
+            events in proptest::collection::vec((any_event(), any_origin()), 0..8)
+        ) {
+            let mut columns = EventColumns::default();
+            for (event, origin) in &events {
+                columns.push(event.clone(), origin.clone());
+            }
+            prop_assert_eq!(columns.len(), events.len());
+            prop_assert!(columns.sequence.is_empty() || columns.sequence.len() == events.len());
+            for (item, (event, origin)) in events.iter().enumerate() {
+                prop_assert_eq!(&columns.row(item).unwrap().to_event(), event);
+                let expected = origin.as_ref().map(|origin| (origin.producer.as_str(), origin.sequence));
+                prop_assert_eq!(columns.origin(item), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn unused_columns_stay_empty() {
+        let mut columns = EventColumns::default();
+        columns.push(
+            Event {
+                message: "a".into(),
+                ..Event::default()
+            },
+            None,
+        );
+        columns.push(
+            Event {
+                message: "b".into(),
+                actor: "c".into(),
+                ..Event::default()
+            },
+            None,
+        );
+        assert_eq!(columns.actor, ["", "c"]);
+        assert!(columns.status.is_empty() && columns.sequence.is_empty());
+        assert_eq!(columns.row(2), None);
+    }
+}

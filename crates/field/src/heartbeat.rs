@@ -1,0 +1,531 @@
+//! What a sensor announces of itself, and the checks it has to pass.
+//!
+//! The nine fields of the original contract, and three optional new ones:
+//!
+//! ```json
+//! {"id":"f3088463-5623-476f-a1b5-ecb49446a443","alias":"temp_01","location":"Boiler Room",
+//!  "poll_interval":60000,"poll_topic":"picow/f3088463-5623-476f-a1b5-ecb49446a443/poll",
+//!  "read_topic":"picow/f3088463-5623-476f-a1b5-ecb49446a443/read",
+//!  "disconnect_topic":"picow/f3088463-5623-476f-a1b5-ecb49446a443/disconnect",
+//!  "ip_addr":"192.168.1.17","mac_addr":[40,205,193,3,226,159],
+//!  "unit":"Cel","range":{"low":-40,"high":125},"calibration":{"base":0,"scale":1,"offset":0}}
+//! ```
+//!
+//! Fields that are not known are ignored: a later version may add some.
+
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::batch::{Calibration, Range, SensorProfile};
+use crate::excerpt::quoted;
+use crate::topic::{Subject, TopicError, TopicRules};
+
+/// The largest heartbeat, in bytes. Two topics of the longest kind and every name at its longest
+/// stay below it.
+pub const MAX_HEARTBEAT_BYTES: usize = 4_096;
+
+/// The longest alias and location, in characters: an audit event's `actor` and `target` hold 128.
+pub const MAX_NAME_CHARACTERS: usize = 128;
+
+/// The longest unit, in bytes.
+pub const MAX_UNIT_BYTES: usize = 32;
+
+/// Poll intervals that are accepted unless configured otherwise: 100 ms to a day.
+pub const POLL_INTERVALS_MS: RangeInclusive<u64> = 100..=86_400_000;
+
+/// A heartbeat as a sensor writes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// Name a person gave the sensor.
+    pub alias: String,
+    /// The sensor's id.
+    pub id: Uuid,
+    /// Milliseconds between polls.
+    pub poll_interval: u64,
+    /// Where the sensor listens for polls.
+    pub poll_topic: String,
+    /// Where the sensor answers, unless it answers the poll's reply subject.
+    pub read_topic: String,
+    /// Where the sensor, or its broker on its behalf, says that it leaves.
+    pub disconnect_topic: String,
+    /// The sensor's IP address.
+    pub ip_addr: IpAddr,
+    /// The sensor's MAC address.
+    pub mac_addr: [u8; 6],
+    /// Where the sensor is.
+    pub location: String,
+    /// UCUM code of the values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// Plausible engineering values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<Range>,
+    /// From raw to engineering value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+}
+
+impl Heartbeat {
+    /// Checks a heartbeat from anyone.
+    ///
+    /// # Errors
+    ///
+    /// Names the field, what it holds and what would be right.
+    pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Device, HeartbeatError> {
+        if bytes.len() > MAX_HEARTBEAT_BYTES {
+            return Err(HeartbeatError::TooLong {
+                length: bytes.len(),
+            });
+        }
+        let json: Value = serde_json::from_slice(bytes).map_err(HeartbeatError::NotJson)?;
+        let Value::Object(fields) = json else {
+            return Err(HeartbeatError::NotAnObject);
+        };
+        Device::from_fields(&Fields(&fields), limits)
+    }
+}
+
+/// What a heartbeat may ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Which topics it may name.
+    pub topics: TopicRules,
+    /// Poll intervals it may ask for, in milliseconds.
+    pub poll_interval_ms: RangeInclusive<u64>,
+}
+
+/// A sensor as its heartbeat describes it, every field checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Device {
+    /// The sensor's id.
+    pub id: Uuid,
+    /// What travels on with its readings.
+    pub profile: SensorProfile,
+    /// Milliseconds between polls.
+    pub poll_interval_ms: u64,
+    /// Where to poll it.
+    pub poll: Subject,
+    /// Where it answers, unless it answers the reply subject.
+    pub read: Subject,
+    /// Where it says that it leaves.
+    pub disconnect: Subject,
+    /// IP address it gave.
+    pub ip_addr: IpAddr,
+    /// MAC address it gave.
+    pub mac_addr: [u8; 6],
+}
+
+impl Device {
+    fn from_fields(fields: &Fields<'_>, limits: &Limits) -> Result<Self, HeartbeatError> {
+        let id = fields.id()?;
+        let poll = fields.topic("poll_topic", id, limits)?;
+        let read = fields.topic("read_topic", id, limits)?;
+        let disconnect = fields.topic("disconnect_topic", id, limits)?;
+        // Otherwise the provider would take its own poll for an answer, or for a farewell.
+        if poll == read || poll == disconnect || read == disconnect {
+            return Err(HeartbeatError::SameTopics);
+        }
+        let profile = SensorProfile {
+            id: id.hyphenated().to_string(),
+            alias: fields.name("alias")?,
+            location: fields.name("location")?,
+            unit: fields.unit()?,
+            range: fields.range()?,
+            calibration: fields.calibration()?,
+        };
+        Ok(Self {
+            id,
+            profile,
+            poll_interval_ms: fields.poll_interval(&limits.poll_interval_ms)?,
+            poll,
+            read,
+            disconnect,
+            ip_addr: fields.ip_addr()?,
+            mac_addr: fields.mac_addr()?,
+        })
+    }
+
+    /// The heartbeat that describes this sensor, with its topics as NATS subjects.
+    #[must_use]
+    pub fn to_heartbeat(&self) -> Heartbeat {
+        let SensorProfile {
+            alias,
+            location,
+            unit,
+            range,
+            calibration,
+            id: _,
+        } = self.profile.clone();
+        Heartbeat {
+            alias,
+            id: self.id,
+            poll_interval: self.poll_interval_ms,
+            poll_topic: self.poll.to_string(),
+            read_topic: self.read.to_string(),
+            disconnect_topic: self.disconnect.to_string(),
+            ip_addr: self.ip_addr,
+            mac_addr: self.mac_addr,
+            location,
+            unit: Some(unit).filter(|unit| !unit.is_empty()),
+            range,
+            calibration,
+        }
+    }
+}
+
+/// True for what may stand as a unit: printable ASCII without spaces, as every UCUM code is.
+pub(crate) fn is_unit(text: &str) -> bool {
+    text.len() <= MAX_UNIT_BYTES && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The fields of a heartbeat, read one by one so that an error can name the field.
+struct Fields<'a>(&'a Map<String, Value>);
+
+impl Fields<'_> {
+    fn required(&self, field: &'static str, expected: &str) -> Result<&Value, HeartbeatError> {
+        self.0.get(field).ok_or_else(|| HeartbeatError::Missing {
+            field,
+            expected: expected.to_owned(),
+        })
+    }
+
+    /// The optional `field`; null is the same as absent.
+    fn optional(&self, field: &str) -> Option<&Value> {
+        self.0.get(field).filter(|value| !value.is_null())
+    }
+
+    /// `field`, as `read` understands it.
+    fn get<T>(
+        &self,
+        field: &'static str,
+        expected: &str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Result<T, HeartbeatError> {
+        let value = self.required(field, expected)?;
+        read(value).ok_or_else(|| invalid(field, value, expected))
+    }
+
+    fn id(&self) -> Result<Uuid, HeartbeatError> {
+        let expected = "a UUID such as f3088463-5623-476f-a1b5-ecb49446a443";
+        self.get("id", expected, |value| {
+            let text = value.as_str().filter(|text| text.len() == 36)?;
+            Uuid::parse_str(text).ok().filter(|id| !id.is_nil())
+        })
+    }
+
+    fn name(&self, field: &'static str) -> Result<String, HeartbeatError> {
+        let expected = format!(
+            "a string of 1 to {MAX_NAME_CHARACTERS} characters, none of them a control character"
+        );
+        self.get(field, &expected, |value| {
+            let text = value.as_str()?;
+            let length_fits = (1..=MAX_NAME_CHARACTERS).contains(&text.chars().count());
+            let acceptable = length_fits && !text.contains(char::is_control);
+            acceptable.then(|| text.to_owned())
+        })
+    }
+
+    fn topic(
+        &self,
+        field: &'static str,
+        sensor: Uuid,
+        limits: &Limits,
+    ) -> Result<Subject, HeartbeatError> {
+        let expected = "a string such as sim.poll.<id>";
+        let topic = self.get(field, expected, |value| value.as_str().map(str::to_owned))?;
+        Subject::from_topic(&topic, sensor, &limits.topics)
+            .map_err(|source| HeartbeatError::Topic { field, source })
+    }
+
+    fn poll_interval(&self, allowed: &RangeInclusive<u64>) -> Result<u64, HeartbeatError> {
+        let expected = format!(
+            "a whole number of milliseconds from {} to {}",
+            allowed.start(),
+            allowed.end()
+        );
+        self.get("poll_interval", &expected, |value| {
+            value.as_u64().filter(|interval| allowed.contains(interval))
+        })
+    }
+
+    fn ip_addr(&self) -> Result<IpAddr, HeartbeatError> {
+        let expected = "an IP address such as 192.168.1.17";
+        self.get("ip_addr", expected, |value| value.as_str()?.parse().ok())
+    }
+
+    fn mac_addr(&self) -> Result<[u8; 6], HeartbeatError> {
+        let expected = "a list of six numbers from 0 to 255";
+        self.get("mac_addr", expected, |value| {
+            let bytes: Option<Vec<u8>> = value
+                .as_array()?
+                .iter()
+                .map(|byte| byte.as_u64().and_then(|byte| u8::try_from(byte).ok()))
+                .collect();
+            bytes?.try_into().ok()
+        })
+    }
+
+    fn unit(&self) -> Result<String, HeartbeatError> {
+        let Some(value) = self.optional("unit") else {
+            return Ok(String::new());
+        };
+        match value.as_str() {
+            Some(unit) if is_unit(unit) => Ok(unit.to_owned()),
+            _ => {
+                let expected =
+                    format!("a UCUM code such as Cel, at most {MAX_UNIT_BYTES} characters");
+                Err(invalid("unit", value, &expected))
+            }
+        }
+    }
+
+    fn range(&self) -> Result<Option<Range>, HeartbeatError> {
+        let Some(value) = self.optional("range") else {
+            return Ok(None);
+        };
+        let range: Option<Range> = Range::deserialize(value).ok();
+        let range = range.filter(|range| range.low <= range.high);
+        let expected = "{\"low\":number,\"high\":number} with low not above high";
+        range
+            .map(Some)
+            .ok_or_else(|| invalid("range", value, expected))
+    }
+
+    fn calibration(&self) -> Result<Option<Calibration>, HeartbeatError> {
+        let Some(value) = self.optional("calibration") else {
+            return Ok(None);
+        };
+        let calibration: Option<Calibration> = Calibration::deserialize(value).ok();
+        let calibration = calibration.filter(|calibration| calibration.scale != 0.0);
+        let expected =
+            "{\"base\":number,\"scale\":number,\"offset\":number} with a scale other than 0";
+        calibration
+            .map(Some)
+            .ok_or_else(|| invalid("calibration", value, expected))
+    }
+}
+
+fn invalid(field: &'static str, value: &Value, expected: &str) -> HeartbeatError {
+    let value = match value {
+        Value::String(text) => quoted(text),
+        other => quoted(&other.to_string()),
+    };
+    HeartbeatError::Invalid {
+        field,
+        value,
+        expected: expected.to_owned(),
+    }
+}
+
+/// Why a heartbeat is refused.
+#[derive(Debug, Error)]
+pub enum HeartbeatError {
+    /// Longer than [`MAX_HEARTBEAT_BYTES`].
+    #[error("heartbeat of {length} bytes is too long; at most {MAX_HEARTBEAT_BYTES} are allowed")]
+    TooLong {
+        /// Bytes received.
+        length: usize,
+    },
+    /// No JSON.
+    #[error("heartbeat is no JSON: {0}")]
+    NotJson(serde_json::Error),
+    /// JSON, but no object.
+    #[error("heartbeat is no JSON object; expected {{\"id\":…,\"alias\":…,…}}")]
+    NotAnObject,
+    /// A field that every heartbeat needs is not there.
+    #[error("heartbeat field {field} is missing; expected {expected}")]
+    Missing {
+        /// Name of the field.
+        field: &'static str,
+        /// What belongs there.
+        expected: String,
+    },
+    /// A field holds something else than it should.
+    #[error("heartbeat field {field} is {value}; expected {expected}")]
+    Invalid {
+        /// Name of the field.
+        field: &'static str,
+        /// What it holds, shortened and quoted.
+        value: String,
+        /// What belongs there.
+        expected: String,
+    },
+    /// A topic is not acceptable.
+    #[error("heartbeat field {field} is refused")]
+    Topic {
+        /// Name of the field.
+        field: &'static str,
+        /// Which rule it breaks.
+        #[source]
+        source: TopicError,
+    },
+    /// Two topics are one.
+    #[error(
+        "heartbeat fields poll_topic, read_topic and disconnect_topic must be three different topics"
+    )]
+    SameTopics,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    const ID: &str = "f3088463-5623-476f-a1b5-ecb49446a443";
+
+    fn limits() -> Limits {
+        let prefixes = ["sim".to_owned(), "picow".to_owned()];
+        Limits {
+            topics: TopicRules::new(&prefixes, "default").unwrap(),
+            poll_interval_ms: POLL_INTERVALS_MS,
+        }
+    }
+
+    fn simulated() -> Value {
+        json!({
+            "alias": "FAULTY_HumiditySensor-A1",
+            "id": ID,
+            "poll_interval": 610_000,
+            "poll_topic": format!("sim.poll.{ID}"),
+            "read_topic": format!("sim.read.{ID}"),
+            "disconnect_topic": format!("sim.disconnect/{ID}"),
+            "ip_addr": "93.184.216.34",
+            "mac_addr": [0, 1, 2, 3, 4, 255],
+            "location": "SIMULATION-Filling Line 3",
+        })
+    }
+
+    fn parse(json: &Value) -> Result<Device, HeartbeatError> {
+        Heartbeat::parse(json.to_string().as_bytes(), &limits())
+    }
+
+    #[test]
+    fn the_original_simulators_heartbeat_is_accepted() {
+        let device = parse(&simulated()).unwrap();
+        assert_eq!(device.profile.alias, "FAULTY_HumiditySensor-A1");
+        assert_eq!(device.disconnect.as_str(), format!("sim.disconnect.{ID}"));
+        assert_eq!(device.poll_interval_ms, 610_000);
+        assert_eq!(device.profile.unit, "");
+    }
+
+    #[test]
+    fn the_pico_w_heartbeat_is_accepted() {
+        let text = r#"{"disconnect_topic": "picow/f3088463-5623-476f-a1b5-ecb49446a443/disconnect",
+            "poll_interval": 60000, "ip_addr": "1.2.3.4", "mac_addr": [40, 205, 193, 3, 226, 159],
+            "id": "f3088463-5623-476f-a1b5-ecb49446a443", "location": "rp-pico-w",
+            "poll_topic": "picow/f3088463-5623-476f-a1b5-ecb49446a443/poll", "alias": "temp_01",
+            "read_topic": "picow/f3088463-5623-476f-a1b5-ecb49446a443/read"}"#;
+        let device = Heartbeat::parse(text.as_bytes(), &limits()).unwrap();
+        assert_eq!(device.poll.as_str(), format!("picow.{ID}.poll"));
+        assert_eq!(device.mac_addr, [40, 205, 193, 3, 226, 159]);
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let mut json = simulated();
+        json["unit"] = json!("%");
+        json["range"] = json!({"low": 20.0, "high": 90.0});
+        json["calibration"] = json!({"base": 4.0, "scale": 6.25, "offset": 0.0});
+        let device = parse(&json).unwrap();
+        let written = serde_json::to_vec(&device.to_heartbeat()).unwrap();
+        assert_eq!(Heartbeat::parse(&written, &limits()).unwrap(), device);
+    }
+
+    #[test]
+    fn every_missing_field_is_named() {
+        let complete = simulated();
+        for field in complete.as_object().unwrap().keys() {
+            let mut json = complete.clone();
+            json.as_object_mut().unwrap().remove(field);
+            let text = parse(&json).unwrap_err().to_string();
+            assert!(text.contains(field), "{field}: {text}");
+        }
+    }
+
+    #[test]
+    fn every_hostile_value_is_refused_and_named() {
+        let long = "x".repeat(MAX_NAME_CHARACTERS + 1);
+        for (field, value) in [
+            ("id", json!("not a uuid")),
+            ("id", json!("00000000-0000-0000-0000-000000000000")),
+            ("id", json!(7)),
+            ("alias", json!("")),
+            ("alias", json!(long)),
+            ("alias", json!("a\u{1b}[2Jb")),
+            ("location", json!(null)),
+            ("poll_interval", json!(0)),
+            ("poll_interval", json!(99)),
+            ("poll_interval", json!(86_400_001_u64)),
+            ("poll_interval", json!(-1)),
+            ("poll_interval", json!(1000.5)),
+            ("poll_interval", json!("1000")),
+            ("poll_topic", json!(["sim"])),
+            ("poll_topic", json!(format!("wasmbus.ctl.v1.{ID}"))),
+            ("read_topic", json!(format!("sim.*.{ID}"))),
+            ("disconnect_topic", json!("sim.disconnect.>")),
+            ("ip_addr", json!("localhost")),
+            ("mac_addr", json!([1, 2, 3, 4, 5])),
+            ("mac_addr", json!([1, 2, 3, 4, 5, 256])),
+            ("mac_addr", json!("00:11:22:33:44:55")),
+            ("unit", json!("degrees celsius")),
+            ("range", json!({"low": 2, "high": 1})),
+            ("range", json!([1, "2"])),
+            ("calibration", json!({"base": 0, "scale": 0, "offset": 0})),
+            ("calibration", json!({"base": 0})),
+        ] {
+            let mut json = simulated();
+            json[field] = value.clone();
+            let text = parse(&json).unwrap_err().to_string();
+            assert!(text.contains(field), "{field} = {value}: {text}");
+            assert!(text.len() < 400, "{text}");
+        }
+    }
+
+    #[test]
+    fn topics_must_differ() {
+        let mut json = simulated();
+        json["read_topic"] = json["poll_topic"].clone();
+        assert!(matches!(parse(&json), Err(HeartbeatError::SameTopics)));
+    }
+
+    #[test]
+    fn other_bytes_are_refused() {
+        let limits = limits();
+        let long = vec![b' '; MAX_HEARTBEAT_BYTES + 1];
+        let deep = "[".repeat(MAX_HEARTBEAT_BYTES);
+        for bytes in [
+            &b""[..],
+            b"\xff\xfe",
+            b"{",
+            b"[]",
+            b"7",
+            &long,
+            deep.as_bytes(),
+        ] {
+            assert!(Heartbeat::parse(bytes, &limits).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
+            let _ = Heartbeat::parse(&bytes, &limits());
+        }
+
+        #[test]
+        fn arbitrary_values_never_panic(field in 0..9_usize, text in "\\PC{0,80}") {
+            let mut json = simulated();
+            let name = json.as_object().unwrap().keys().nth(field).unwrap().clone();
+            json[name] = json!(text);
+            let _ = parse(&json);
+        }
+    }
+}

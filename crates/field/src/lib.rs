@@ -1,0 +1,22 @@
+//! What the field says and how it is said: the wire contract between sensors and the polling
+//! provider, and the batches of poll results that go on from there.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`heartbeat`] | what a sensor announces of itself, and the checks it has to pass |
+//! | [`topic`] | a device's topics as NATS subjects, and which of them are acceptable |
+//! | [`poll`] | the payload of a poll |
+//! | [`reply`] | what a sensor answers |
+//! | [`batch`] | results on their way to the log |
+//!
+//! Everything here is pure: no clock, no network, no wasm. Bytes from a device are hostile until
+//! one of these types holds them.
+#![forbid(unsafe_code)]
+
+pub mod batch;
+pub mod heartbeat;
+pub mod poll;
+pub mod reply;
+pub mod topic;
+
+mod excerpt;

@@ -1,0 +1,346 @@
+//! The state machine: heartbeats, disconnects, answers and the passing of time go in; polls,
+//! subscriptions, records and results come out.
+
+mod polls;
+mod registration;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use fieldledger_field::batch::{Outcome, SensorProfile};
+use fieldledger_field::heartbeat::{HeartbeatError, Limits};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::agenda::{Agenda, Task};
+use crate::moment::Moment;
+use crate::poll_book::PollBook;
+use crate::routes::{Change, Route, Routes};
+use crate::sensor::Sensor;
+use crate::state::{Counters, Liveness, LivenessCounts, SensorState};
+use crate::token_bucket::TokenBucket;
+
+/// How an engine behaves. [`crate::Config`] makes one from a link's settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// What a heartbeat may ask for.
+    pub limits: Limits,
+    /// How long a poll waits for its answer, in milliseconds.
+    pub poll_timeout_ms: u64,
+    /// How long after that an answer is still recognised, in milliseconds.
+    pub late_window_ms: u64,
+    /// A sensor without heartbeats for this long is stale, in milliseconds.
+    pub stale_after_ms: u64,
+    /// A sensor is down after this many unanswered polls in a row.
+    pub down_after: u32,
+    /// A sensor that is down is polled at least this often, or at its own longer interval.
+    pub retry_max_ms: u64,
+    /// A sensor without heartbeats for this long is forgotten, in seconds.
+    pub forget_after_s: u64,
+    /// How many sensors are registered at most.
+    pub sensors_max: usize,
+    /// How many polls are under way at most; the others wait their turn.
+    pub outstanding_max: usize,
+    /// How many subscriptions the sensors' topics may need at most.
+    pub patterns_max: usize,
+    /// How many heartbeats are looked at per second; bursts of twice `sensors_max` pass.
+    pub heartbeats_per_s: u32,
+}
+
+/// Something to do, in the order given.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Subscribe to the sensors' subjects of one kind.
+    Subscribe {
+        /// A subject with a wildcard in place of the sensor's id.
+        pattern: String,
+    },
+    /// End such a subscription.
+    Unsubscribe {
+        /// As it was subscribed to.
+        pattern: String,
+    },
+    /// Send a poll.
+    Poll {
+        /// Where to.
+        subject: String,
+        /// Number of the poll; its answer comes back with this number.
+        number: u64,
+    },
+    /// Store what a restart needs to know of a sensor.
+    Save {
+        /// Whose record.
+        sensor: Uuid,
+        /// What [`Engine::restore`] takes.
+        record: Vec<u8>,
+    },
+    /// Delete the sensor's record.
+    Delete {
+        /// Whose record.
+        sensor: Uuid,
+    },
+    /// A poll has ended, or was answered late.
+    Result(PollResult),
+}
+
+/// How one poll ended. Times are microseconds since the Unix epoch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PollResult {
+    /// Whose poll.
+    pub sensor: Uuid,
+    /// What the sensor declared of itself.
+    pub profile: Arc<SensorProfile>,
+    /// Number of the poll.
+    pub poll: u64,
+    /// When it was sent.
+    pub polled_at: u64,
+    /// When the answer arrived or the poll was given up.
+    pub received_at: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The number as the device wrote it, the unparsable text, or empty.
+    pub text: String,
+    /// The device's boot id, or empty.
+    pub boot: String,
+    /// The device's sequence number.
+    pub sequence: Option<u64>,
+    /// The device's own time.
+    pub device_at: Option<u64>,
+    /// The unit the reply named, or empty.
+    pub unit: String,
+    /// True where the device repeated or turned back a sequence number within one boot.
+    pub sequence_reused: bool,
+}
+
+/// Why a heartbeat did not count.
+#[derive(Debug, Error)]
+pub enum Rejection {
+    /// Too many heartbeats from all sensors together.
+    #[error("more than {limit} heartbeats per second arrive; this one was not looked at")]
+    TooManyHeartbeats {
+        /// Heartbeats per second.
+        limit: u32,
+    },
+    /// Too many heartbeats of one sensor.
+    #[error("sensor {sensor} sends heartbeats more than once a second")]
+    TooOften {
+        /// Which sensor.
+        sensor: Uuid,
+    },
+    /// The heartbeat itself is wrong.
+    #[error("heartbeat is not acceptable")]
+    Heartbeat(#[source] HeartbeatError),
+    /// The registry is full.
+    #[error("sensor {sensor} is one too many; at most {limit} are registered (SENSORS_MAX)")]
+    TooManySensors {
+        /// Which sensor.
+        sensor: Uuid,
+        /// How many fit.
+        limit: usize,
+    },
+    /// The sensor's topics are built unlike all others, once too often.
+    #[error(
+        "topics of sensor {sensor} need one subscription too many; at most {limit} are made (PATTERNS_MAX)"
+    )]
+    TooManyPatterns {
+        /// Which sensor.
+        sensor: Uuid,
+        /// How many subscriptions there may be.
+        limit: usize,
+    },
+    /// Another sensor uses the same read or disconnect topic.
+    #[error("sensor {sensor} names a topic that sensor {owner} already uses")]
+    TopicTaken {
+        /// Which sensor.
+        sensor: Uuid,
+        /// Who uses it.
+        owner: Uuid,
+    },
+}
+
+/// Why a stored sensor is not registered again.
+#[derive(Debug, Error)]
+pub enum RestoreError {
+    /// The record is damaged or of another version.
+    #[error("stored sensor is no record: {0}")]
+    NotARecord(serde_json::Error),
+    /// Its heartbeat lies too far back.
+    #[error("stored sensor was last heard of {days} days ago and would have been forgotten")]
+    Forgotten {
+        /// Whole days since its last heartbeat.
+        days: u64,
+    },
+    /// The heartbeat in it is refused now.
+    #[error("heartbeat of the stored sensor is refused")]
+    Rejected(#[source] Rejection),
+}
+
+/// The state machine. See the [crate's documentation](crate).
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    random: StdRng,
+    sensors: HashMap<Uuid, Sensor>,
+    routes: Routes,
+    agenda: Agenda,
+    polls: PollBook,
+    /// Sensors whose poll is due but not yet sent, first come, first served.
+    waiting: VecDeque<Uuid>,
+    heartbeat_bucket: TokenBucket,
+    paused: bool,
+    draining: bool,
+    counters: Counters,
+    actions: Vec<Action>,
+}
+
+impl Engine {
+    /// An engine that knows no sensors. `seed` decides its jitter.
+    #[must_use]
+    pub fn new(settings: Settings, seed: u64, now: Moment) -> Self {
+        let burst = u32::try_from(settings.sensors_max.saturating_mul(2)).unwrap_or(u32::MAX);
+        Self {
+            random: StdRng::seed_from_u64(seed),
+            sensors: HashMap::new(),
+            routes: Routes::default(),
+            agenda: Agenda::default(),
+            polls: PollBook::new(
+                settings.poll_timeout_ms * 1_000,
+                settings.late_window_ms * 1_000,
+            ),
+            waiting: VecDeque::new(),
+            heartbeat_bucket: TokenBucket::full(settings.heartbeats_per_s, burst, now.steady),
+            paused: false,
+            draining: false,
+            counters: Counters::default(),
+            actions: Vec::new(),
+            settings,
+        }
+    }
+
+    /// What there is to do since the last call.
+    pub fn take_actions(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+
+    /// When [`Engine::tick`] wants to be called next, on the steady clock.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<u64> {
+        self.agenda
+            .next_at()
+            .into_iter()
+            .chain(self.polls.next_at())
+            .min()
+    }
+
+    /// Lets time pass: gives up polls, sends those that are due, looks after absent heartbeats.
+    pub fn tick(&mut self, now: Moment) {
+        while let Some(flight) = self.polls.give_up(now.steady) {
+            self.poll_given_up(flight, now);
+        }
+        while let Some(flight) = self.polls.close_window(now.steady) {
+            self.late_window_closed(flight);
+        }
+        while let Some((at, task, sensor)) = self.agenda.pop_due(now.steady) {
+            match task {
+                Task::Poll => self.poll_due(sensor, at),
+                Task::Watch => self.watch_due(sensor, at, now),
+            }
+        }
+        self.send_waiting(now);
+    }
+
+    /// A message that arrived through one of the subscriptions asked for.
+    pub fn message(&mut self, subject: &str, payload: &[u8], now: Moment) {
+        match self.routes.find(subject) {
+            Some(Route::Read(sensor)) => self.answer_on_read_topic(sensor, payload, now),
+            Some(Route::Disconnect(sensor)) => self.remove(sensor, now),
+            None => self.counters.unsolicited += 1,
+        }
+    }
+
+    /// Holds polls back (they wait their turn), or lets them go again.
+    pub fn set_paused(&mut self, paused: bool, now: Moment) {
+        self.paused = paused;
+        self.send_waiting(now);
+    }
+
+    /// Sends no more polls; those under way end in their own time. See [`Engine::outstanding`].
+    pub fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Ends all polls under way as unanswered, because no one will listen any longer.
+    pub fn abandon(&mut self, now: Moment) {
+        self.draining = true;
+        while let Some(flight) = self.polls.give_up_any(now.steady) {
+            self.poll_given_up(flight, now);
+        }
+    }
+
+    /// Polls under way.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.polls.outstanding()
+    }
+
+    /// What has been counted since the start.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Sensors by liveness.
+    #[must_use]
+    pub fn liveness(&self) -> LivenessCounts {
+        let mut counts = LivenessCounts::default();
+        for sensor in self.sensors.values() {
+            match sensor.liveness() {
+                Liveness::Ok => counts.ok += 1,
+                Liveness::Stale => counts.stale += 1,
+                Liveness::Down => counts.down += 1,
+            }
+        }
+        counts
+    }
+
+    /// One sensor.
+    #[must_use]
+    pub fn sensor(&self, id: Uuid) -> Option<SensorState> {
+        self.sensors.get(&id).map(Sensor::state)
+    }
+
+    /// Sensors in order of alias, then id: `limit` of them from `offset` on.
+    #[must_use]
+    pub fn sensors(&self, offset: usize, limit: usize) -> Vec<SensorState> {
+        let mut sensors: Vec<&Sensor> = self.sensors.values().collect();
+        sensors.sort_unstable_by(|a, b| {
+            let order = a.profile.alias.cmp(&b.profile.alias);
+            order.then_with(|| a.profile.id.cmp(&b.profile.id))
+        });
+        sensors
+            .into_iter()
+            .skip(offset)
+            .take(limit)
+            .map(Sensor::state)
+            .collect()
+    }
+
+    fn subscriptions_changed(&mut self, change: Change) {
+        let subscribe = change
+            .subscribe
+            .into_iter()
+            .map(|pattern| Action::Subscribe { pattern });
+        let unsubscribe = change
+            .unsubscribe
+            .into_iter()
+            .map(|pattern| Action::Unsubscribe { pattern });
+        self.actions.extend(subscribe.chain(unsubscribe));
+    }
+
+    /// A random delay below `span` microseconds.
+    fn jitter(&mut self, span: u64) -> u64 {
+        self.random.random_range(0..span.max(1))
+    }
+}

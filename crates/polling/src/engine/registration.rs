@@ -1,0 +1,234 @@
+//! How sensors come, change, fall silent and go.
+
+use std::sync::Arc;
+
+use fieldledger_field::heartbeat::{Device, Heartbeat};
+use uuid::Uuid;
+
+use super::{Action, Engine, Rejection, RestoreError};
+use crate::agenda::Task;
+use crate::error_chain::chain;
+use crate::moment::Moment;
+use crate::record::StoredRecord;
+use crate::routes::Change;
+use crate::sensor::{Phase, Sensor};
+
+/// A record is written again when this part of the time to forget has passed since the last time.
+/// At the default of a day that is every three hours: one write a second for 10,000 sensors.
+const SAVES_UNTIL_FORGOTTEN: u64 = 8;
+
+const MICROSECONDS_PER_DAY: u64 = 86_400_000_000;
+
+impl Engine {
+    /// A message on a heartbeat subject.
+    ///
+    /// # Errors
+    ///
+    /// Says why the heartbeat does not count; it is counted as refused.
+    pub fn heartbeat(&mut self, payload: &[u8], now: Moment) -> Result<(), Rejection> {
+        let accepted = self.accept_heartbeat(payload, now);
+        match &accepted {
+            Ok(()) => self.counters.heartbeats += 1,
+            Err(rejection) => {
+                self.counters.heartbeats_rejected += 1;
+                self.counters.last_rejection = chain(rejection);
+            }
+        }
+        accepted
+    }
+
+    fn accept_heartbeat(&mut self, payload: &[u8], now: Moment) -> Result<(), Rejection> {
+        if !self.heartbeat_bucket.take(now.steady) {
+            return Err(Rejection::TooManyHeartbeats {
+                limit: self.settings.heartbeats_per_s,
+            });
+        }
+        let device =
+            Heartbeat::parse(payload, &self.settings.limits).map_err(Rejection::Heartbeat)?;
+        let id = device.id;
+        let Some(known) = self.sensors.get_mut(&id) else {
+            self.register(Sensor::new(device, now), now)?;
+            self.save(id, now);
+            return Ok(());
+        };
+        if !known.may_send_heartbeat(now.steady) {
+            return Err(Rejection::TooOften { sensor: id });
+        }
+        self.refresh(device, now)
+    }
+
+    /// Registers a sensor from its stored record.
+    ///
+    /// # Errors
+    ///
+    /// Says why the record is of no use any more; it can be deleted.
+    pub fn restore(&mut self, record: &[u8], now: Moment) -> Result<Uuid, RestoreError> {
+        let record: StoredRecord =
+            serde_json::from_slice(record).map_err(RestoreError::NotARecord)?;
+        let heartbeat = record.heartbeat.to_string();
+        let device = Heartbeat::parse(heartbeat.as_bytes(), &self.settings.limits)
+            .map_err(|error| RestoreError::Rejected(Rejection::Heartbeat(error)))?;
+        let silence = now.wall.saturating_sub(record.last_heartbeat);
+        if silence >= self.forget_after() {
+            let days = silence / MICROSECONDS_PER_DAY;
+            return Err(RestoreError::Forgotten { days });
+        }
+        let id = device.id;
+        let mut sensor = Sensor::new(device, now);
+        sensor.first_seen = record.first_seen;
+        sensor.last_heartbeat = record.last_heartbeat;
+        // Heartbeats that came while nobody listened were not missed, but a sensor that died long
+        // before the restart must still be forgotten one day.
+        sensor.remembered_from = now.steady.saturating_sub(silence);
+        self.register(sensor, now).map_err(RestoreError::Rejected)?;
+        Ok(id)
+    }
+
+    fn register(&mut self, mut sensor: Sensor, now: Moment) -> Result<(), Rejection> {
+        let id = sensor.device.id;
+        if self.sensors.len() >= self.settings.sensors_max {
+            let limit = self.settings.sensors_max;
+            return Err(Rejection::TooManySensors { sensor: id, limit });
+        }
+        self.check_topics(&sensor.device)?;
+        let mut change = Change::default();
+        self.routes.add(&sensor.device, &mut change);
+        self.subscriptions_changed(change);
+        // An answer to a poll of an earlier run, or from before a farewell, may be on its way.
+        let recognisable_ms = self.settings.poll_timeout_ms + self.settings.late_window_ms;
+        sensor.quiet_until = now.steady + recognisable_ms * 1_000;
+        self.sensors.insert(id, sensor);
+        self.schedule_first_poll(id, now);
+        self.schedule_watch(id, now.steady + self.settings.stale_after_ms * 1_000);
+        Ok(())
+    }
+
+    /// A heartbeat of a sensor that is known.
+    fn refresh(&mut self, device: Device, now: Moment) -> Result<(), Rejection> {
+        let id = device.id;
+        let changed = self
+            .sensors
+            .get(&id)
+            .is_some_and(|sensor| sensor.device != device);
+        if changed {
+            self.check_topics(&device)?;
+            self.replace_device(device, now);
+        }
+        let save_after = self.forget_after() / SAVES_UNTIL_FORGOTTEN;
+        let Some(sensor) = self.sensors.get_mut(&id) else {
+            return Ok(());
+        };
+        sensor.last_heartbeat = now.wall;
+        sensor.heard_at = now.steady;
+        sensor.remembered_from = now.steady;
+        sensor.excused = sensor.failures;
+        let was_down = std::mem::take(&mut sensor.down);
+        let was_stale = std::mem::take(&mut sensor.stale);
+        let due_for_saving = now.steady.saturating_sub(sensor.saved_at) >= save_after;
+        if changed || due_for_saving {
+            self.save(id, now);
+        }
+        if was_down {
+            self.schedule_first_poll(id, now);
+        }
+        if was_stale {
+            self.schedule_watch(id, now.steady + self.settings.stale_after_ms * 1_000);
+        }
+        Ok(())
+    }
+
+    fn check_topics(&self, device: &Device) -> Result<(), Rejection> {
+        let sensor = device.id;
+        if let Some(owner) = self.routes.taken_by(device) {
+            return Err(Rejection::TopicTaken { sensor, owner });
+        }
+        let limit = self.settings.patterns_max;
+        if self.routes.patterns_with(device) > limit {
+            return Err(Rejection::TooManyPatterns { sensor, limit });
+        }
+        Ok(())
+    }
+
+    fn replace_device(&mut self, device: Device, now: Moment) {
+        let id = device.id;
+        let Some(sensor) = self.sensors.get_mut(&id) else {
+            return;
+        };
+        let mut change = Change::default();
+        if sensor.device.read != device.read || sensor.device.disconnect != device.disconnect {
+            self.routes.remove(&sensor.device, &mut change);
+            self.routes.add(&device, &mut change);
+            // A pattern that is left by one topic and taken by another stays.
+            change.cancel_out();
+        }
+        let new_interval = sensor.device.poll_interval_ms != device.poll_interval_ms;
+        if *sensor.profile != device.profile {
+            sensor.profile = Arc::new(device.profile.clone());
+        }
+        sensor.device = device;
+        self.subscriptions_changed(change);
+        if new_interval {
+            self.schedule_first_poll(id, now);
+        }
+    }
+
+    fn save(&mut self, id: Uuid, now: Moment) {
+        if let Some(sensor) = self.sensors.get_mut(&id) {
+            sensor.saved_at = now.steady;
+            let record = sensor.record();
+            self.actions.push(Action::Save { sensor: id, record });
+        }
+    }
+
+    /// Forgets a sensor; a poll of it that is under way ends without an answer.
+    pub(super) fn remove(&mut self, id: Uuid, now: Moment) {
+        if let Some(Phase::Polled(number)) = self.sensors.get(&id).map(|sensor| sensor.phase)
+            && let Some(flight) = self.polls.finish(number)
+        {
+            self.poll_given_up(flight, now);
+        }
+        let Some(sensor) = self.sensors.remove(&id) else {
+            return;
+        };
+        let mut change = Change::default();
+        self.routes.remove(&sensor.device, &mut change);
+        self.subscriptions_changed(change);
+        self.actions.push(Action::Delete { sensor: id });
+        self.send_waiting(now);
+    }
+
+    fn schedule_watch(&mut self, id: Uuid, at: u64) {
+        if let Some(sensor) = self.sensors.get_mut(&id) {
+            sensor.watch_at = at;
+            self.agenda.add(at, Task::Watch, id);
+        }
+    }
+
+    /// Looks whether a sensor's heartbeats are missing.
+    pub(super) fn watch_due(&mut self, id: Uuid, at: u64, now: Moment) {
+        let stale_after = self.settings.stale_after_ms * 1_000;
+        let forget_after = self.forget_after();
+        let Some(sensor) = self.sensors.get_mut(&id) else {
+            return;
+        };
+        if sensor.watch_at != at {
+            return;
+        }
+        let stale_at = sensor.heard_at + stale_after;
+        let forget_at = sensor.remembered_from + forget_after;
+        if now.steady >= forget_at {
+            return self.remove(id, now);
+        }
+        sensor.stale = now.steady >= stale_at;
+        let next = if sensor.stale {
+            forget_at
+        } else {
+            stale_at.min(forget_at)
+        };
+        self.schedule_watch(id, next);
+    }
+
+    fn forget_after(&self) -> u64 {
+        self.settings.forget_after_s * 1_000_000
+    }
+}

@@ -1,0 +1,38 @@
+//! When to poll which sensor, and what to make of the answers.
+//!
+//! [`Engine`] is a state machine without I/O: it is told the time and what arrived, and says what to
+//! do ([`Action`]) and when to be woken. `providers/nats-polling` gives it a NATS connection; the
+//! tests give it any history they like.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`config`] | the link's settings, checked |
+//! | [`engine`] | registration, scheduling, correlation, liveness |
+//! | [`batcher`] | results gathered into batches |
+//! | [`state`] | what can be asked of an engine |
+//!
+//! Inside the engine: `sensor` (one sensor's state), `poll_book` (polls under way and lately given
+//! up), `routes` (subjects to sensors), `agenda` (what is due when), `token_bucket` (rates) and
+//! `record` (what survives a restart).
+#![forbid(unsafe_code)]
+
+pub mod batcher;
+pub mod config;
+pub mod engine;
+pub mod state;
+
+mod agenda;
+mod error_chain;
+mod moment;
+mod poll_book;
+mod record;
+mod routes;
+mod sensor;
+mod token_bucket;
+
+pub use batcher::{BatchLimits, Batcher};
+pub use config::{Config, ConfigError};
+pub use engine::{Action, Engine, PollResult, Rejection, RestoreError, Settings};
+pub use error_chain::chain;
+pub use moment::Moment;
+pub use state::{Counters, Liveness, LivenessCounts, PollCounters, SensorState};

@@ -1,0 +1,11 @@
+/// One moment on two clocks, in microseconds.
+///
+/// Waiting is measured on the steady clock, so that a corrected system clock neither stops polling
+/// nor lets every poll under way time out. Records carry the wall clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Never goes back. Its zero has no meaning, but lies far in the past.
+    pub steady: u64,
+    /// Since the Unix epoch, UTC.
+    pub wall: u64,
+}

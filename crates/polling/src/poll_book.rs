@@ -1,0 +1,174 @@
+//! Polls under way, and polls lately given up whose answer would still be recognised.
+
+use std::collections::{HashMap, VecDeque};
+
+use uuid::Uuid;
+
+use crate::moment::Moment;
+
+/// A poll that was sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Flight {
+    pub(crate) number: u64,
+    pub(crate) sensor: Uuid,
+    /// Wall clock.
+    pub(crate) polled_at: u64,
+}
+
+/// All polls wait equally long, so two queues in order of sending replace a timer for each.
+#[derive(Debug)]
+pub(crate) struct PollBook {
+    timeout: u64,
+    late_window: u64,
+    next_number: u64,
+    flying: HashMap<u64, Flight>,
+    /// (deadline, number) of polls sent; those answered meanwhile are skipped.
+    deadlines: VecDeque<(u64, u64)>,
+    given_up: HashMap<u64, Flight>,
+    /// (end of the late window, number) of polls given up.
+    windows: VecDeque<(u64, u64)>,
+}
+
+impl PollBook {
+    /// `timeout` and `late_window` in microseconds.
+    pub(crate) fn new(timeout: u64, late_window: u64) -> Self {
+        Self {
+            timeout,
+            late_window,
+            next_number: 1,
+            flying: HashMap::new(),
+            deadlines: VecDeque::new(),
+            given_up: HashMap::new(),
+            windows: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn outstanding(&self) -> usize {
+        self.flying.len()
+    }
+
+    /// Notes a poll that is sent now and gives it its number.
+    pub(crate) fn start(&mut self, sensor: Uuid, now: Moment) -> u64 {
+        let number = self.next_number;
+        self.next_number += 1;
+        let flight = Flight {
+            number,
+            sensor,
+            polled_at: now.wall,
+        };
+        self.flying.insert(number, flight);
+        self.deadlines
+            .push_back((now.steady + self.timeout, number));
+        number
+    }
+
+    /// Ends a poll under way.
+    pub(crate) fn finish(&mut self, number: u64) -> Option<Flight> {
+        self.flying.remove(&number)
+    }
+
+    /// Takes a poll that was given up and whose late window is open.
+    pub(crate) fn take_late(&mut self, number: u64) -> Option<Flight> {
+        self.given_up.remove(&number)
+    }
+
+    /// The sensor of a poll that is under way or may still be answered late.
+    pub(crate) fn sensor_of(&self, number: u64) -> Option<Uuid> {
+        let flight = self
+            .flying
+            .get(&number)
+            .or_else(|| self.given_up.get(&number));
+        flight.map(|flight| flight.sensor)
+    }
+
+    /// Gives up one poll whose time has run out, and opens its late window.
+    pub(crate) fn give_up(&mut self, steady_now: u64) -> Option<Flight> {
+        self.give_up_due(steady_now, steady_now)
+    }
+
+    /// Gives up one poll, whether its time has run out or not.
+    pub(crate) fn give_up_any(&mut self, steady_now: u64) -> Option<Flight> {
+        self.give_up_due(u64::MAX, steady_now)
+    }
+
+    fn give_up_due(&mut self, due_by: u64, steady_now: u64) -> Option<Flight> {
+        while let Some((deadline, number)) = self.deadlines.front().copied() {
+            let answered = !self.flying.contains_key(&number);
+            if !answered && deadline > due_by {
+                return None;
+            }
+            self.deadlines.pop_front();
+            if let Some(flight) = self.flying.remove(&number) {
+                self.given_up.insert(number, flight);
+                self.windows
+                    .push_back((steady_now + self.late_window, number));
+                return Some(flight);
+            }
+        }
+        None
+    }
+
+    /// Forgets one poll whose late window has ended.
+    pub(crate) fn close_window(&mut self, steady_now: u64) -> Option<Flight> {
+        while let Some((end, number)) = self.windows.front().copied() {
+            let answered = !self.given_up.contains_key(&number);
+            if !answered && end > steady_now {
+                return None;
+            }
+            self.windows.pop_front();
+            if let Some(flight) = self.given_up.remove(&number) {
+                return Some(flight);
+            }
+        }
+        None
+    }
+
+    /// When to look again, on the steady clock.
+    pub(crate) fn next_at(&self) -> Option<u64> {
+        let deadline = self.deadlines.front().map(|(at, _)| *at);
+        let window = self.windows.front().map(|(at, _)| *at);
+        deadline.into_iter().chain(window).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn at(steady: u64) -> Moment {
+        Moment {
+            steady,
+            wall: steady,
+        }
+    }
+
+    #[test]
+    fn a_poll_is_answered_or_given_up_but_never_both() {
+        let mut book = PollBook::new(500, 2_000);
+        let answered = book.start(Uuid::nil(), at(0));
+        let silent = book.start(Uuid::nil(), at(10));
+        assert!(book.finish(answered).is_some());
+        assert!(book.give_up(509).is_none());
+        assert_eq!(book.give_up(510).unwrap().number, silent);
+        assert!(book.finish(silent).is_none());
+        assert!(book.give_up(10_000).is_none());
+        assert_eq!(book.outstanding(), 0);
+    }
+
+    #[test]
+    fn a_late_answer_is_recognised_once_and_within_the_window() {
+        let mut book = PollBook::new(500, 2_000);
+        let (first, second) = (
+            book.start(Uuid::nil(), at(0)),
+            book.start(Uuid::nil(), at(0)),
+        );
+        while book.give_up(500).is_some() {}
+        assert!(book.take_late(first).is_some());
+        assert!(book.take_late(first).is_none());
+        assert!(book.close_window(2_499).is_none());
+        assert_eq!(book.close_window(2_500).unwrap().number, second);
+        assert!(book.take_late(second).is_none());
+        assert_eq!(book.next_at(), None);
+    }
+}

@@ -1,0 +1,116 @@
+//! From subjects to sensors, through few subscriptions.
+//!
+//! Sensors of one kind build their topics alike, so one subscription to `sim.read.*` hears them
+//! all; the exact subject then tells which sensor spoke.
+
+use std::collections::HashMap;
+
+use fieldledger_field::heartbeat::Device;
+use uuid::Uuid;
+
+/// What a message on a sensor's subject means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// The sensor answers a poll.
+    Read(Uuid),
+    /// The sensor leaves.
+    Disconnect(Uuid),
+}
+
+impl Route {
+    fn sensor(self) -> Uuid {
+        match self {
+            Self::Read(sensor) | Self::Disconnect(sensor) => sensor,
+        }
+    }
+}
+
+/// Subscriptions to make and to end.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) subscribe: Vec<String>,
+    pub(crate) unsubscribe: Vec<String>,
+}
+
+impl Change {
+    /// Drops patterns that would be both ended and made.
+    pub(crate) fn cancel_out(&mut self) {
+        let Self {
+            subscribe,
+            unsubscribe,
+        } = self;
+        unsubscribe.retain(|pattern| {
+            let position = subscribe.iter().position(|made| made == pattern);
+            position.map(|index| subscribe.swap_remove(index)).is_none()
+        });
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Routes {
+    by_subject: HashMap<String, Route>,
+    /// Subscription patterns, and how many subjects need each.
+    patterns: HashMap<String, u32>,
+}
+
+impl Routes {
+    pub(crate) fn find(&self, subject: &str) -> Option<Route> {
+        self.by_subject.get(subject).copied()
+    }
+
+    /// The sensor other than `device` that already uses one of its subjects. Subjects carry the id
+    /// of their sensor, but one subject can carry two ids.
+    pub(crate) fn taken_by(&self, device: &Device) -> Option<Uuid> {
+        let subjects = [device.read.as_str(), device.disconnect.as_str()];
+        let owners = subjects.iter().filter_map(|subject| self.find(subject));
+        owners.map(Route::sensor).find(|owner| *owner != device.id)
+    }
+
+    /// How many patterns there would be with `device` added.
+    pub(crate) fn patterns_with(&self, device: &Device) -> usize {
+        let mut new = [
+            device.read.pattern(device.id),
+            device.disconnect.pattern(device.id),
+        ];
+        new.sort_unstable();
+        let distinct_new = if new[0] == new[1] {
+            &new[..1]
+        } else {
+            &new[..]
+        };
+        let added = distinct_new
+            .iter()
+            .filter(|pattern| !self.patterns.contains_key(*pattern));
+        self.patterns.len() + added.count()
+    }
+
+    pub(crate) fn add(&mut self, device: &Device, change: &mut Change) {
+        let routes = [
+            (&device.read, Route::Read(device.id)),
+            (&device.disconnect, Route::Disconnect(device.id)),
+        ];
+        for (subject, route) in routes {
+            self.by_subject.insert(subject.to_string(), route);
+            let pattern = subject.pattern(device.id);
+            let users = self.patterns.entry(pattern.clone()).or_insert(0);
+            *users += 1;
+            if *users == 1 {
+                change.subscribe.push(pattern);
+            }
+        }
+    }
+
+    pub(crate) fn remove(&mut self, device: &Device, change: &mut Change) {
+        for subject in [&device.read, &device.disconnect] {
+            self.by_subject.remove(subject.as_str());
+            let pattern = subject.pattern(device.id);
+            if let Some(users) = self.patterns.get_mut(&pattern) {
+                *users -= 1;
+                if *users == 0 {
+                    self.patterns.remove(&pattern);
+                    change.unsubscribe.push(pattern);
+                }
+            }
+        }
+    }
+}

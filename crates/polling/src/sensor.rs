@@ -1,0 +1,162 @@
+//! One sensor's state.
+
+use std::sync::Arc;
+
+use fieldledger_field::batch::SensorProfile;
+use fieldledger_field::heartbeat::Device;
+use fieldledger_field::reply::Reply;
+
+use crate::moment::Moment;
+use crate::record::Record;
+use crate::state::{Liveness, PollCounters, SensorState};
+use crate::token_bucket::TokenBucket;
+
+/// Heartbeats of one sensor: the original's come every 30 or 60 s, a restarting one sends a few.
+const HEARTBEATS_PER_SECOND: u32 = 1;
+const HEARTBEAT_BURST: u32 = 10;
+
+/// Where a sensor is in its round of polls. There is at most one poll of it under way, so an answer
+/// on its read topic can belong to no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The next poll is due at this time of the steady clock.
+    Scheduled(u64),
+    /// The next poll is due and waits for one of the others to end.
+    Waiting,
+    /// This poll is under way.
+    Polled(u64),
+}
+
+#[derive(Debug)]
+pub(crate) struct Sensor {
+    pub(crate) device: Device,
+    /// The device's profile, shared with its results.
+    pub(crate) profile: Arc<SensorProfile>,
+    pub(crate) phase: Phase,
+    /// When the next poll would be due without jitter, steady clock.
+    pub(crate) nominal: u64,
+    /// No poll before this, unless the sensor answers reply subjects: an answer to an earlier poll
+    /// may still arrive and would be taken for the next one's. Steady clock.
+    pub(crate) quiet_until: u64,
+    /// The poll last given up, until it is answered late or its window ends.
+    pub(crate) given_up: Option<u64>,
+    /// True once it has answered a reply subject; false again when it goes down.
+    pub(crate) answers_directly: bool,
+    pub(crate) stale: bool,
+    pub(crate) down: bool,
+    /// Unanswered polls since the last answer.
+    pub(crate) failures: u32,
+    /// Those of `failures` that a heartbeat has excused.
+    pub(crate) excused: u32,
+    /// When the heartbeat's absence is looked at next, steady clock.
+    pub(crate) watch_at: u64,
+    /// Staleness counts from here, steady clock.
+    pub(crate) heard_at: u64,
+    /// Forgetting counts from here, steady clock.
+    pub(crate) remembered_from: u64,
+    pub(crate) saved_at: u64,
+    pub(crate) first_seen: u64,
+    pub(crate) last_heartbeat: u64,
+    pub(crate) last_poll: Option<u64>,
+    pub(crate) last_reply: Option<u64>,
+    pub(crate) counters: PollCounters,
+    heartbeat_bucket: TokenBucket,
+    /// The highest sequence number of the device's present boot.
+    last_sequence: Option<(String, u64)>,
+}
+
+impl Sensor {
+    pub(crate) fn new(device: Device, now: Moment) -> Self {
+        Self {
+            profile: Arc::new(device.profile.clone()),
+            device,
+            // Until the engine schedules the first poll.
+            phase: Phase::Scheduled(u64::MAX),
+            nominal: now.steady,
+            quiet_until: now.steady,
+            given_up: None,
+            answers_directly: false,
+            stale: false,
+            down: false,
+            failures: 0,
+            excused: 0,
+            watch_at: now.steady,
+            heard_at: now.steady,
+            remembered_from: now.steady,
+            saved_at: now.steady,
+            first_seen: now.wall,
+            last_heartbeat: now.wall,
+            last_poll: None,
+            last_reply: None,
+            counters: PollCounters::default(),
+            heartbeat_bucket: TokenBucket::full(HEARTBEATS_PER_SECOND, HEARTBEAT_BURST, now.steady),
+            last_sequence: None,
+        }
+    }
+
+    pub(crate) fn may_send_heartbeat(&mut self, steady_now: u64) -> bool {
+        self.heartbeat_bucket.take(steady_now)
+    }
+
+    pub(crate) fn interval(&self) -> u64 {
+        self.device.poll_interval_ms * 1_000
+    }
+
+    /// Notes an answer of any kind.
+    pub(crate) fn heard(&mut self, now: Moment) {
+        self.last_reply = Some(now.wall);
+        self.failures = 0;
+        self.excused = 0;
+        self.down = false;
+    }
+
+    /// True where the device repeated or turned back a sequence number within one boot.
+    pub(crate) fn reuses_sequence(&mut self, reply: &Reply) -> bool {
+        let Some(sequence) = reply.seq.filter(|_| !reply.boot.is_empty()) else {
+            return false;
+        };
+        if let Some((boot, last)) = &mut self.last_sequence
+            && *boot == reply.boot
+        {
+            let reused = sequence <= *last;
+            *last = sequence.max(*last);
+            return reused;
+        }
+        self.last_sequence = Some((reply.boot.clone(), sequence));
+        false
+    }
+
+    pub(crate) fn record(&self) -> Vec<u8> {
+        let heartbeat = self.device.to_heartbeat();
+        let record = Record {
+            heartbeat: &heartbeat,
+            first_seen: self.first_seen,
+            last_heartbeat: self.last_heartbeat,
+        };
+        record.to_bytes()
+    }
+
+    pub(crate) fn liveness(&self) -> Liveness {
+        match (self.down, self.stale) {
+            (true, _) => Liveness::Down,
+            (false, true) => Liveness::Stale,
+            (false, false) => Liveness::Ok,
+        }
+    }
+
+    pub(crate) fn state(&self) -> SensorState {
+        SensorState {
+            profile: Arc::clone(&self.profile),
+            liveness: self.liveness(),
+            poll_interval_ms: self.device.poll_interval_ms,
+            ip_addr: self.device.ip_addr,
+            mac_addr: self.device.mac_addr,
+            first_seen: self.first_seen,
+            last_heartbeat: self.last_heartbeat,
+            last_poll: self.last_poll,
+            last_reply: self.last_reply,
+            consecutive_failures: self.failures,
+            counters: self.counters,
+        }
+    }
+}
