@@ -1,0 +1,336 @@
+//! The commit thread: the only one that writes to the log and signs its tree.
+//!
+//! A commit takes all that waits, writes it to the segment, makes it durable, reads it back, extends
+//! the tree with what it read, signs, and only then answers. Nothing is signed that is not on disk.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
+
+use fieldledger_audit::log::Written;
+use fieldledger_audit::timestamp;
+use fieldledger_tlog::LogKey;
+use rand::RngCore;
+
+use crate::config::Clock;
+use crate::envelope::{SALT_BYTES, leaf_of, write_envelope};
+use crate::error::{AppendError, StoreError, with_causes};
+use crate::grower::Grower;
+use crate::head::{Head, Published};
+use crate::producers::Producers;
+use crate::queue::{Queue, Request};
+use crate::readings::Latest;
+use crate::stats::Stats;
+use crate::store::checkpoint_file::CheckpointFile;
+use crate::store::frame::{FrameFault, read_frame, write_frame};
+use crate::store::reader::LogReader;
+use crate::store::segment::{AppendFailure, SegmentWriter, Stage};
+use crate::store::snapshot::Snapshot;
+
+/// Bytes of waiting requests that one commit takes: enough for the disk to be busy, and a buffer
+/// that is not felt.
+const COMMIT_BYTES: usize = 8 * 1024 * 1024;
+
+/// All that the commit thread owns or shares.
+pub(crate) struct Committer {
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) segment: SegmentWriter,
+    pub(crate) log: Arc<LogReader>,
+    pub(crate) grower: Grower,
+    pub(crate) key: LogKey,
+    pub(crate) checkpoint_file: CheckpointFile,
+    pub(crate) published: Arc<Published>,
+    pub(crate) producers: Producers,
+    pub(crate) latest: Arc<RwLock<Latest>>,
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) clock: Clock,
+    /// When the last entry was received.
+    pub(crate) received_at: u64,
+    pub(crate) snapshot_path: PathBuf,
+    pub(crate) snapshot_every: u64,
+    /// Size at the last snapshot.
+    pub(crate) snapshot_size: u64,
+    pub(crate) commit_events: usize,
+    /// Why nothing more is written, once the disk cannot be trusted.
+    pub(crate) stopped: Option<String>,
+}
+
+/// The new events of a commit, framed.
+#[derive(Default)]
+struct Frames {
+    bytes: Vec<u8>,
+    /// Where each frame ends in `bytes`.
+    ends: Vec<usize>,
+}
+
+impl Committer {
+    /// Commits until the queue is closed and empty.
+    pub(crate) fn run(mut self) {
+        while let Some(requests) = self.queue.take(self.commit_events, COMMIT_BYTES) {
+            self.commit(requests);
+            self.housekeeping();
+        }
+        if self.stopped.is_none() && self.snapshot_size != self.grower.size() {
+            self.write_snapshot();
+        }
+        self.published.close();
+    }
+
+    fn commit(&mut self, requests: Vec<Request>) {
+        if let Some(reason) = &self.stopped {
+            return refuse(requests, reason);
+        }
+        let new = self.mark_new(&requests);
+        let received_at = self.clock.now().max(self.received_at);
+        let written = self.write(&requests, &new, received_at);
+        match written {
+            Ok(()) => self.answer(requests, &new, received_at),
+            Err(reason) => {
+                self.forget(&requests, &new);
+                refuse(requests, &reason);
+            }
+        }
+    }
+
+    /// For each event of each request, whether the log lacks it. Notes those as seen.
+    fn mark_new(&mut self, requests: &[Request]) -> Vec<Vec<bool>> {
+        let producers = &mut self.producers;
+        let mark = |request: &Request| {
+            let events = request.events.iter();
+            let new = events.map(|event| {
+                event.producer.is_empty() || producers.insert(&event.producer, event.sequence)
+            });
+            new.collect()
+        };
+        requests.iter().map(mark).collect()
+    }
+
+    /// Undoes [`Committer::mark_new`].
+    fn forget(&mut self, requests: &[Request], new: &[Vec<bool>]) {
+        for (request, new) in requests.iter().zip(new) {
+            for (event, _) in request.events.iter().zip(new).filter(|(_, new)| **new) {
+                self.producers.remove(&event.producer, event.sequence);
+            }
+        }
+    }
+
+    /// Makes the new events durable and signs a tree that covers them; the error says why not.
+    fn write(
+        &mut self,
+        requests: &[Request],
+        new: &[Vec<bool>],
+        received_at: u64,
+    ) -> Result<(), String> {
+        let first = self.grower.size();
+        let frames = frame(requests, new, first, received_at)?;
+        if frames.ends.is_empty() {
+            return Ok(());
+        }
+        let read_back = self.append(first, &frames.bytes)?;
+        self.received_at = received_at;
+        // From here on the entries are in the log whatever fails, so a failure must stop all
+        // writing: only a start sorts out what is there.
+        self.extend(first, &frames, &read_back, received_at)
+            .inspect_err(|reason| self.stop(reason))
+    }
+
+    fn append(&mut self, first: u64, frames: &[u8]) -> Result<Vec<u8>, String> {
+        match self.segment.roll(first) {
+            Ok(true) => self.log.add_segment(first),
+            Ok(false) => {}
+            Err(error) => return Err(with_causes(&error)),
+        }
+        self.segment
+            .append(frames)
+            .map_err(|failure| self.clean_up(&failure))
+    }
+
+    /// After a failed append: goes on where nothing can be left of it on disk, or else stops.
+    fn clean_up(&mut self, failure: &AppendFailure) -> String {
+        let reason = with_causes(&failure.error);
+        let cleaned = match failure.stage {
+            Stage::Write => self.segment.cut_back().map_err(|error| with_causes(&error)),
+            Stage::Sync | Stage::Verify => Err("what is on disk is unknown".to_owned()),
+        };
+        match cleaned {
+            Ok(()) => tracing::error!(
+                reason,
+                "entries could not be written; their callers may retry"
+            ),
+            Err(why) => self.stop(&format!("{reason}; {why}")),
+        }
+        reason
+    }
+
+    fn stop(&mut self, reason: &str) {
+        tracing::error!(
+            reason,
+            tree_size = self.grower.size(),
+            "the ledger takes no more entries until it is opened again"
+        );
+        self.stopped = Some(format!(
+            "{reason}; no more entries are taken until it is opened again"
+        ));
+    }
+
+    /// Extends the tree with what was read back, signs and publishes it.
+    fn extend(
+        &mut self,
+        first: u64,
+        frames: &Frames,
+        read_back: &[u8],
+        received_at: u64,
+    ) -> Result<(), String> {
+        let mut start = 0;
+        for (index, &end) in (first..).zip(&frames.ends) {
+            let envelope = read_frame(&read_back[start..end], index)
+                .map_err(|fault: FrameFault| format!("entry {index} read back: {fault}"))?;
+            self.grower.push(&leaf_of(envelope, index, received_at));
+            start = end;
+        }
+        let before = self.segment.length() - read_back.len() as u64;
+        let ends: Vec<u64> = frames.ends.iter().map(|&end| before + end as u64).collect();
+        self.log
+            .offsets()
+            .write(first, &ends)
+            .map_err(|error| with_causes(&error))?;
+        let head = Head::sign(&self.key, self.grower.edge().clone())
+            .map_err(|error| with_causes(&error))?;
+        self.checkpoint_file
+            .replace(&head.checkpoint.note)
+            .map_err(|error| with_causes(&error))?;
+        self.published.publish(head);
+        Ok(())
+    }
+
+    fn answer(&self, requests: Vec<Request>, new: &[Vec<bool>], received_at: u64) {
+        let tree_size = self.grower.size();
+        let appended_in_all = new.iter().flatten().filter(|new| **new).count() as u64;
+        let mut next = tree_size - appended_in_all;
+        let mut duplicates_in_all = 0;
+        let oldest = requests.iter().map(|request| request.queued_at).min();
+        let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = Vec::with_capacity(requests.len());
+        for (request, new) in requests.into_iter().zip(new) {
+            let mut indices = Vec::with_capacity(new.len());
+            for (event, &new) in request.events.into_iter().zip(new) {
+                if !new {
+                    indices.push(None);
+                    continue;
+                }
+                indices.push(Some(next));
+                if let Some(mut reading) = event.reading {
+                    reading.index = next;
+                    reading.received_at = received_at;
+                    latest.update(reading);
+                }
+                next += 1;
+            }
+            let appended = indices.iter().flatten().count();
+            let duplicates = indices.len() - appended;
+            duplicates_in_all += duplicates as u64;
+            let written = Written {
+                // A call has at most 10,000 events.
+                appended: u32::try_from(appended).unwrap_or(u32::MAX),
+                duplicates: u32::try_from(duplicates).unwrap_or(u32::MAX),
+                indices,
+                tree_size,
+            };
+            answers.push((request.answer, written));
+        }
+        drop(latest);
+        let waited = oldest.map_or_else(Default::default, |oldest| Instant::now() - oldest);
+        self.stats
+            .committed(appended_in_all, duplicates_in_all, waited);
+        for (answer, written) in answers {
+            // A caller that no longer waits is none of ours.
+            let _ = answer.send(Ok(written));
+        }
+    }
+
+    /// What can be done after callers have their answers.
+    fn housekeeping(&mut self) {
+        if self.stopped.is_some() {
+            return;
+        }
+        if self.checkpoint_file.sync_is_due() {
+            let synced = self.checkpoint_file.sync();
+            self.stop_if_failed(synced);
+        }
+        if self.grower.size() - self.snapshot_size >= self.snapshot_every {
+            self.write_snapshot();
+        }
+    }
+
+    fn stop_if_failed(&mut self, done: Result<(), StoreError>) {
+        if let Err(error) = done {
+            self.stop(&with_causes(&error));
+        }
+    }
+
+    /// A snapshot that cannot be written only makes the next start longer.
+    fn write_snapshot(&mut self) {
+        let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
+        let producers = self.producers.ranges();
+        let snapshot = Snapshot::new(
+            self.grower.edge(),
+            self.grower.leaves(),
+            (self.segment.first(), self.segment.length()),
+            self.received_at,
+            producers
+                .map(|(producer, ranges)| (producer.to_owned(), ranges))
+                .collect(),
+            latest.indices(),
+        );
+        drop(latest);
+        // A snapshot must never be newer than the checkpoint and the offsets that go with it.
+        let written = self
+            .checkpoint_file
+            .sync()
+            .and_then(|()| self.log.offsets().sync())
+            .and_then(|()| snapshot.write(&self.snapshot_path));
+        if let Err(error) = written {
+            tracing::warn!(
+                error = with_causes(&error),
+                "the snapshot could not be written"
+            );
+        }
+        self.snapshot_size = self.grower.size();
+    }
+}
+
+/// Frames the new events.
+fn frame(
+    requests: &[Request],
+    new: &[Vec<bool>],
+    first: u64,
+    received_at: u64,
+) -> Result<Frames, String> {
+    let received_at = timestamp::from_micros(received_at)
+        .ok_or_else(|| format!("the clock says {received_at} us, beyond the year 9999"))?;
+    let mut frames = Frames::default();
+    let mut random = rand::rng();
+    let mut salt = [0; SALT_BYTES];
+    let mut envelope = Vec::new();
+    for (request, new) in requests.iter().zip(new) {
+        for (event, _) in request.events.iter().zip(new).filter(|(_, new)| **new) {
+            let origin =
+                (!event.producer.is_empty()).then_some((event.producer.as_str(), event.sequence));
+            random.fill_bytes(&mut salt);
+            envelope.clear();
+            write_envelope(&mut envelope, &event.canonical, origin, &received_at, salt);
+            let index = first + frames.ends.len() as u64;
+            write_frame(&mut frames.bytes, index, &envelope);
+            frames.ends.push(frames.bytes.len());
+        }
+    }
+    Ok(frames)
+}
+
+fn refuse(requests: Vec<Request>, reason: &str) {
+    for request in requests {
+        let _ = request
+            .answer
+            .send(Err(AppendError::Unavailable(reason.to_owned())));
+    }
+}

@@ -1,0 +1,90 @@
+//! What a ledger is told when it is opened.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The name under which a ledger signs where none is configured.
+pub const DEFAULT_ORIGIN: &str = "fieldledger.local/ledger";
+
+/// How to open a ledger. [`Config::new`] gives the settings that fit a plant; tests use smaller
+/// ones.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The ledger's own folder; created where it is missing.
+    pub folder: PathBuf,
+    /// The log's name in its signed tree heads, C2SP tlog-checkpoint: no spaces, no `+`.
+    /// It cannot change once the ledger exists.
+    pub origin: String,
+    /// Whether to keep a search index. Without one, only searches without text are answered.
+    pub index: bool,
+    /// Size in bytes at which a segment file is closed and the next begun.
+    pub segment_bytes: u64,
+    /// Entries after which the derived state is written down, so that a start need not read them.
+    pub snapshot_every: u64,
+    /// Bytes of events that may wait for a commit; beyond them `append` answers `Unavailable`.
+    pub queue_bytes: usize,
+    /// Events that one commit takes at most; a single call is never split.
+    pub commit_events: usize,
+    /// How long the index waits for more entries before it makes them searchable, milliseconds.
+    pub index_interval_ms: u64,
+    /// How long `open` waits for another process to let go of the folder, milliseconds.
+    pub lock_wait_ms: u64,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+impl Config {
+    /// The usual settings for a ledger in `folder`.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            origin: DEFAULT_ORIGIN.to_owned(),
+            index: true,
+            segment_bytes: 64 * 1024 * 1024,
+            snapshot_every: 500_000,
+            queue_bytes: 64 * 1024 * 1024,
+            commit_events: 16_384,
+            index_interval_ms: 1_000,
+            lock_wait_ms: 10_000,
+            clock: Clock::default(),
+        }
+    }
+}
+
+/// A source of the time in microseconds since the Unix epoch; the system's unless a test brings
+/// its own.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
+
+impl Clock {
+    /// A clock that asks `now` for microseconds since the Unix epoch.
+    pub fn new(now: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// Microseconds since the Unix epoch.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        (self.0)()
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::new(|| {
+            let since_epoch = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default();
+            u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX)
+        })
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Clock")
+    }
+}

@@ -1,0 +1,145 @@
+//! Why the ledger could not do what it was asked; the variants of [`AppendError`] and
+//! [`QueryError`] are those of `fieldledger:audit/types.audit-error`.
+
+use std::error::Error;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fieldledger_audit::InvalidField;
+
+/// Why events were not appended. Nothing of the call is in the log then, unless the error is
+/// [`AppendError::Unavailable`]: then it may be, and the same call can be made again where the
+/// events have producer and sequence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// The caller's fault. Do not retry.
+    #[error("{} fields of the events are invalid", .0.len())]
+    Invalid(Vec<InvalidField>),
+    /// The log cannot take events now. Retry.
+    #[error("the ledger cannot append: {0}")]
+    Unavailable(String),
+}
+
+/// Why a question was not answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// The caller's fault. Do not retry.
+    #[error("{} parameters are invalid", .0.len())]
+    Invalid(Vec<InvalidField>),
+    /// No such entry, result or tree size.
+    #[error("{0}")]
+    NotFound(String),
+    /// The result set has expired; search again.
+    #[error("{0}")]
+    Expired(String),
+    /// The log cannot answer now. Retry.
+    #[error("the ledger cannot answer: {0}")]
+    Unavailable(String),
+}
+
+impl QueryError {
+    /// One parameter is wrong.
+    pub(crate) fn parameter(name: &str, problem: impl Into<String>) -> Self {
+        Self::Invalid(vec![InvalidField {
+            item: 0,
+            field: name.to_owned(),
+            problem: problem.into(),
+        }])
+    }
+}
+
+impl From<StoreError> for QueryError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(with_causes(&error))
+    }
+}
+
+/// Why a ledger could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder's files cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another process has the folder open.
+    #[error(
+        "another process holds {}; stop it, or give this ledger a folder of its own",
+        .path.display()
+    )]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// A configured value cannot be used.
+    #[error("setting {setting} cannot be used: {problem}")]
+    Setting {
+        /// Name of the field of [`crate::Config`].
+        setting: &'static str,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+    /// The log is not the one that was signed: entries are missing, or others are in their place.
+    #[error("the log in {} is not the one that was signed: {problem}", .folder.display())]
+    Forked {
+        /// The ledger's folder.
+        folder: PathBuf,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+    /// A thread could not be started.
+    #[error("cannot start the thread {name}")]
+    Thread {
+        /// Its name.
+        name: &'static str,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Why a file of the ledger cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file operation failed.
+    #[error("cannot {operation} {}", .path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A file does not hold what the ledger wrote there.
+    #[error("{} is damaged at byte {offset}: {problem}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl StoreError {
+    /// For `map_err`: what was tried on which file.
+    pub(crate) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io {
+            operation,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+/// The error's text and those of its causes, for callers that get a string only.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,110 @@
+//! The newest signed tree, as readers see it.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use fieldledger_audit::log::Checkpoint;
+use fieldledger_tlog::{CheckpointError, Edge, Hash, LogKey};
+
+/// A signed tree and what is needed to prove things in it.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) edge: Edge,
+    pub(crate) root: Hash,
+    pub(crate) checkpoint: Checkpoint,
+}
+
+impl Head {
+    /// Signs the tree with this edge.
+    pub(crate) fn sign(key: &LogKey, edge: Edge) -> Result<Self, CheckpointError> {
+        let root = edge.root();
+        let checkpoint = Checkpoint {
+            origin: key.origin().to_owned(),
+            tree_size: edge.size(),
+            root_hash: BASE64_STANDARD.encode(root.0),
+            note: key.sign(edge.size(), root)?,
+            verifier_key: key.verifier_key().to_owned(),
+        };
+        Ok(Self {
+            edge,
+            root,
+            checkpoint,
+        })
+    }
+
+    /// Entries in the tree.
+    pub(crate) fn size(&self) -> u64 {
+        self.edge.size()
+    }
+}
+
+/// Where the newest [`Head`] is found, and waited for.
+#[derive(Debug)]
+pub(crate) struct Published {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    head: Arc<Head>,
+    closed: bool,
+}
+
+impl Published {
+    pub(crate) fn new(head: Head) -> Self {
+        Self {
+            state: Mutex::new(State {
+                head: Arc::new(head),
+                closed: false,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// The newest.
+    pub(crate) fn head(&self) -> Arc<Head> {
+        Arc::clone(&self.state().head)
+    }
+
+    /// Replaces the newest.
+    pub(crate) fn publish(&self, head: Head) {
+        self.state().head = Arc::new(head);
+        self.changed.notify_all();
+    }
+
+    /// No newer one will come.
+    pub(crate) fn close(&self) {
+        self.state().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Whether no newer one will come.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
+    /// Waits until the tree is larger than `size`, or no newer one will come, and returns the
+    /// newest; the flag is true in the latter case.
+    pub(crate) fn wait_beyond(&self, size: u64) -> (Arc<Head>, bool) {
+        let waited = self.changed.wait_while(self.state(), |state| {
+            state.head.size() <= size && !state.closed
+        });
+        let state = waited.unwrap_or_else(PoisonError::into_inner);
+        (Arc::clone(&state.head), state.closed)
+    }
+
+    /// Waits for `pause` to pass; less if no newer tree will come.
+    pub(crate) fn pause(&self, pause: Duration) {
+        let waited = self
+            .changed
+            .wait_timeout_while(self.state(), pause, |state| !state.closed);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,229 @@
+//! Follows the log and puts its entries in the index.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use tantivy::directory::MmapDirectory;
+use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
+use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyError};
+
+use super::schema::IndexSchema;
+use super::words::{self, Words};
+use super::{View, Views};
+use crate::envelope::Envelope;
+use crate::error::{OpenError, StoreError, with_causes};
+use crate::head::Published;
+use crate::store::files;
+use crate::store::reader::LogReader;
+
+/// Memory for entries that are not yet in a segment of the index.
+const WRITER_BYTES: usize = 20_000_000;
+
+/// Entries after which it is looked whether the ledger closes.
+const STEP: u64 = 4_096;
+
+/// Entries that become searchable at once at most, when a long log is indexed.
+const COMMIT_ENTRIES: u64 = 262_144;
+
+/// Entries from which on a segment of the index is not merged any more: a merge takes memory for each
+/// entry, and a search does not feel a segment for every million.
+const MERGE_BELOW_ENTRIES: usize = 1_000_000;
+
+/// How long it waits after an error before it tries again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Puts entries in the index.
+pub(crate) struct Indexer {
+    index: Index,
+    reader: IndexReader,
+    schema: IndexSchema,
+    views: Arc<Views>,
+    log: Arc<LogReader>,
+    published: Arc<Published>,
+    interval: Duration,
+}
+
+impl Indexer {
+    /// Opens the index in the folder. One that is damaged, or does not belong to a log of `size`
+    /// entries, is built anew.
+    pub(crate) fn open(
+        folder: &Path,
+        size: u64,
+        log: Arc<LogReader>,
+        published: Arc<Published>,
+        interval: Duration,
+    ) -> Result<(Self, Arc<Views>), OpenError> {
+        let schema = IndexSchema::new();
+        let opened = match open(folder, &schema, size) {
+            Ok(opened) => opened,
+            Err(problem) => {
+                tracing::warn!(problem, folder = %folder.display(), "the index is built anew");
+                remove(folder)?;
+                open(folder, &schema, size).map_err(|problem| StoreError::Damaged {
+                    path: folder.to_owned(),
+                    offset: 0,
+                    problem,
+                })?
+            }
+        };
+        let view = View {
+            searcher: opened.reader.searcher(),
+            schema: schema.clone(),
+            size: opened.size,
+        };
+        let views = Arc::new(Views(RwLock::new(Arc::new(view))));
+        let indexer = Self {
+            index: opened.index,
+            reader: opened.reader,
+            schema,
+            views: Arc::clone(&views),
+            log,
+            published,
+            interval,
+        };
+        Ok((indexer, views))
+    }
+
+    /// Follows the log until the ledger is closed.
+    pub(crate) fn run(self) {
+        while let Err(problem) = self.follow() {
+            tracing::error!(problem, "entries cannot be indexed; trying again");
+            self.published.pause(RETRY);
+        }
+    }
+
+    /// Returns once the ledger is closed.
+    fn follow(&self) -> Result<(), String> {
+        let options = IndexWriterOptions::builder()
+            .memory_budget_per_thread(WRITER_BYTES)
+            .num_worker_threads(1)
+            .num_merge_threads(1)
+            .build();
+        let mut writer: IndexWriter = self
+            .index
+            .writer_with_options(options)
+            .map_err(|error| error.to_string())?;
+        let mut merging = LogMergePolicy::default();
+        merging.set_max_docs_before_merge(MERGE_BELOW_ENTRIES);
+        writer.set_merge_policy(Box::new(merging));
+        let mut size = self.views.newest().size;
+        loop {
+            let (head, closed) = self.published.wait_beyond(size);
+            if closed {
+                break;
+            }
+            if head.size() - size < COMMIT_ENTRIES {
+                self.published.pause(self.interval);
+            }
+            size = self.index_some(&mut writer, size)?;
+        }
+        self.index_some(&mut writer, size)?;
+        writer
+            .wait_merging_threads()
+            .map_err(|error| error.to_string())
+    }
+
+    /// Makes entries from `from` on searchable, and returns up to where. Once the ledger closes it
+    /// takes one more step only: what is missing is indexed after the next start.
+    fn index_some(&self, writer: &mut IndexWriter, from: u64) -> Result<u64, String> {
+        let end = self.published.head().size().min(from + COMMIT_ENTRIES);
+        let mut next = from;
+        while next < end {
+            let step_end = end.min(next + STEP);
+            self.add(writer, next, step_end)?;
+            next = step_end;
+            if self.published.is_closed() {
+                break;
+            }
+        }
+        if next > from {
+            self.commit(writer, next)
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(next)
+    }
+
+    fn add(&self, writer: &IndexWriter, from: u64, to: u64) -> Result<(), String> {
+        let mut failure = None;
+        let read = self.log.read(from..to, |index, bytes| {
+            let envelope =
+                Envelope::parse(bytes).map_err(|problem| self.log.damaged(index, &problem))?;
+            let document = self.schema.document(index, &envelope.event());
+            if let Err(error) = writer.add_document(document) {
+                failure.get_or_insert(error);
+            }
+            Ok(())
+        });
+        read.map_err(|error| with_causes(&error))?;
+        failure.map_or(Ok(()), |error: TantivyError| Err(error.to_string()))
+    }
+
+    fn commit(&self, writer: &mut IndexWriter, size: u64) -> tantivy::Result<()> {
+        let mut prepared = writer.prepare_commit()?;
+        prepared.set_payload(&size.to_string());
+        prepared.commit()?;
+        self.reader.reload()?;
+        self.views.replace(View {
+            searcher: self.reader.searcher(),
+            schema: self.schema.clone(),
+            size,
+        });
+        Ok(())
+    }
+}
+
+struct Opened {
+    index: Index,
+    reader: IndexReader,
+    size: u64,
+}
+
+/// The error says why the index cannot be used.
+fn open(folder: &Path, schema: &IndexSchema, log_size: u64) -> Result<Opened, String> {
+    files::create_folder(folder).map_err(|error| with_causes(&error))?;
+    let opened = || {
+        let directory = MmapDirectory::open(folder)?;
+        let settings = IndexSettings::default();
+        let index = if Index::exists(&directory)? {
+            Index::open(directory)?
+        } else {
+            Index::create(directory, schema.schema.clone(), settings)?
+        };
+        index.tokenizers().register(words::NAME, Words::default());
+        let reader = index
+            .reader_builder()
+            .reload_policy(ReloadPolicy::Manual)
+            .try_into()?;
+        let payload = index.load_metas()?.payload;
+        Ok::<_, TantivyError>((index, reader, payload))
+    };
+    let (index, reader, payload) = opened().map_err(|error| error.to_string())?;
+    if index.schema() != schema.schema {
+        return Err("it has other fields".to_owned());
+    }
+    let size = match payload {
+        None => 0,
+        Some(payload) => payload
+            .parse()
+            .map_err(|_| format!("{payload:?} is no size"))?,
+    };
+    if size > log_size {
+        return Err(format!("it has {size} entries, but the log has {log_size}"));
+    }
+    Ok(Opened {
+        index,
+        reader,
+        size,
+    })
+}
+
+fn remove(folder: &Path) -> Result<(), StoreError> {
+    let trash: PathBuf = folder.with_added_extension("old");
+    if trash.exists() {
+        fs::remove_dir_all(&trash).map_err(StoreError::io("remove", &trash))?;
+    }
+    fs::rename(folder, &trash).map_err(StoreError::io("move", folder))?;
+    fs::remove_dir_all(&trash).map_err(StoreError::io("remove", &trash))
+}

@@ -1,0 +1,359 @@
+//! The handle through which a ledger is used.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use fieldledger_audit::log::{Checkpoint, SearchPage, SearchQuery, Written};
+use futures::channel::oneshot;
+
+use crate::EventColumns;
+use crate::commit::Committer;
+use crate::config::Config;
+use crate::error::{AppendError, OpenError, QueryError};
+use crate::head::Published;
+use crate::index::Indexer;
+use crate::intake;
+use crate::proofs::Proofs;
+use crate::queue::{Queue, Request};
+use crate::readings::Latest;
+use crate::recovery::{Paths, recover};
+use crate::search::Search;
+use crate::stats::Stats;
+use crate::store::files;
+use crate::store::lock::lock;
+use crate::types::{InclusionProof, LedgerStatus, Reading, Series};
+use crate::usage;
+
+/// Sensors that one call of [`Ledger::latest`] is about, at most.
+const MAX_SENSORS: usize = 10_000;
+
+/// A ledger that is open. Clones are handles to the same ledger.
+///
+/// [`Ledger::append`] can be awaited in any runtime. All other methods read files and may take
+/// milliseconds: call them where blocking is allowed, such as `tokio::task::spawn_blocking`.
+#[derive(Clone)]
+pub struct Ledger(Arc<Inner>);
+
+struct Inner {
+    queue: Arc<Queue>,
+    published: Arc<Published>,
+    latest: Arc<RwLock<Latest>>,
+    stats: Arc<Stats>,
+    proofs: Proofs,
+    search: Search,
+    paths: Paths,
+    recovery: String,
+    running: Mutex<Option<Running>>,
+}
+
+/// What ends when the ledger is closed.
+struct Running {
+    commit_thread: Option<JoinHandle<()>>,
+    index_thread: Option<JoinHandle<()>>,
+    /// Locked as long as it is open.
+    _lock: std::fs::File,
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let checkpoint = self.checkpoint();
+        formatter
+            .debug_struct("Ledger")
+            .field("origin", &checkpoint.origin)
+            .field("tree_size", &checkpoint.tree_size)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Ledger {
+    /// Opens the ledger in the configured folder, or creates it, and recovers what a crash left.
+    /// `status().recovery` then says what was found and done.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be used, another process holds it, or its log is not the one that
+    /// was last signed.
+    #[allow(clippy::needless_pass_by_value)]
+    pub fn open(config: Config) -> Result<Self, OpenError> {
+        let paths = Paths::of(&config.folder);
+        files::create_folder(&paths.folder)?;
+        let lock = lock(&paths.lock, Duration::from_millis(config.lock_wait_ms))?;
+        let recovered = recover(&paths, &config)?;
+        let size = recovered.state.grower.size();
+
+        let published = Arc::new(Published::new(recovered.head));
+        let mut running = Running {
+            commit_thread: None,
+            index_thread: None,
+            _lock: lock,
+        };
+        let mut views = None;
+        if config.index {
+            let (indexer, its_views) = Indexer::open(
+                &paths.index,
+                size,
+                Arc::clone(&recovered.log),
+                Arc::clone(&published),
+                Duration::from_millis(config.index_interval_ms),
+            )?;
+            running.index_thread = Some(spawn("ledger-index", move || indexer.run())?);
+            views = Some(its_views);
+        }
+        let queue = Arc::new(Queue::new(config.queue_bytes));
+        let latest = Arc::new(RwLock::new(recovered.state.latest));
+        let stats = Arc::new(Stats::default());
+        let committer = Committer {
+            queue: Arc::clone(&queue),
+            segment: recovered.segment,
+            log: Arc::clone(&recovered.log),
+            grower: recovered.state.grower,
+            key: recovered.key,
+            checkpoint_file: recovered.checkpoint_file,
+            published: Arc::clone(&published),
+            producers: recovered.state.producers,
+            latest: Arc::clone(&latest),
+            stats: Arc::clone(&stats),
+            clock: config.clock.clone(),
+            received_at: recovered.state.received_at,
+            snapshot_path: paths.snapshot.clone(),
+            snapshot_every: config.snapshot_every,
+            snapshot_size: recovered.snapshot_size,
+            commit_events: config.commit_events,
+            stopped: None,
+        };
+        running.commit_thread = Some(spawn("ledger-commit", move || committer.run())?);
+        tracing::info!(folder = %paths.folder.display(), size, recovery = recovered.sentence, "ledger open");
+        Ok(Self(Arc::new(Inner {
+            queue,
+            published: Arc::clone(&published),
+            latest,
+            stats,
+            proofs: Proofs {
+                log: Arc::clone(&recovered.log),
+                tiles: recovered.tiles,
+            },
+            search: Search {
+                log: recovered.log,
+                published,
+                views,
+                clock: config.clock,
+            },
+            paths,
+            recovery: recovered.sentence,
+            running: Mutex::new(Some(running)),
+        })))
+    }
+
+    /// Appends events, all or none. Resolves once they are durable and a signed tree covers them.
+    ///
+    /// The events are queued by the time this returns; dropping the future does not take them back.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::Invalid`] names what is wrong with which event; [`AppendError::Unavailable`]
+    /// when too much waits already, the ledger is closing, or the disk failed.
+    #[allow(clippy::needless_pass_by_value)]
+    pub fn append(
+        &self,
+        events: EventColumns,
+    ) -> impl Future<Output = Result<Written, AppendError>> + Send + use<> {
+        let queued = self.enqueue(&events);
+        async move {
+            queued?.await.unwrap_or_else(|_canceled| {
+                let reason = "it closed before the events were written";
+                Err(AppendError::Unavailable(reason.to_owned()))
+            })
+        }
+    }
+
+    fn enqueue(
+        &self,
+        events: &EventColumns,
+    ) -> Result<oneshot::Receiver<Result<Written, AppendError>>, AppendError> {
+        let queued_at = Instant::now();
+        let prepared = intake::prepare(events).map_err(|problems| {
+            let rejected = &self.0.stats.rejected;
+            rejected.fetch_add(events.len() as u64, Ordering::Relaxed);
+            AppendError::Invalid(problems)
+        })?;
+        let (answer, answered) = oneshot::channel();
+        let request = Request {
+            events: prepared.events,
+            bytes: prepared.bytes,
+            queued_at,
+            answer,
+        };
+        let queued = self.0.queue.push(request);
+        queued.map_err(|error| AppendError::Unavailable(error.to_string()))?;
+        Ok(answered)
+    }
+
+    /// Entries that match, from the first.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::Invalid`] names the parameter.
+    pub fn search(&self, query: &SearchQuery) -> Result<SearchPage, QueryError> {
+        self.0.search.search(query, &self.0.proofs)
+    }
+
+    /// More of an earlier search; `limit` 1 to 1,000. Beyond the result's end there are no entries.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::Invalid`] for what is no such id, [`QueryError::Expired`] for an old one.
+    pub fn page(&self, id: &str, offset: u32, limit: u32) -> Result<SearchPage, QueryError> {
+        self.0.search.page(id, offset, limit, &self.0.proofs)
+    }
+
+    /// Entry `index` and its audit path in the newest signed tree.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::NotFound`] beyond the end of the log.
+    pub fn inclusion(&self, index: u64) -> Result<InclusionProof, QueryError> {
+        let head = self.0.published.head();
+        let size = head.size();
+        if index >= size {
+            let problem = format!("no entry {index}; the log has {size} entries");
+            return Err(QueryError::NotFound(problem));
+        }
+        let mut entries = self.0.proofs.proven([index], &head)?;
+        Ok(InclusionProof {
+            entry: entries.remove(0),
+            checkpoint: head.checkpoint.clone(),
+        })
+    }
+
+    /// RFC 6962 consistency proof between two sizes, hashes in base64; `0 < old <= new <= size`.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::Invalid`] for sizes out of order, [`QueryError::NotFound`] for a size the log
+    /// has not reached.
+    pub fn consistency(&self, old_size: u64, new_size: u64) -> Result<Vec<String>, QueryError> {
+        let head = self.0.published.head();
+        let size = head.size();
+        if new_size > size {
+            let problem = format!("no tree of {new_size} entries yet; the log has {size}");
+            return Err(QueryError::NotFound(problem));
+        }
+        if old_size == 0 || old_size > new_size {
+            let problem = format!("is {old_size}; it must be 1 to new_size, {new_size}");
+            return Err(QueryError::parameter("old_size", problem));
+        }
+        self.0.proofs.consistency(old_size, new_size, &head)
+    }
+
+    /// The newest signed tree head.
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        self.0.published.head().checkpoint.clone()
+    }
+
+    /// The newest reading of each of these sensors that has one, in the order asked; of all
+    /// sensors, by id, for an empty list. At most 10,000.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::Invalid`] when more than 10,000 are asked for.
+    pub fn latest(&self, sensors: &[String]) -> Result<Vec<Reading>, QueryError> {
+        let asked = sensors.len();
+        if asked > MAX_SENSORS {
+            let problem = format!("has {asked} items; at most {MAX_SENSORS} are allowed");
+            return Err(QueryError::parameter("sensors", problem));
+        }
+        let latest = self.0.latest.read().unwrap_or_else(PoisonError::into_inner);
+        if sensors.is_empty() {
+            return Ok(latest.all(MAX_SENSORS));
+        }
+        Ok(latest.of(sensors))
+    }
+
+    /// Readings of one sensor polled in `start <= t < end`, microseconds since the Unix epoch, as
+    /// far as they are indexed. More than `limit` (1 to 10,000) of them come as at most `limit`
+    /// buckets.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::Invalid`] names the parameter.
+    pub fn series(
+        &self,
+        sensor: &str,
+        start: u64,
+        end: u64,
+        limit: u32,
+    ) -> Result<Series, QueryError> {
+        self.0.search.series(sensor, start, end, limit)
+    }
+
+    /// Counters and gauges.
+    #[must_use]
+    pub fn status(&self) -> LedgerStatus {
+        let checkpoint = self.checkpoint();
+        let stats = &self.0.stats;
+        let (commit_p50, commit_p99) = stats.percentiles();
+        LedgerStatus {
+            origin: checkpoint.origin,
+            tree_size: checkpoint.tree_size,
+            indexed_size: self.0.search.indexed_size(),
+            bytes_on_disk: usage::bytes_on_disk(&self.0.paths, checkpoint.tree_size),
+            appended: stats.appended.load(Ordering::Relaxed),
+            duplicates: stats.duplicates.load(Ordering::Relaxed),
+            rejected: stats.rejected.load(Ordering::Relaxed),
+            commits: stats.commits.load(Ordering::Relaxed),
+            recovery: self.0.recovery.clone(),
+            commit_p50,
+            commit_p99,
+        }
+    }
+
+    /// Commits what waits, refuses what comes after, writes the derived state down and lets go of
+    /// the folder. Blocks until done; a second call returns at once. Dropping the last handle
+    /// does the same.
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+impl Inner {
+    fn close(&self) {
+        self.queue.close();
+        let running = self
+            .running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(running) = running else {
+            return;
+        };
+        for thread in [running.commit_thread, running.index_thread]
+            .into_iter()
+            .flatten()
+        {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the ledger panicked; the next start recovers the log");
+            }
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn spawn(
+    name: &'static str,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, OpenError> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map_err(|source| OpenError::Thread { name, source })
+}

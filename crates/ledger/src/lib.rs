@@ -1,0 +1,52 @@
+//! The ledger: a durable, signed, append-only log of audit events.
+//!
+//! An append follows this way through the modules: `intake` checks the events where the caller is,
+//! `queue` holds them, `commit` takes all that wait and makes them durable (`store::segment`),
+//! extends the tree (`grower`), signs it and publishes it (`head`), and answers. `recovery` is how
+//! it starts. `search` answers from the log or from the `index`, `proofs` from the tiles.
+//!
+//! ```
+//! use fieldledger_ledger::{Config, EventColumns, Ledger};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let ledger = Ledger::open(Config::new(folder.path()))?;
+//! let events = EventColumns {
+//!     message: vec!["the door was opened".to_owned()],
+//!     ..EventColumns::default()
+//! };
+//! let written = futures::executor::block_on(ledger.append(events))?;
+//! assert_eq!(written.indices, [Some(0)]);
+//! let proof = ledger.inclusion(0)?;
+//! assert_eq!(proof.checkpoint.tree_size, 1);
+//! ledger.close();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod commit;
+mod config;
+mod envelope;
+mod error;
+mod grower;
+mod head;
+mod index;
+mod intake;
+mod ledger;
+mod producers;
+mod proofs;
+mod query;
+mod queue;
+mod readings;
+mod recovery;
+mod search;
+mod stats;
+mod store;
+mod types;
+mod usage;
+
+pub use config::{Clock, Config, DEFAULT_ORIGIN};
+pub use error::{AppendError, OpenError, QueryError, StoreError};
+pub use fieldledger_audit::log::{Checkpoint, Entry, Order, SearchPage, SearchQuery, Written};
+pub use fieldledger_audit::{EventColumns, InvalidField};
+pub use ledger::Ledger;
+pub use types::{Bucket, InclusionProof, LedgerStatus, Reading, Series};

@@ -1,0 +1,129 @@
+//! Entries with their proofs. Every proof is verified against the signed root before it is handed
+//! out, so a damaged tile is noticed here and computed again.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use fieldledger_audit::log::Entry;
+use fieldledger_tlog::{
+    Hash, Leaf, ProofError, consistency, inclusion, root_at, verify_consistency, verify_inclusion,
+};
+
+use crate::envelope::{Envelope, leaf_of};
+use crate::error::{QueryError, StoreError, with_causes};
+use crate::head::Head;
+use crate::store::reader::LogReader;
+use crate::store::tiles::{TileStore, TreeView};
+
+/// Reads entries and proves them.
+#[derive(Debug)]
+pub(crate) struct Proofs {
+    pub(crate) log: Arc<LogReader>,
+    pub(crate) tiles: Arc<TileStore>,
+}
+
+impl Proofs {
+    /// The entry without its proof.
+    pub(crate) fn entry(&self, index: u64) -> Result<Entry, QueryError> {
+        Ok(self.entry_and_leaf(index)?.0)
+    }
+
+    fn entry_and_leaf(&self, index: u64) -> Result<(Entry, Leaf), QueryError> {
+        let bytes = self.log.envelope(index)?;
+        let leaf = Envelope::parse(&bytes)
+            .and_then(|envelope| envelope.received_at())
+            .map(|received_at| leaf_of(&bytes, index, received_at))
+            .map_err(|problem| self.log.damaged(index, &problem))?;
+        let envelope = String::from_utf8(bytes)
+            .map_err(|error| self.log.damaged(index, &error.to_string()))?;
+        let entry = Entry {
+            index,
+            envelope,
+            envelope_hash: BASE64_STANDARD.encode(leaf.envelope_hash),
+            leaf: BASE64_STANDARD.encode(leaf.encode()),
+            proof: Vec::new(),
+        };
+        Ok((entry, leaf))
+    }
+
+    /// The entries with their proofs in the tree of `head`.
+    pub(crate) fn proven(
+        &self,
+        indices: impl IntoIterator<Item = u64>,
+        head: &Head,
+    ) -> Result<Vec<Entry>, QueryError> {
+        let view = TreeView::new(&self.tiles, &head.edge);
+        let mut entries = Vec::new();
+        for index in indices {
+            let (mut entry, leaf) = self.entry_and_leaf(index)?;
+            let prove = || inclusion(index, head.size(), &view).map_err(refused);
+            let holds = |proof: &Vec<Hash>| {
+                verify_inclusion(proof, head.size(), head.root, index, leaf.hash())
+            };
+            entry.proof = encoded(&proof_that_holds(&view, prove, holds)?);
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    /// Proof that the tree of `new` entries begins with that of `old`; both are within `head`.
+    pub(crate) fn consistency(
+        &self,
+        old: u64,
+        new: u64,
+        head: &Head,
+    ) -> Result<Vec<String>, QueryError> {
+        let view = TreeView::new(&self.tiles, &head.edge);
+        let prove = || {
+            let proof = consistency(old, new, &view).map_err(refused)?;
+            let old_root = root_at(old, &view).map_err(refused)?;
+            let new_root = root_at(new, &view).map_err(refused)?;
+            Ok((proof, old_root, new_root))
+        };
+        // Roots of the past come from tiles as well; the proof to the signed root covers them.
+        let holds = |(proof, old_root, new_root): &(Vec<Hash>, Hash, Hash)| {
+            let to_head = consistency(new, head.size(), &view);
+            verify_consistency(proof, (old, *old_root), (new, *new_root))
+                && to_head.is_ok_and(|proof| {
+                    verify_consistency(&proof, (new, *new_root), (head.size(), head.root))
+                })
+        };
+        let (proof, _, _) = proof_that_holds(&view, prove, holds)?;
+        Ok(encoded(&proof))
+    }
+}
+
+/// Computes a proof; once more, from tiles that are computed again, if it does not hold.
+fn proof_that_holds<T>(
+    view: &TreeView<'_>,
+    prove: impl Fn() -> Result<T, QueryError>,
+    holds: impl Fn(&T) -> bool,
+) -> Result<T, QueryError> {
+    let proof = prove()?;
+    if holds(&proof) {
+        return Ok(proof);
+    }
+    tracing::error!("a proof does not lead to the signed root; its tiles are computed again");
+    view.rebuild_read()?;
+    let proof = prove()?;
+    if holds(&proof) {
+        return Ok(proof);
+    }
+    let problem = "the entries on disk are not those that were signed";
+    tracing::error!(problem);
+    Err(QueryError::Unavailable(problem.to_owned()))
+}
+
+fn refused(error: ProofError<StoreError>) -> QueryError {
+    match error {
+        ProofError::Source(error) => error.into(),
+        ProofError::Range(problem) => QueryError::NotFound(problem),
+        short @ ProofError::ShortTile { .. } => QueryError::Unavailable(with_causes(&short)),
+    }
+}
+
+fn encoded(hashes: &[Hash]) -> Vec<String> {
+    let encode = |hash: &Hash| BASE64_STANDARD.encode(hash.0);
+    hashes.iter().map(encode).collect()
+}

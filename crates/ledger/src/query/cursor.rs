@@ -1,0 +1,231 @@
+//! The id of a frozen search result: the search itself and the bounds that freeze it. The ledger
+//! remembers nothing; the result is found again each time, and is the same because entries below a
+//! bound never change.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use fieldledger_audit::log::{MAX_RESULTS, Order};
+use serde::{Deserialize, Serialize};
+
+use super::language::{self, Clause, field_position};
+use crate::error::QueryError;
+
+/// How long a result can be paged through, microseconds.
+pub(crate) const LIFETIME: u64 = 3_600 * 1_000_000;
+
+/// Changes whenever the meaning of a field does.
+const VERSION: u32 = 1;
+
+/// Bytes that an id may have.
+const MAX_ID_BYTES: usize = 64 * 1024;
+
+/// A search whose times are resolved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Cursor {
+    version: u32,
+    query: String,
+    restriction: Vec<(String, Vec<String>)>,
+    descending: bool,
+    /// A field of the event; none for the order of the log.
+    order_by: Option<String>,
+    pub(crate) max_results: u32,
+    pub(crate) verbose: bool,
+    /// First entry that can be in the result.
+    pub(crate) from: u64,
+    /// First entry after `from` that cannot.
+    pub(crate) to: u64,
+    /// When the id stops working, microseconds since the Unix epoch.
+    pub(crate) expires_at: u64,
+}
+
+/// What decides which entries are in the result.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Filter {
+    pub(crate) clauses: Vec<Clause>,
+    /// Position of a field, and the values it may have.
+    pub(crate) restriction: Vec<(usize, Vec<String>)>,
+}
+
+impl Filter {
+    /// Whether every entry matches.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.clauses.is_empty() && self.restriction.is_empty()
+    }
+
+    /// Reads a query and a restriction.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::Invalid`] names the parameter.
+    pub(crate) fn parse(
+        query: &str,
+        restriction: &[(String, Vec<String>)],
+    ) -> Result<Self, QueryError> {
+        let clauses =
+            language::parse(query).map_err(|problem| QueryError::parameter("query", problem))?;
+        let mut fields = Vec::with_capacity(restriction.len());
+        for (name, values) in restriction {
+            let position = field_position(name).ok_or_else(|| {
+                QueryError::parameter("restriction", format!("names {name:?}, which is no field"))
+            })?;
+            fields.push((position, values.clone()));
+        }
+        Ok(Self {
+            clauses,
+            restriction: fields,
+        })
+    }
+}
+
+impl Cursor {
+    /// Freezes a search to the entries `from..to`.
+    pub(crate) fn new(
+        query: &fieldledger_audit::log::SearchQuery,
+        order_by: Option<String>,
+        (from, to): (u64, u64),
+        expires_at: u64,
+    ) -> Self {
+        Self {
+            version: VERSION,
+            query: query.query.clone(),
+            restriction: query.restriction.clone(),
+            descending: query.order == Order::Descending,
+            order_by,
+            max_results: query.max_results,
+            verbose: query.verbose,
+            from,
+            to,
+            expires_at,
+        }
+    }
+
+    /// Direction of the result.
+    pub(crate) fn order(&self) -> Order {
+        if self.descending {
+            Order::Descending
+        } else {
+            Order::Ascending
+        }
+    }
+
+    /// Position of the field to order by; none for the order of the log.
+    pub(crate) fn order_field(&self) -> Option<usize> {
+        self.order_by.as_deref().and_then(field_position)
+    }
+
+    /// What decides which entries are in the result.
+    pub(crate) fn filter(&self) -> Result<Filter, QueryError> {
+        Filter::parse(&self.query, &self.restriction)
+    }
+
+    /// The id.
+    pub(crate) fn encode(&self) -> String {
+        // A struct of texts and numbers cannot fail to serialise into memory.
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        let checksum = crc32c::crc32c(&json).to_be_bytes();
+        BASE64_URL_SAFE_NO_PAD.encode([&checksum, json.as_slice()].concat())
+    }
+
+    /// Reads an id. What it says is checked like a search, since anyone can make one.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::Invalid`] for what is no id, [`QueryError::Expired`] for one that is too old.
+    pub(crate) fn decode(id: &str, now: u64) -> Result<Self, QueryError> {
+        let cursor = Self::read(id).ok_or_else(|| {
+            QueryError::parameter("id", "is not the id of a search result; search again")
+        })?;
+        if cursor.expires_at <= now {
+            let problem = "the search result is older than an hour; search again";
+            return Err(QueryError::Expired(problem.to_owned()));
+        }
+        Ok(cursor)
+    }
+
+    fn read(id: &str) -> Option<Self> {
+        if id.len() > MAX_ID_BYTES {
+            return None;
+        }
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(id).ok()?;
+        let (checksum, json) = bytes.split_first_chunk::<4>()?;
+        if crc32c::crc32c(json).to_be_bytes() != *checksum {
+            return None;
+        }
+        let cursor: Self = serde_json::from_slice(json).ok()?;
+        let bounded = cursor.version == VERSION
+            && (1..=MAX_RESULTS).contains(&cursor.max_results)
+            && cursor.from <= cursor.to;
+        bounded.then_some(cursor)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use fieldledger_audit::log::SearchQuery;
+    use proptest::prelude::*;
+
+    fn cursor() -> Cursor {
+        let query = SearchQuery {
+            query: "a actor:b".to_owned(),
+            start: None,
+            end: None,
+            order: Order::Descending,
+            order_by: Some("target".to_owned()),
+            limit: 10,
+            max_results: 100,
+            restriction: vec![("status".to_owned(), vec!["SUCCESS".to_owned()])],
+            verbose: true,
+        };
+        Cursor::new(&query, query.order_by.clone(), (3, 9), 1_000)
+    }
+
+    #[test]
+    fn an_id_is_read_as_it_was_made() {
+        let id = cursor().encode();
+        assert_eq!(Cursor::decode(&id, 999).unwrap(), cursor());
+        let filter = cursor().filter().unwrap();
+        assert_eq!((filter.clauses.len(), filter.restriction.len()), (2, 1));
+    }
+
+    #[test]
+    fn an_old_id_has_expired() {
+        let error = Cursor::decode(&cursor().encode(), 1_000).unwrap_err();
+        assert!(matches!(error, QueryError::Expired(_)));
+    }
+
+    #[test]
+    fn what_is_no_id_is_refused() {
+        let id = cursor().encode();
+        let changed = format!("{}A{}", &id[..20], &id[21..]);
+        for id in [
+            "",
+            "x",
+            "!!!!",
+            &id[..id.len() - 4],
+            &changed,
+            &"A".repeat(100_000),
+        ] {
+            let error = Cursor::decode(id, 0).unwrap_err();
+            assert!(matches!(error, QueryError::Invalid(_)));
+        }
+    }
+
+    #[test]
+    fn a_forged_id_stays_within_bounds() {
+        let mut forged = cursor();
+        forged.max_results = 10_001;
+        assert!(Cursor::decode(&forged.encode(), 0).is_err());
+        let mut forged = cursor();
+        forged.query = "\"".to_owned();
+        assert!(forged.filter().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_refused_without_panic(id: String) {
+            prop_assert!(Cursor::decode(&id, 0).is_err());
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Appends that wait for the next commit.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use futures::channel::oneshot;
+
+use fieldledger_audit::log::Written;
+
+use crate::error::AppendError;
+use crate::types::Reading;
+
+/// An event, checked and ready to be written.
+#[derive(Debug)]
+pub(crate) struct PreparedEvent {
+    /// Empty where it has none.
+    pub(crate) producer: String,
+    pub(crate) sequence: u64,
+    /// The event's canonical JSON.
+    pub(crate) canonical: String,
+    /// The reading in it; its index and `received_at` are yet to be set.
+    pub(crate) reading: Option<Reading>,
+}
+
+/// One call of `append`.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) events: Vec<PreparedEvent>,
+    /// Memory it takes, roughly.
+    pub(crate) bytes: usize,
+    pub(crate) queued_at: Instant,
+    pub(crate) answer: oneshot::Sender<Result<Written, AppendError>>,
+}
+
+/// Why a request was not queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum QueueError {
+    /// More would take too much memory.
+    #[error("{waiting} bytes of events are waiting already, at most {most} may; try again")]
+    Full {
+        /// Bytes that wait.
+        waiting: usize,
+        /// Bytes that may wait.
+        most: usize,
+    },
+    /// Nothing more is taken.
+    #[error("it is closing")]
+    Closed,
+}
+
+/// A bounded queue between callers and the commit thread.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    arrived: Condvar,
+    most_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    requests: VecDeque<Request>,
+    bytes: usize,
+    closed: bool,
+}
+
+impl Queue {
+    /// At most `most_bytes` wait, except that a lone request may be larger.
+    pub(crate) fn new(most_bytes: usize) -> Self {
+        Self {
+            state: Mutex::default(),
+            arrived: Condvar::new(),
+            most_bytes,
+        }
+    }
+
+    /// Queues a request.
+    pub(crate) fn push(&self, request: Request) -> Result<(), QueueError> {
+        let mut state = self.state();
+        if state.closed {
+            return Err(QueueError::Closed);
+        }
+        if !state.requests.is_empty() && state.bytes + request.bytes > self.most_bytes {
+            return Err(QueueError::Full {
+                waiting: state.bytes,
+                most: self.most_bytes,
+            });
+        }
+        state.bytes += request.bytes;
+        state.requests.push_back(request);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Waits for requests, and takes those that wait: at least one, and not more than `most_events`
+    /// events and `most_bytes` bytes if there are more. None once the queue is closed and empty.
+    pub(crate) fn take(&self, most_events: usize, most_bytes: usize) -> Option<Vec<Request>> {
+        let mut state = self.state();
+        while state.requests.is_empty() {
+            if state.closed {
+                return None;
+            }
+            let waited = self.arrived.wait(state);
+            state = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        let mut taken = Vec::new();
+        let mut events = 0;
+        let mut bytes = 0;
+        while let Some(request) = state.requests.pop_front() {
+            events += request.events.len();
+            bytes += request.bytes;
+            if !taken.is_empty() && (events > most_events || bytes > most_bytes) {
+                state.requests.push_front(request);
+                break;
+            }
+            state.bytes -= request.bytes;
+            taken.push(request);
+        }
+        Some(taken)
+    }
+
+    /// Takes nothing more.
+    pub(crate) fn close(&self) {
+        self.state().closed = true;
+        self.arrived.notify_all();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn request(bytes: usize) -> Request {
+        let event = PreparedEvent {
+            producer: String::new(),
+            sequence: 0,
+            canonical: String::new(),
+            reading: None,
+        };
+        Request {
+            events: vec![event],
+            bytes,
+            queued_at: Instant::now(),
+            answer: oneshot::channel().0,
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let queue = Queue::new(100);
+        queue.push(request(500)).unwrap();
+        let full = QueueError::Full {
+            waiting: 500,
+            most: 100,
+        };
+        assert_eq!(queue.push(request(1)).unwrap_err(), full);
+        assert_eq!(queue.take(10, 10).unwrap().len(), 1);
+        queue.push(request(60)).unwrap();
+        queue.push(request(40)).unwrap();
+        assert!(queue.push(request(1)).is_err());
+    }
+
+    #[test]
+    fn a_commit_takes_all_up_to_its_bounds() {
+        let queue = Queue::new(1_000);
+        for _ in 0..5 {
+            queue.push(request(10)).unwrap();
+        }
+        assert_eq!(queue.take(2, 1_000).unwrap().len(), 2);
+        assert_eq!(queue.take(100, 15).unwrap().len(), 1);
+        assert_eq!(queue.take(100, 1_000).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_closed_queue_is_emptied_first() {
+        let queue = Queue::new(1_000);
+        queue.push(request(10)).unwrap();
+        queue.close();
+        assert_eq!(queue.push(request(10)).unwrap_err(), QueueError::Closed);
+        assert_eq!(queue.take(10, 10).unwrap().len(), 1);
+        assert!(queue.take(10, 10).is_none());
+    }
+}

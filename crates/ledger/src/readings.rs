@@ -1,0 +1,130 @@
+//! Readings found in events, and the newest of each sensor.
+
+use std::collections::HashMap;
+
+use fieldledger_audit::EventRow;
+use fieldledger_reading::Recorded;
+use fieldledger_reading::record::ACTION;
+
+use crate::types::Reading;
+
+/// The reading that an event tells of, if it does.
+pub(crate) fn reading_of(event: &EventRow<'_>, index: u64, received_at: u64) -> Option<Reading> {
+    if event.action != ACTION || event.source.is_empty() {
+        return None;
+    }
+    let recorded = Recorded::parse(event.message).ok()?;
+    Some(Reading {
+        index,
+        sensor: event.source.to_owned(),
+        status: event.status.to_owned(),
+        quality: recorded.quality.name().to_owned(),
+        value: recorded.number(),
+        unit: recorded.unit.as_deref().unwrap_or_default().to_owned(),
+        polled_at: recorded.polled_at,
+        received_at,
+    })
+}
+
+/// The newest reading of each sensor: the one polled last, and of those the one logged last.
+#[derive(Debug, Default)]
+pub(crate) struct Latest(HashMap<String, Reading>);
+
+impl Latest {
+    /// Takes a reading into account.
+    pub(crate) fn update(&mut self, reading: Reading) {
+        let Some(known) = self.0.get_mut(&reading.sensor) else {
+            self.0.insert(reading.sensor.clone(), reading);
+            return;
+        };
+        if (reading.polled_at, reading.index) >= (known.polled_at, known.index) {
+            *known = reading;
+        }
+    }
+
+    /// The newest reading of these sensors, as far as they have one.
+    pub(crate) fn of(&self, sensors: &[String]) -> Vec<Reading> {
+        let found = sensors.iter().filter_map(|sensor| self.0.get(sensor));
+        found.cloned().collect()
+    }
+
+    /// The newest reading of every sensor, by id, at most `limit`.
+    pub(crate) fn all(&self, limit: usize) -> Vec<Reading> {
+        let mut readings: Vec<&Reading> = self.0.values().collect();
+        readings.sort_by(|one, other| one.sensor.cmp(&other.sensor));
+        readings.into_iter().take(limit).cloned().collect()
+    }
+
+    /// Where in the log the readings are.
+    pub(crate) fn indices(&self) -> Vec<u64> {
+        let mut indices: Vec<u64> = self.0.values().map(|reading| reading.index).collect();
+        indices.sort_unstable();
+        indices
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn reading(index: u64, polled_at: u64) -> Reading {
+        let message = format!(
+            r#"{{"poll":"e/1","polled_at":{polled_at},"quality":"Good","raw":"21.50","received_at":8,"unit":"Cel","value":"21.5"}}"#
+        );
+        let event = EventRow {
+            action: "SENSOR_READING",
+            message: &message,
+            source: "s",
+            status: "SUCCESS",
+            ..EventRow::default()
+        };
+        reading_of(&event, index, 9).unwrap()
+    }
+
+    #[test]
+    fn a_reading_is_found_in_its_event() {
+        let expected = Reading {
+            index: 3,
+            sensor: "s".to_owned(),
+            status: "SUCCESS".to_owned(),
+            quality: "Good".to_owned(),
+            value: Some(21.5),
+            unit: "Cel".to_owned(),
+            polled_at: 7,
+            received_at: 9,
+        };
+        assert_eq!(reading(3, 7), expected);
+    }
+
+    #[test]
+    fn other_events_are_no_readings() {
+        for (action, source, message) in [
+            ("LOGIN", "s", "{}"),
+            ("SENSOR_READING", "", "{}"),
+            ("SENSOR_READING", "s", "not json"),
+        ] {
+            let event = EventRow {
+                action,
+                source,
+                message,
+                ..EventRow::default()
+            };
+            assert_eq!(reading_of(&event, 0, 0), None);
+        }
+    }
+
+    #[test]
+    fn the_reading_polled_last_is_the_newest() {
+        let mut latest = Latest::default();
+        for (index, polled_at) in [(0, 10), (1, 30), (2, 20), (3, 30)] {
+            latest.update(reading(index, polled_at));
+        }
+        assert_eq!(
+            latest.of(&["x".to_owned(), "s".to_owned()]),
+            [reading(3, 30)]
+        );
+        assert_eq!(latest.all(10).len(), 1);
+        assert_eq!(latest.indices(), [3]);
+    }
+}

@@ -1,0 +1,435 @@
+//! Opening a ledger's folder: checks that the log is the one that was signed, removes what a crash
+//! left half written, and computes again what the log's entries add up to.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fieldledger_tlog::{Edge, LogKey, TreeHead, open_checkpoint};
+
+use crate::config::Config;
+use crate::envelope::{Envelope, leaf_of};
+use crate::error::{OpenError, StoreError, with_causes};
+use crate::grower::Grower;
+use crate::head::Head;
+use crate::producers::Producers;
+use crate::readings::{Latest, reading_of};
+use crate::store::checkpoint_file::CheckpointFile;
+use crate::store::offsets::Offsets;
+use crate::store::reader::LogReader;
+use crate::store::scan::{Next, SegmentScan};
+use crate::store::segment::{self, SegmentWriter};
+use crate::store::snapshot::Snapshot;
+use crate::store::tiles::TileStore;
+use crate::store::{files, key_file};
+
+/// Entries whose offsets are written in one go.
+const OFFSETS_AT_ONCE: usize = 4_096;
+
+/// Where things lie in the ledger's folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Paths {
+    pub(crate) folder: PathBuf,
+    pub(crate) segments: PathBuf,
+    pub(crate) offsets: PathBuf,
+    pub(crate) checkpoint: PathBuf,
+    pub(crate) key: PathBuf,
+    pub(crate) snapshot: PathBuf,
+    pub(crate) index: PathBuf,
+    pub(crate) lock: PathBuf,
+}
+
+impl Paths {
+    pub(crate) fn of(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            segments: folder.join("segments"),
+            offsets: folder.join("offsets"),
+            checkpoint: folder.join("checkpoint"),
+            key: folder.join("key"),
+            snapshot: folder.join("snapshot"),
+            index: folder.join("index"),
+            lock: folder.join("lock"),
+        }
+    }
+}
+
+/// A log that is ready to be read and written.
+pub(crate) struct Recovered {
+    pub(crate) key: LogKey,
+    pub(crate) head: Head,
+    pub(crate) checkpoint_file: CheckpointFile,
+    pub(crate) segment: SegmentWriter,
+    pub(crate) log: Arc<LogReader>,
+    pub(crate) tiles: Arc<TileStore>,
+    pub(crate) state: State,
+    /// Size of the snapshot that was used; 0 without one.
+    pub(crate) snapshot_size: u64,
+    /// What was found and done.
+    pub(crate) sentence: String,
+}
+
+/// What the entries up to a size add up to.
+pub(crate) struct State {
+    pub(crate) grower: Grower,
+    pub(crate) producers: Producers,
+    pub(crate) latest: Latest,
+    pub(crate) received_at: u64,
+}
+
+/// Opens or creates the log. The folder is locked by the caller.
+pub(crate) fn recover(paths: &Paths, config: &Config) -> Result<Recovered, OpenError> {
+    files::create_folder(&paths.segments)?;
+    let firsts = segment::list(&paths.segments)?;
+    let (key, signed) = identity(paths, config, !firsts.is_empty())?;
+    let offsets = Offsets::open(&paths.offsets)?;
+    let log = LogReader::new(paths.segments.clone(), offsets, firsts.clone());
+    let log = Arc::new(log);
+    let tiles = Arc::new(TileStore::new(paths.folder.clone(), Arc::clone(&log)));
+    let replay = Replay {
+        paths,
+        firsts: &firsts,
+        signed: signed.as_ref(),
+        log: &log,
+        tiles: &tiles,
+    };
+    let replayed = replay.run()?;
+
+    let segment = match firsts.last() {
+        Some(&last) => {
+            SegmentWriter::open(&paths.segments, last, replayed.end, config.segment_bytes)?
+        }
+        None => {
+            log.add_segment(0);
+            SegmentWriter::create(&paths.segments, 0, config.segment_bytes)?
+        }
+    };
+    let head = sign(&key, replayed.state.grower.edge())?;
+    let checkpoint_file = CheckpointFile::create(&paths.checkpoint, &head.checkpoint.note)?;
+    let sentence = describe(signed.as_ref(), &replayed);
+    Ok(Recovered {
+        key,
+        head,
+        checkpoint_file,
+        segment,
+        log,
+        tiles,
+        state: replayed.state,
+        snapshot_size: replayed.from,
+        sentence,
+    })
+}
+
+fn sign(key: &LogKey, edge: &Edge) -> Result<Head, OpenError> {
+    Head::sign(key, edge.clone()).map_err(|error| OpenError::Setting {
+        setting: "origin",
+        problem: with_causes(&error),
+    })
+}
+
+/// The key, and what it signed last; a new key for a new log.
+fn identity(
+    paths: &Paths,
+    config: &Config,
+    has_segments: bool,
+) -> Result<(LogKey, Option<TreeHead>), OpenError> {
+    let forked = |problem: String| OpenError::Forked {
+        folder: paths.folder.clone(),
+        problem,
+    };
+    let note = CheckpointFile::read(&paths.checkpoint)?;
+    let seed = match key_file::read(&paths.key)? {
+        Some(seed) => seed,
+        None if note.is_some() || has_segments => {
+            let problem =
+                "the file key is missing, and another key would be another log; restore it";
+            return Err(forked(problem.to_owned()));
+        }
+        None => key_file::create(&paths.key)?,
+    };
+    let key = LogKey::from_seed(&config.origin, &seed).map_err(|error| OpenError::Setting {
+        setting: "origin",
+        problem: with_causes(&error),
+    })?;
+    let Some(note) = note else {
+        if has_segments {
+            let problem = "the file checkpoint is missing, so nothing says how many entries there \
+                           must be; restore it";
+            return Err(forked(problem.to_owned()));
+        }
+        // Before the first segment, so that a log without a checkpoint is never a crash's doing.
+        let empty = sign(&key, &Edge::default())?;
+        CheckpointFile::create(&paths.checkpoint, &empty.checkpoint.note)?;
+        return Ok((key, None));
+    };
+    let signed = open_checkpoint(&note, key.verifier_key()).map_err(|error| {
+        forked(format!(
+            "{}; origin, key and checkpoint must be those of one log",
+            with_causes(&error)
+        ))
+    })?;
+    Ok((key, Some(signed)))
+}
+
+fn describe(signed: Option<&TreeHead>, replayed: &Replayed) -> String {
+    let size = replayed.state.grower.size();
+    let Some(signed) = signed else {
+        return "created an empty log".to_owned();
+    };
+    let read = size - replayed.from;
+    let mut sentence = format!("found {size} entries and read the last {read} of them again");
+    if size > signed.size {
+        let unsigned = size - signed.size;
+        sentence = format!("{sentence}, signed {unsigned} that were written but not yet signed");
+    }
+    if replayed.cut > 0 {
+        let cut = replayed.cut;
+        sentence = format!("{sentence}, removed {cut} bytes of an entry that was half written");
+    }
+    sentence
+}
+
+struct Replay<'a> {
+    paths: &'a Paths,
+    firsts: &'a [u64],
+    signed: Option<&'a TreeHead>,
+    log: &'a Arc<LogReader>,
+    tiles: &'a Arc<TileStore>,
+}
+
+struct Replayed {
+    state: State,
+    /// Entries that were known from the snapshot.
+    from: u64,
+    /// Where the good frames of the last segment end.
+    end: u64,
+    /// Bytes after that.
+    cut: u64,
+}
+
+/// Where reading begins.
+struct Start {
+    state: State,
+    segment: u64,
+    offset: u64,
+}
+
+impl Replay<'_> {
+    fn run(&self) -> Result<Replayed, OpenError> {
+        if let Some(start) = self.start_of_snapshot()? {
+            match self.read_from(start) {
+                Err(OpenError::Forked { problem, .. }) => {
+                    tracing::warn!(
+                        problem,
+                        "the log does not follow from its snapshot; it is read whole"
+                    );
+                }
+                replayed => return replayed,
+            }
+        }
+        self.read_from(Start {
+            state: State {
+                grower: Grower::new(Edge::default(), Vec::new(), Arc::clone(self.tiles)),
+                producers: Producers::default(),
+                latest: Latest::default(),
+                received_at: 0,
+            },
+            segment: 0,
+            offset: 0,
+        })
+    }
+
+    /// The state in the snapshot, if it goes with the files beside it.
+    fn start_of_snapshot(&self) -> Result<Option<Start>, OpenError> {
+        let Some(snapshot) = Snapshot::read(&self.paths.snapshot)? else {
+            return Ok(None);
+        };
+        let signed_size = self.signed.map_or(0, |signed| signed.size);
+        let fits = snapshot.size <= signed_size
+            && self.log.offsets().len()? >= snapshot.size
+            && self.firsts.contains(&snapshot.segment);
+        let Some((edge, leaves)) = snapshot.tree().filter(|_| fits) else {
+            tracing::warn!("the snapshot does not fit the log; the log is read whole");
+            return Ok(None);
+        };
+        let mut latest = Latest::default();
+        for &index in &snapshot.latest {
+            match self.reading_at(index, snapshot.size) {
+                Ok(reading) => latest.update(reading),
+                Err(problem) => {
+                    tracing::warn!(
+                        index,
+                        problem,
+                        "the snapshot does not fit the log; the log is read whole"
+                    );
+                    return Ok(None);
+                }
+            }
+        }
+        let mut producers = Producers::default();
+        for (producer, ranges) in snapshot.producers {
+            producers.restore(producer, &ranges);
+        }
+        Ok(Some(Start {
+            state: State {
+                grower: Grower::new(edge, leaves, Arc::clone(self.tiles)),
+                producers,
+                latest,
+                received_at: snapshot.received_at,
+            },
+            segment: snapshot.segment,
+            offset: snapshot.offset,
+        }))
+    }
+
+    fn reading_at(&self, index: u64, size: u64) -> Result<crate::types::Reading, String> {
+        if index >= size {
+            return Err(format!("entry {index} is not in a log of {size}"));
+        }
+        let bytes = self
+            .log
+            .envelope(index)
+            .map_err(|error| with_causes(&error))?;
+        let envelope = Envelope::parse(&bytes)?;
+        reading_of(&envelope.event(), index, envelope.received_at()?)
+            .ok_or_else(|| format!("entry {index} is no reading"))
+    }
+
+    fn read_from(&self, start: Start) -> Result<Replayed, OpenError> {
+        let mut state = start.state;
+        let from = state.grower.size();
+        self.compare_root(&state)?;
+        let mut end = 0;
+        let mut cut = 0;
+        let segments = self.firsts.iter().filter(|&&first| first >= start.segment);
+        for &first in segments {
+            let in_order = first == start.segment || first == state.grower.size();
+            if !in_order {
+                return Err(self.missing_segment(state.grower.size(), first).into());
+            }
+            let path = segment::path_of(&self.paths.segments, first);
+            let offset = if first == start.segment {
+                start.offset
+            } else {
+                0
+            };
+            let mut scan = SegmentScan::open(&path, offset)?;
+            self.read_segment(&mut scan, &path, &mut state)?;
+            end = scan.offset();
+            cut = scan.length().saturating_sub(end);
+        }
+        let size = state.grower.size();
+        let signed_size = self.signed.map_or(0, |signed| signed.size);
+        if size < signed_size {
+            return Err(self.forked(format!(
+                "{signed_size} entries were signed, but only {size} are there; restore the newest \
+                 segments, or the whole folder as it was before"
+            )));
+        }
+        Ok(Replayed {
+            state,
+            from,
+            end,
+            cut,
+        })
+    }
+
+    /// Reads a segment up to its end, or to what a crash left half written.
+    fn read_segment(
+        &self,
+        scan: &mut SegmentScan,
+        path: &Path,
+        state: &mut State,
+    ) -> Result<(), OpenError> {
+        let mut ends = Vec::new();
+        loop {
+            let index = state.grower.size();
+            let offset = scan.offset();
+            let damaged = |problem: String| StoreError::Damaged {
+                path: path.to_owned(),
+                offset,
+                problem: format!("entry {index}: {problem}"),
+            };
+            match scan.next(index)? {
+                Next::End => break,
+                Next::Envelope(envelope) => apply(envelope, index, state).map_err(damaged)?,
+                Next::Bad(_) if self.may_be_half_written(path, index) => break,
+                Next::Bad(fault) => {
+                    let problem = format!("{fault}, but the entry was signed; restore this file");
+                    return Err(damaged(problem).into());
+                }
+            }
+            ends.push(scan.offset());
+            if ends.len() == OFFSETS_AT_ONCE {
+                self.write_offsets(state, &mut ends)?;
+            }
+            self.compare_root(state)?;
+        }
+        self.write_offsets(state, &mut ends)
+    }
+
+    /// Only the end of the last segment can be half written, and what was signed never is.
+    fn may_be_half_written(&self, path: &Path, index: u64) -> bool {
+        let last = self.firsts.last().copied().unwrap_or(0);
+        let signed_size = self.signed.map_or(0, |signed| signed.size);
+        path == segment::path_of(&self.paths.segments, last) && index >= signed_size
+    }
+
+    fn write_offsets(&self, state: &State, ends: &mut Vec<u64>) -> Result<(), OpenError> {
+        let first = state.grower.size() - ends.len() as u64;
+        self.log.offsets().write(first, ends)?;
+        ends.clear();
+        Ok(())
+    }
+
+    /// Once as many entries are read as were signed, their tree must be the signed one.
+    fn compare_root(&self, state: &State) -> Result<(), OpenError> {
+        match self.signed {
+            Some(signed) if signed.size == state.grower.size() => {
+                let root = state.grower.edge().root();
+                if root == signed.root {
+                    return Ok(());
+                }
+                Err(self.forked(format!(
+                    "the tree of its first {} entries has the root {root}, but {} was signed; \
+                     restore the segments as they were",
+                    signed.size, signed.root
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn missing_segment(&self, expected: u64, found: u64) -> StoreError {
+        StoreError::Damaged {
+            path: segment::path_of(&self.paths.segments, expected),
+            offset: 0,
+            problem: format!(
+                "the segment that begins with entry {expected} is missing before that of entry \
+                 {found}; restore it"
+            ),
+        }
+    }
+
+    fn forked(&self, problem: String) -> OpenError {
+        OpenError::Forked {
+            folder: self.paths.folder.clone(),
+            problem,
+        }
+    }
+}
+
+/// Takes an entry into account.
+fn apply(bytes: &[u8], index: u64, state: &mut State) -> Result<(), String> {
+    let envelope = Envelope::parse(bytes)?;
+    let received_at = envelope.received_at()?;
+    if let Some((producer, sequence)) = envelope.origin() {
+        let new = state.producers.insert(producer, sequence);
+        debug_assert!(new, "entry {index} repeats {producer} {sequence}");
+    }
+    if let Some(reading) = reading_of(&envelope.event(), index, received_at) {
+        state.latest.update(reading);
+    }
+    state.received_at = state.received_at.max(received_at);
+    state.grower.push(&leaf_of(bytes, index, received_at));
+    Ok(())
+}

@@ -1,0 +1,256 @@
+//! Answers searches, from the log itself where every entry matches, from the index otherwise.
+
+use std::sync::Arc;
+
+use fieldledger_audit::event::FIELDS;
+use fieldledger_audit::log::{Entry, Order, RECEIVED_AT, SearchPage, SearchQuery};
+use fieldledger_audit::{log, timestamp};
+
+use crate::config::Clock;
+use crate::envelope::Envelope;
+use crate::error::QueryError;
+use crate::head::{Head, Published};
+use crate::index::{Summary, View, Views};
+use crate::proofs::Proofs;
+use crate::query::cursor::{Cursor, Filter, LIFETIME};
+use crate::query::times;
+use crate::readings::reading_of;
+use crate::store::reader::LogReader;
+use crate::types::Series;
+
+/// Readings, or buckets, that a series has at most.
+const MAX_SERIES: u32 = 10_000;
+
+/// Answers searches.
+pub(crate) struct Search {
+    pub(crate) log: Arc<LogReader>,
+    pub(crate) published: Arc<Published>,
+    /// None where the ledger keeps no index.
+    pub(crate) views: Option<Arc<Views>>,
+    pub(crate) clock: Clock,
+}
+
+impl Search {
+    /// Entries that can be found by text, field and sensor.
+    pub(crate) fn indexed_size(&self) -> u64 {
+        self.views.as_ref().map_or(0, |views| views.newest().size)
+    }
+
+    /// The first page of a new result.
+    pub(crate) fn search(
+        &self,
+        query: &SearchQuery,
+        proofs: &Proofs,
+    ) -> Result<SearchPage, QueryError> {
+        log::validate_query(query).map_err(QueryError::Invalid)?;
+        let filter = Filter::parse(&query.query, &query.restriction)?;
+        let now = self.clock.now();
+        let time = |name, text: &Option<String>| match text {
+            Some(text) => times::parse(text, now)
+                .map(Some)
+                .map_err(|problem| QueryError::parameter(name, problem)),
+            None => Ok(None),
+        };
+        let start = time("start", &query.start)?;
+        let end = time("end", &query.end)?;
+        let bound = if filter.is_empty() {
+            self.published.head().size()
+        } else {
+            self.view()?.size
+        };
+        let from = start.map_or(Ok(0), |start| self.first_received_at(start, bound))?;
+        let to = end.map_or(Ok(bound), |end| self.first_received_at(end, bound))?;
+        let order_by = query.order_by.clone().filter(|name| name != RECEIVED_AT);
+        let cursor = Cursor::new(query, order_by, (from, to.max(from)), now + LIFETIME);
+        self.answer(&cursor, &filter, 0, query.limit, proofs)
+    }
+
+    /// Another page of an earlier result.
+    pub(crate) fn page(
+        &self,
+        id: &str,
+        offset: u32,
+        limit: u32,
+        proofs: &Proofs,
+    ) -> Result<SearchPage, QueryError> {
+        log::validate_page_limit(limit).map_err(QueryError::Invalid)?;
+        let cursor = Cursor::decode(id, self.clock.now())?;
+        let filter = cursor.filter()?;
+        self.answer(&cursor, &filter, offset, limit, proofs)
+    }
+
+    fn answer(
+        &self,
+        cursor: &Cursor,
+        filter: &Filter,
+        offset: u32,
+        limit: u32,
+        proofs: &Proofs,
+    ) -> Result<SearchPage, QueryError> {
+        // Read after the bound was taken, so that it covers all that the cursor can see.
+        let head = self.published.head();
+        if cursor.to > head.size() {
+            let problem = "the search result is that of another ledger; search again";
+            return Err(QueryError::NotFound(problem.to_owned()));
+        }
+        let (offset, limit) = (offset as usize, limit as usize);
+        let (count, page) = match cursor.order_field() {
+            None => self.page_in_log_order(cursor, filter, offset, limit)?,
+            Some(field) => self.page_by_field(cursor, filter, field, offset, limit)?,
+        };
+        Ok(SearchPage {
+            id: cursor.encode(),
+            expires_at: cursor.expires_at,
+            count,
+            entries: entries(&page, cursor.verbose, &head, proofs)?,
+            checkpoint: head.checkpoint.clone(),
+            indexed_size: self.indexed_size(),
+        })
+    }
+
+    fn page_in_log_order(
+        &self,
+        cursor: &Cursor,
+        filter: &Filter,
+        offset: usize,
+        limit: usize,
+    ) -> Result<(u64, Vec<u64>), QueryError> {
+        let most = cursor.max_results as usize;
+        let wanted = offset.saturating_add(limit).min(most);
+        let (count, found) = self.find(cursor, filter, wanted)?;
+        let page = found.into_iter().skip(offset).collect();
+        Ok((count, page))
+    }
+
+    /// The result is the first `max_results` entries in the order of the log; only those are sorted.
+    fn page_by_field(
+        &self,
+        cursor: &Cursor,
+        filter: &Filter,
+        field: usize,
+        offset: usize,
+        limit: usize,
+    ) -> Result<(u64, Vec<u64>), QueryError> {
+        let (count, found) = self.find(cursor, filter, cursor.max_results as usize)?;
+        let mut keyed = Vec::with_capacity(found.len());
+        for index in found {
+            keyed.push((self.sort_key(index, field)?, index));
+        }
+        keyed.sort_unstable();
+        if cursor.order() == Order::Descending {
+            keyed.reverse();
+        }
+        let indices = keyed.into_iter().map(|(_, index)| index);
+        Ok((count, indices.skip(offset).take(limit).collect()))
+    }
+
+    /// How many entries are in the result, and the first `limit` of them in the order of the log.
+    fn find(
+        &self,
+        cursor: &Cursor,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<(u64, Vec<u64>), QueryError> {
+        let bounds = (cursor.from, cursor.to);
+        let (count, found) = if filter.is_empty() {
+            let all = cursor.from..cursor.to;
+            let count = all.end - all.start;
+            let found = match cursor.order() {
+                Order::Ascending => all.take(limit).collect(),
+                Order::Descending => all.rev().take(limit).collect(),
+            };
+            (count, found)
+        } else {
+            self.view()?
+                .find(filter, bounds, cursor.order(), limit)
+                .map_err(|error| QueryError::Unavailable(error.to_string()))?
+        };
+        Ok((count.min(u64::from(cursor.max_results)), found))
+    }
+
+    /// Times of events are compared as times, not as texts; what the event lacks comes first.
+    fn sort_key(&self, index: u64, field: usize) -> Result<(u64, String), QueryError> {
+        let bytes = self.log.envelope(index)?;
+        let envelope =
+            Envelope::parse(&bytes).map_err(|problem| self.log.damaged(index, &problem))?;
+        let event = envelope.event();
+        let text = event.values()[field];
+        if FIELDS[field].name == "timestamp" {
+            return Ok((timestamp::to_micros(text).unwrap_or(0), String::new()));
+        }
+        Ok((0, text.to_owned()))
+    }
+
+    /// The first entry below `size` that was received at `time` or later; times never go back.
+    fn first_received_at(&self, time: u64, size: u64) -> Result<u64, QueryError> {
+        let (mut low, mut high) = (0, size);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.log.received_at(middle)? < time {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
+    }
+
+    fn view(&self) -> Result<Arc<View>, QueryError> {
+        match &self.views {
+            Some(views) => Ok(views.newest()),
+            None => Err(QueryError::parameter(
+                "query",
+                "needs the index, which this ledger is set not to keep; only searches without terms \
+                 and restrictions are answered",
+            )),
+        }
+    }
+
+    /// Readings of one sensor polled in `start <= t < end`.
+    pub(crate) fn series(
+        &self,
+        sensor: &str,
+        start: u64,
+        end: u64,
+        limit: u32,
+    ) -> Result<Series, QueryError> {
+        if limit == 0 || limit > MAX_SERIES {
+            let problem = format!("is {limit}; it must be 1 to {MAX_SERIES}");
+            return Err(QueryError::parameter("limit", problem));
+        }
+        if start > end {
+            let problem = format!("is {end}, before start, {start}; it must not be");
+            return Err(QueryError::parameter("end", problem));
+        }
+        let found = self
+            .view()?
+            .series(sensor, start, end, limit)
+            .map_err(|error| QueryError::Unavailable(error.to_string()))?;
+        let indices = match found {
+            Summary::Buckets(buckets) => return Ok(Series::Buckets(buckets)),
+            Summary::Entries(indices) => indices,
+        };
+        let mut readings = Vec::with_capacity(indices.len());
+        for index in indices {
+            let bytes = self.log.envelope(index)?;
+            let reading = Envelope::parse(&bytes).and_then(|envelope| {
+                reading_of(&envelope.event(), index, envelope.received_at()?)
+                    .ok_or_else(|| "the index took it for a reading".to_owned())
+            });
+            readings.push(reading.map_err(|problem| self.log.damaged(index, &problem))?);
+        }
+        Ok(Series::Raw(readings))
+    }
+}
+
+fn entries(
+    indices: &[u64],
+    verbose: bool,
+    head: &Head,
+    proofs: &Proofs,
+) -> Result<Vec<Entry>, QueryError> {
+    if verbose {
+        return proofs.proven(indices.iter().copied(), head);
+    }
+    indices.iter().map(|&index| proofs.entry(index)).collect()
+}

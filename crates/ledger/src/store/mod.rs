@@ -1,0 +1,13 @@
+//! The ledger's folder: one module for each kind of file in it.
+
+pub(crate) mod checkpoint_file;
+pub(crate) mod files;
+pub(crate) mod frame;
+pub(crate) mod key_file;
+pub(crate) mod lock;
+pub(crate) mod offsets;
+pub(crate) mod reader;
+pub(crate) mod scan;
+pub(crate) mod segment;
+pub(crate) mod snapshot;
+pub(crate) mod tiles;

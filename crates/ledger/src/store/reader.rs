@@ -1,0 +1,153 @@
+//! Reading entries that are in the log.
+
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::{PoisonError, RwLock};
+
+use super::frame::{HEADER_BYTES, read_frame};
+use super::offsets::Offsets;
+use super::segment;
+use crate::envelope::Envelope;
+use crate::error::StoreError;
+
+/// Bytes that are read in one go, unless a single frame is longer.
+const CHUNK_BYTES: u64 = 1024 * 1024;
+
+/// Entries whose offsets are read in one go.
+const CHUNK_ENTRIES: u64 = 4_096;
+
+/// Reads entries below the size that was published; any number of threads may.
+#[derive(Debug)]
+pub(crate) struct LogReader {
+    folder: PathBuf,
+    offsets: Offsets,
+    /// First indices of the segments, ascending.
+    firsts: RwLock<Vec<u64>>,
+}
+
+impl LogReader {
+    pub(crate) fn new(folder: PathBuf, offsets: Offsets, firsts: Vec<u64>) -> Self {
+        Self {
+            folder,
+            offsets,
+            firsts: RwLock::new(firsts),
+        }
+    }
+
+    /// Where entries end, for the writer.
+    pub(crate) fn offsets(&self) -> &Offsets {
+        &self.offsets
+    }
+
+    /// A segment was begun.
+    pub(crate) fn add_segment(&self, first: u64) {
+        let mut firsts = self.firsts.write().unwrap_or_else(PoisonError::into_inner);
+        firsts.push(first);
+    }
+
+    /// The envelope of entry `index`.
+    pub(crate) fn envelope(&self, index: u64) -> Result<Vec<u8>, StoreError> {
+        let mut envelope = Vec::new();
+        self.read(index..index + 1, |_, bytes| {
+            envelope.extend_from_slice(bytes);
+            Ok(())
+        })?;
+        Ok(envelope)
+    }
+
+    /// When entry `index` was received.
+    pub(crate) fn received_at(&self, index: u64) -> Result<u64, StoreError> {
+        let bytes = self.envelope(index)?;
+        Envelope::parse(&bytes)
+            .and_then(|envelope| envelope.received_at())
+            .map_err(|problem| self.damaged(index, &problem))
+    }
+
+    /// Hands every envelope of the range to `each`, in order.
+    pub(crate) fn read(
+        &self,
+        range: Range<u64>,
+        mut each: impl FnMut(u64, &[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut next = range.start;
+        while next < range.end {
+            let chunk = self.chunk(next, range.end)?;
+            let mut rest = chunk.bytes.as_slice();
+            for index in next..next + chunk.entries {
+                let envelope = read_frame(rest, index).map_err(|fault| StoreError::Damaged {
+                    path: chunk.path.clone(),
+                    offset: chunk.offset + (chunk.bytes.len() - rest.len()) as u64,
+                    problem: format!("entry {index}: {fault}"),
+                })?;
+                each(index, envelope)?;
+                rest = &rest[HEADER_BYTES + envelope.len()..];
+            }
+            next += chunk.entries;
+        }
+        Ok(())
+    }
+
+    /// The frames of as many entries from `next` on as are read in one go: at least one, all of one
+    /// segment.
+    fn chunk(&self, next: u64, end: u64) -> Result<Chunk, StoreError> {
+        let (first, segment_end) = self.segment_of(next);
+        let wanted = segment_end.min(end).min(next + CHUNK_ENTRIES) - next;
+        let count = usize::try_from(wanted).unwrap_or(1);
+        let (offset, ends) = if next == first {
+            (0, self.offsets.read(next, count)?)
+        } else {
+            let mut ends = self.offsets.read(next - 1, count + 1)?;
+            (ends.remove(0), ends)
+        };
+        let fitting = ends.partition_point(|&end| end <= offset + CHUNK_BYTES);
+        let entries = fitting.clamp(1, ends.len());
+        let path = segment::path_of(&self.folder, first);
+        let length = ends[entries - 1].checked_sub(offset);
+        let length = length.and_then(|length| usize::try_from(length).ok());
+        let Some(length) = length.filter(|&length| length as u64 <= 2 * CHUNK_BYTES) else {
+            return Err(self.damaged(next, "its offsets are not in order"));
+        };
+        let mut bytes = vec![0; length];
+        File::open(&path)
+            .and_then(|file| file.read_exact_at(&mut bytes, offset))
+            .map_err(StoreError::io("read", &path))?;
+        Ok(Chunk {
+            path,
+            offset,
+            bytes,
+            entries: entries as u64,
+        })
+    }
+
+    /// First entry of the segment that holds `index`, and of the segment after it.
+    fn segment_of(&self, index: u64) -> (u64, u64) {
+        let firsts = self.firsts.read().unwrap_or_else(PoisonError::into_inner);
+        let after = firsts.partition_point(|&first| first <= index);
+        let first = after.checked_sub(1).map_or(0, |position| firsts[position]);
+        (first, firsts.get(after).copied().unwrap_or(u64::MAX))
+    }
+
+    /// Entry `index` is not what it should be.
+    pub(crate) fn damaged(&self, index: u64, problem: &str) -> StoreError {
+        let (first, _) = self.segment_of(index);
+        let offset = match index.checked_sub(1) {
+            Some(before) if index > first => self.offsets.read(before, 1),
+            _ => Ok(vec![0]),
+        };
+        StoreError::Damaged {
+            path: segment::path_of(&self.folder, first),
+            offset: offset.map_or(0, |ends| ends[0]),
+            problem: format!("entry {index}: {problem}"),
+        }
+    }
+}
+
+struct Chunk {
+    path: PathBuf,
+    /// Of the first frame in the segment.
+    offset: u64,
+    bytes: Vec<u8>,
+    entries: u64,
+}

@@ -1,0 +1,98 @@
+//! Reading a segment from front to back without knowing what is in it, as a start does.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::frame::{FrameFault, HEADER_BYTES, MAX_FRAME_BYTES, read_frame};
+use crate::error::StoreError;
+
+/// Bytes that are read in one go; several of the longest frames.
+const CHUNK_BYTES: usize = 4 * MAX_FRAME_BYTES;
+
+/// Goes through the frames of a segment.
+#[derive(Debug)]
+pub(crate) struct SegmentScan {
+    path: PathBuf,
+    file: File,
+    length: u64,
+    /// Where the next frame begins.
+    offset: u64,
+    /// Bytes of the file from `chunk_offset` on.
+    chunk: Vec<u8>,
+    chunk_offset: u64,
+}
+
+/// What follows in a segment.
+pub(crate) enum Next<'a> {
+    /// The envelope of a good frame.
+    Envelope(&'a [u8]),
+    /// Nothing.
+    End,
+    /// Something that is no good frame.
+    Bad(FrameFault),
+}
+
+impl SegmentScan {
+    /// Begins at byte `offset`.
+    pub(crate) fn open(path: &Path, offset: u64) -> Result<Self, StoreError> {
+        let file = File::open(path).map_err(StoreError::io("open", path))?;
+        let metadata = file.metadata();
+        let length = metadata
+            .map_err(StoreError::io("read the size of", path))?
+            .len();
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            length,
+            offset,
+            chunk: Vec::new(),
+            chunk_offset: offset,
+        })
+    }
+
+    /// Where the next frame begins, or would.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Bytes in the file.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The next frame, if it is that of entry `index`.
+    pub(crate) fn next(&mut self, index: u64) -> Result<Next<'_>, StoreError> {
+        if self.offset >= self.length {
+            return Ok(Next::End);
+        }
+        if self.remaining() < MAX_FRAME_BYTES {
+            self.fill()?;
+        }
+        let start = self.chunk.len() - self.remaining();
+        match read_frame(&self.chunk[start..], index) {
+            Ok(envelope) => {
+                self.offset += (HEADER_BYTES + envelope.len()) as u64;
+                Ok(Next::Envelope(envelope))
+            }
+            Err(fault) => Ok(Next::Bad(fault)),
+        }
+    }
+
+    fn remaining(&self) -> usize {
+        let used = usize::try_from(self.offset - self.chunk_offset).unwrap_or(usize::MAX);
+        self.chunk.len().saturating_sub(used)
+    }
+
+    fn fill(&mut self) -> Result<(), StoreError> {
+        if self.chunk_offset + self.chunk.len() as u64 >= self.length {
+            return Ok(());
+        }
+        let rest = usize::try_from(self.length - self.offset).unwrap_or(usize::MAX);
+        self.chunk.resize(rest.min(CHUNK_BYTES), 0);
+        self.chunk_offset = self.offset;
+        self.file
+            .read_exact_at(&mut self.chunk, self.offset)
+            .map_err(StoreError::io("read", &self.path))
+    }
+}

@@ -1,0 +1,161 @@
+//! The file `snapshot`: what the log's entries up to a size add up to, so that a start need not
+//! read them. Derived: without it, or with one that does not fit, a start reads the whole log.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use fieldledger_tlog::{Edge, LEAF_BYTES, TILE_WIDTH};
+use serde::{Deserialize, Serialize};
+
+use super::files::{self, Durability};
+use crate::error::StoreError;
+
+/// Changes whenever the meaning of a field does.
+const VERSION: u32 = 1;
+
+/// The state after entry `size - 1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Snapshot {
+    version: u32,
+    /// Entries it covers.
+    pub(crate) size: u64,
+    /// First entry of the segment that the next entry goes to, or went to.
+    pub(crate) segment: u64,
+    /// Where in that segment the next frame begins.
+    pub(crate) offset: u64,
+    /// When the last entry was received.
+    pub(crate) received_at: u64,
+    /// The edge's unfinished tiles, base64.
+    edge: Vec<String>,
+    /// The leaves of the unfinished bundle, base64.
+    leaves: String,
+    /// Ranges of sequences of each producer.
+    pub(crate) producers: Vec<(String, Vec<(u64, u64)>)>,
+    /// Entries that hold the newest reading of a sensor.
+    pub(crate) latest: Vec<u64>,
+}
+
+impl Snapshot {
+    /// `leaves` are those of the unfinished bundle.
+    pub(crate) fn new(
+        edge: &Edge,
+        leaves: &[u8],
+        (segment, offset): (u64, u64),
+        received_at: u64,
+        producers: Vec<(String, Vec<(u64, u64)>)>,
+        latest: Vec<u64>,
+    ) -> Self {
+        let levels = u8::try_from(edge.levels()).unwrap_or(u8::MAX);
+        let tiles = (0..levels).filter_map(|level| edge.tile(level));
+        Self {
+            version: VERSION,
+            size: edge.size(),
+            segment,
+            offset,
+            received_at,
+            edge: tiles.map(|tile| BASE64_STANDARD.encode(&*tile)).collect(),
+            leaves: BASE64_STANDARD.encode(leaves),
+            producers,
+            latest,
+        }
+    }
+
+    /// The tree's edge and the leaves of its unfinished bundle; none where they do not fit the size.
+    pub(crate) fn tree(&self) -> Option<(Edge, Vec<u8>)> {
+        let tiles = self.edge.iter().map(|tile| BASE64_STANDARD.decode(tile));
+        let tiles: Result<Vec<Vec<u8>>, _> = tiles.collect();
+        let edge = Edge::restore(self.size, tiles.ok()?).ok()?;
+        let leaves = BASE64_STANDARD.decode(&self.leaves).ok()?;
+        let unfinished = (self.size % TILE_WIDTH as u64) as usize;
+        (leaves.len() == unfinished * LEAF_BYTES).then_some((edge, leaves))
+    }
+
+    /// Replaces the file, durably. Its first line is the CRC-32C of the rest.
+    pub(crate) fn write(&self, path: &Path) -> Result<(), StoreError> {
+        let failed = |error: serde_json::Error| StoreError::io("encode", path)(error.into());
+        let body = serde_json::to_vec(self).map_err(failed)?;
+        let mut bytes = format!("{:08x}\n", crc32c::crc32c(&body)).into_bytes();
+        bytes.extend_from_slice(&body);
+        files::replace(path, &bytes, 0o644, Durability::Power)
+    }
+
+    /// Reads the file; what is missing, damaged or of another version counts as none.
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>, StoreError> {
+        let Some(bytes) = files::read_if_there(path)? else {
+            return Ok(None);
+        };
+        let snapshot = decode(&bytes);
+        if snapshot.is_none() {
+            tracing::warn!(path = %path.display(), "the snapshot cannot be used; the log is read whole");
+        }
+        Ok(snapshot)
+    }
+}
+
+fn decode(bytes: &[u8]) -> Option<Snapshot> {
+    let (checksum, body) = bytes.split_at_checked(9)?;
+    if checksum != format!("{:08x}\n", crc32c::crc32c(body)).as_bytes() {
+        return None;
+    }
+    let snapshot: Snapshot = serde_json::from_slice(body).ok()?;
+    (snapshot.version == VERSION).then_some(snapshot)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use fieldledger_tlog::Hash;
+
+    fn snapshot() -> Snapshot {
+        let mut edge = Edge::default();
+        for index in 0..300_u16 {
+            let mut hash = [0; 32];
+            hash[..2].copy_from_slice(&index.to_be_bytes());
+            edge.push(Hash(hash));
+        }
+        let producers = vec![("p".to_owned(), vec![(1, 5), (9, 9)])];
+        Snapshot::new(
+            &edge,
+            &[7; 44 * LEAF_BYTES],
+            (256, 99),
+            5,
+            producers,
+            vec![3],
+        )
+    }
+
+    #[test]
+    fn a_snapshot_is_read_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("snapshot");
+        assert_eq!(Snapshot::read(&path).unwrap(), None);
+        snapshot().write(&path).unwrap();
+        let read = Snapshot::read(&path).unwrap().unwrap();
+        assert_eq!(read, snapshot());
+        let (edge, leaves) = read.tree().unwrap();
+        assert_eq!((edge.size(), leaves.len()), (300, 44 * LEAF_BYTES));
+    }
+
+    #[test]
+    fn a_damaged_snapshot_counts_as_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("snapshot");
+        snapshot().write(&path).unwrap();
+        let good = std::fs::read(&path).unwrap();
+        for position in (0..good.len()).step_by(7) {
+            let mut bad = good.clone();
+            bad[position] ^= 1;
+            assert_eq!(decode(&bad), None, "byte {position}");
+            assert_eq!(decode(&good[..position]), None, "cut at {position}");
+        }
+    }
+
+    #[test]
+    fn a_tree_of_another_size_does_not_fit() {
+        let mut other = snapshot();
+        other.size += 1;
+        assert_eq!(other.tree(), None);
+    }
+}

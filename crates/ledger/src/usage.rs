@@ -1,0 +1,39 @@
+//! How much disk the ledger takes.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use fieldledger_tlog::{LEAF_BYTES, TILE_BYTES, TILE_WIDTH};
+
+use crate::recovery::Paths;
+
+/// Bytes of a full bundle of leaves, each after two bytes of length.
+const BUNDLE_BYTES: u64 = (TILE_WIDTH * (LEAF_BYTES + 2)) as u64;
+
+/// Bytes of a log of `size` entries, its tiles and its index. Tiles are so many that they are
+/// counted by arithmetic; a folder that cannot be read counts as empty.
+pub(crate) fn bytes_on_disk(paths: &Paths, size: u64) -> u64 {
+    let mut bytes = size / TILE_WIDTH as u64 * BUNDLE_BYTES;
+    let mut on_level = size / TILE_WIDTH as u64;
+    while on_level > 0 {
+        bytes += on_level * TILE_BYTES as u64;
+        on_level /= TILE_WIDTH as u64;
+    }
+    [&paths.segments, &paths.index, &paths.folder]
+        .into_iter()
+        .map(|folder| bytes_of_files(folder).unwrap_or(0))
+        .fold(bytes, u64::saturating_add)
+}
+
+/// Bytes of the files directly in a folder.
+fn bytes_of_files(folder: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for item in fs::read_dir(folder)? {
+        let metadata = item?.metadata()?;
+        if metadata.is_file() {
+            bytes += metadata.len();
+        }
+    }
+    Ok(bytes)
+}

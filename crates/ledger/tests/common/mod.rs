@@ -1,0 +1,150 @@
+//! What several tests of the ledger need.
+#![allow(clippy::unwrap_used, dead_code)]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use fieldledger_ledger::{
+    AppendError, Checkpoint, Config, Entry, EventColumns, Ledger, Order, SearchQuery, Written,
+};
+use fieldledger_verifier::entry::{EntryProof, hash_of};
+use fieldledger_verifier::note::LogKey;
+use fieldledger_verifier::tree::verify_consistency;
+use futures::executor::block_on;
+use sha2::{Digest, Sha256};
+
+/// Settings under which little happens by itself.
+pub(crate) fn config(folder: &Path) -> Config {
+    let mut config = Config::new(folder);
+    config.index_interval_ms = 5;
+    config.lock_wait_ms = 2_000;
+    config
+}
+
+pub(crate) fn config_without_index(folder: &Path) -> Config {
+    let mut config = config(folder);
+    config.index = false;
+    config
+}
+
+/// Events of producer `producer` with the sequences `from..to`.
+pub(crate) fn numbered(producer: &str, from: u64, to: u64) -> EventColumns {
+    EventColumns {
+        producer: (from..to).map(|_| producer.to_owned()).collect(),
+        sequence: (from..to).collect(),
+        message: (from..to)
+            .map(|number| format!("event {number} of {producer}"))
+            .collect(),
+        ..EventColumns::default()
+    }
+}
+
+/// A reading as the sensor reader would log it.
+pub(crate) fn reading(sensor: &str, polled_at: u64, value: Option<f64>) -> EventColumns {
+    let (quality, status) = match value {
+        Some(_) => ("Good", "SUCCESS"),
+        None => ("BadNoCommunication", "COMM_ERROR"),
+    };
+    let value = value.map_or(String::new(), |value| format!(r#","value":"{value}""#));
+    let message = format!(
+        r#"{{"poll":"e/{polled_at}","polled_at":{polled_at},"quality":"{quality}","received_at":{polled_at},"unit":"Cel"{value}}}"#
+    );
+    EventColumns {
+        message: vec![message],
+        action: vec!["SENSOR_READING".to_owned()],
+        actor: vec!["TempSensor01".to_owned()],
+        source: vec![sensor.to_owned()],
+        status: vec![status.to_owned()],
+        target: vec!["Hall 3".to_owned()],
+        ..EventColumns::default()
+    }
+}
+
+pub(crate) fn append(ledger: &Ledger, events: EventColumns) -> Result<Written, AppendError> {
+    block_on(ledger.append(events))
+}
+
+pub(crate) fn all() -> SearchQuery {
+    SearchQuery {
+        query: String::new(),
+        start: None,
+        end: None,
+        order: Order::Ascending,
+        order_by: None,
+        limit: 1_000,
+        max_results: 10_000,
+        restriction: Vec::new(),
+        verbose: false,
+    }
+}
+
+pub(crate) fn query(text: &str) -> SearchQuery {
+    SearchQuery {
+        query: text.to_owned(),
+        ..all()
+    }
+}
+
+/// Every entry of the log, read page by page.
+pub(crate) fn entries(ledger: &Ledger) -> Vec<Entry> {
+    let mut page = ledger.search(&all()).unwrap();
+    let mut entries = std::mem::take(&mut page.entries);
+    while (entries.len() as u64) < page.count {
+        let offset = u32::try_from(entries.len()).unwrap();
+        entries.extend(ledger.page(&page.id, offset, 1_000).unwrap().entries);
+    }
+    entries
+}
+
+pub(crate) fn indices(entries: &[Entry]) -> Vec<u64> {
+    entries.iter().map(|entry| entry.index).collect()
+}
+
+/// Waits until the index has seen the whole log.
+pub(crate) fn wait_for_index(ledger: &Ledger) {
+    let started = Instant::now();
+    loop {
+        let status = ledger.status();
+        if status.indexed_size == status.tree_size {
+            return;
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "{status:?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Checks an entry with its proof, from the envelope up to the signature, with code that the ledger
+/// does not share.
+pub(crate) fn verify(entry: &Entry, checkpoint: &Checkpoint) {
+    let proof = EntryProof {
+        index: entry.index,
+        envelope: entry.envelope.clone(),
+        leaf: entry.leaf.clone(),
+        inclusion_proof: entry.proof.clone(),
+        checkpoint: checkpoint.note.clone(),
+    };
+    let key = LogKey::parse(&checkpoint.verifier_key).unwrap();
+    let verified = proof.verify(&key).unwrap();
+    assert_eq!(verified.head.size, checkpoint.tree_size);
+    let root = BASE64_STANDARD.encode(verified.head.root);
+    assert_eq!(root, checkpoint.root_hash);
+    let envelope_hash = BASE64_STANDARD.encode(Sha256::digest(&entry.envelope));
+    assert_eq!(entry.envelope_hash, envelope_hash);
+}
+
+/// Checks that the tree of `new` begins with that of `old`, with code that the ledger does not share.
+pub(crate) fn verify_growth(ledger: &Ledger, old: &Checkpoint, new: &Checkpoint) {
+    let proof = ledger.consistency(old.tree_size, new.tree_size).unwrap();
+    let hash = |text: &String| hash_of("consistency", text).unwrap();
+    let proof: Vec<fieldledger_verifier::Hash> = proof.iter().map(hash).collect();
+    let (old_root, new_root) = (hash(&old.root_hash), hash(&new.root_hash));
+    verify_consistency(old.tree_size, &old_root, new.tree_size, &new_root, &proof).unwrap();
+}
+
+/// The message of the event in an entry.
+pub(crate) fn message(entry: &Entry) -> String {
+    let envelope: serde_json::Value = serde_json::from_str(&entry.envelope).unwrap();
+    envelope["event"]["message"].as_str().unwrap().to_owned()
+}

@@ -1,0 +1,254 @@
+//! Crashes and disk failures while appends are under way.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread;
+
+use common::{
+    append, config, config_without_index, entries, numbered, query, verify, verify_growth,
+    wait_for_index,
+};
+use fieldledger_ledger::{AppendError, Checkpoint, Config, Ledger};
+use rand::Rng;
+
+const FOLDER: &str = "FIELDLEDGER_TEST_FOLDER";
+const PRODUCERS: u64 = 4;
+const BATCH: u64 = 7;
+
+/// Small files, so that crashes hit the moments when one begins.
+fn busy(folder: &Path) -> Config {
+    let mut config = config(folder);
+    config.segment_bytes = 20_000;
+    config.snapshot_every = 100;
+    config
+}
+
+/// Runs one of the ignored tests below in a process of its own.
+fn child(test: &str, folder: &Path, wrapper: Option<&str>) -> Child {
+    let this = std::env::current_exe().unwrap();
+    let arguments = [
+        "--exact",
+        test,
+        "--ignored",
+        "--nocapture",
+        "--test-threads=1",
+    ];
+    let mut command = match wrapper {
+        Some(script) => {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", script, "sh"]).arg(this);
+            shell
+        }
+        None => Command::new(this),
+    };
+    command
+        .args(arguments)
+        .env(FOLDER, folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// None where the test is not run as the child of another.
+fn folder_of_child() -> Option<PathBuf> {
+    std::env::var_os(FOLDER).map(PathBuf::from)
+}
+
+/// Appends until it is killed, each producer from where the log ends for it, and prints
+/// `acknowledged <producer> <end>` once the numbers below the end are in the log.
+#[test]
+#[ignore = "run by a_killed_ledger_keeps_what_it_acknowledged"]
+fn child_appends_until_killed() {
+    let Some(folder) = folder_of_child() else {
+        return;
+    };
+    let ledger = Ledger::open(busy(&folder)).unwrap();
+    thread::scope(|scope| {
+        for producer in 0..PRODUCERS {
+            let ledger = &ledger;
+            scope.spawn(move || {
+                // Everything is sent again from the start: what is there is not appended twice.
+                for batch in 0.. {
+                    let events =
+                        numbered(&producer.to_string(), batch * BATCH, (batch + 1) * BATCH);
+                    append(ledger, events).unwrap();
+                    let end = (batch + 1) * BATCH;
+                    writeln!(std::io::stdout(), "acknowledged {producer} {end}").unwrap();
+                }
+            });
+        }
+    });
+}
+
+/// Reads what the child acknowledged; false at the end of its output.
+fn read_one(output: &mut BufReader<ChildStdout>, acknowledged: &mut HashMap<String, u64>) -> bool {
+    let mut line = String::new();
+    if output.read_line(&mut line).unwrap() == 0 {
+        return false;
+    }
+    // The test harness prints before the child does, without ending its line.
+    let said = line
+        .split_once("acknowledged ")
+        .filter(|_| line.ends_with('\n'));
+    if let Some((producer, end)) = said.and_then(|(_, said)| said.trim().split_once(' ')) {
+        let known = acknowledged.entry(producer.to_owned()).or_default();
+        *known = (*known).max(end.parse().unwrap());
+    }
+    true
+}
+
+#[test]
+fn a_killed_ledger_keeps_what_it_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut random = rand::rng();
+    let mut acknowledged: HashMap<String, u64> = HashMap::new();
+    let mut before: Option<Checkpoint> = None;
+    for round in 0..15 {
+        let mut child = child("child_appends_until_killed", folder.path(), None);
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let already: u64 = acknowledged.values().sum::<u64>() / BATCH;
+        for _ in 0..already + random.random_range(1..60) {
+            assert!(
+                read_one(&mut output, &mut acknowledged),
+                "the child ended by itself"
+            );
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        while read_one(&mut output, &mut acknowledged) {}
+        // Some crashes hit a ledger that has just recovered from another.
+        if round % 3 == 2 {
+            before = Some(check(folder.path(), &acknowledged, before.as_ref()));
+        }
+    }
+}
+
+/// Returns the newest signed tree head.
+fn check(
+    folder: &Path,
+    acknowledged: &HashMap<String, u64>,
+    before: Option<&Checkpoint>,
+) -> Checkpoint {
+    let ledger = Ledger::open(busy(folder)).unwrap();
+    let checkpoint = ledger.checkpoint();
+    let size = checkpoint.tree_size;
+    if let Some(before) = before {
+        verify_growth(&ledger, before, &checkpoint);
+    }
+    let mut next: HashMap<String, u64> = HashMap::new();
+    for entry in entries(&ledger) {
+        let envelope: serde_json::Value = serde_json::from_str(&entry.envelope).unwrap();
+        let producer = envelope["producer"].as_str().unwrap().to_owned();
+        let expected = next.entry(producer).or_default();
+        assert_eq!(
+            envelope["sequence"].as_u64().unwrap(),
+            *expected,
+            "entry {}",
+            entry.index
+        );
+        *expected += 1;
+        let proof = ledger.inclusion(entry.index).unwrap();
+        verify(&proof.entry, &proof.checkpoint);
+    }
+    for (producer, end) in acknowledged {
+        assert!(
+            next[producer] >= *end,
+            "producer {producer} lost what was acknowledged"
+        );
+    }
+    wait_for_index(&ledger);
+    let found = ledger.search(&query("event")).unwrap();
+    assert_eq!(found.count, size.min(10_000));
+    checkpoint
+}
+
+/// Appends to a disk on which files cannot grow beyond a limit.
+#[test]
+#[ignore = "run by a_full_disk_refuses_and_loses_nothing"]
+fn child_appends_until_the_disk_is_full() {
+    let Some(folder) = folder_of_child() else {
+        return;
+    };
+    let ledger = Ledger::open(config_without_index(&folder)).unwrap();
+    let mut end = 0;
+    loop {
+        match append(&ledger, numbered("p", end, end + 50)) {
+            Ok(written) => {
+                end += 50;
+                assert_eq!(written.tree_size, end);
+            }
+            Err(AppendError::Unavailable(reason)) => {
+                assert!(reason.contains("segments"), "{reason}");
+                break;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(ledger.checkpoint().tree_size, end);
+    let last = ledger.inclusion(end - 1).unwrap();
+    verify(&last.entry, &last.checkpoint);
+    // What failed left nothing behind, so a smaller append still fits.
+    let written = append(&ledger, numbered("p", end, end + 1)).unwrap();
+    assert_eq!((written.appended, written.tree_size), (1, end + 1));
+    writeln!(std::io::stdout(), "\nacknowledged p {}", end + 1).unwrap();
+}
+
+#[test]
+fn a_full_disk_refuses_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    // 256 blocks of 512 bytes, and an error instead of a signal beyond them.
+    let script = "trap '' XFSZ; ulimit -f 256; exec \"$@\"";
+    let mut child = child(
+        "child_appends_until_the_disk_is_full",
+        folder.path(),
+        Some(script),
+    );
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut acknowledged = HashMap::new();
+    while read_one(&mut output, &mut acknowledged) {}
+    assert!(child.wait().unwrap().success());
+    let end = acknowledged["p"];
+
+    let ledger = Ledger::open(config_without_index(folder.path())).unwrap();
+    assert_eq!(ledger.checkpoint().tree_size, end);
+    let written = append(&ledger, numbered("p", 0, end + 10)).unwrap();
+    assert_eq!((u64::from(written.duplicates), written.appended), (end, 10));
+}
+
+#[test]
+fn what_cannot_be_signed_is_not_acknowledged_and_stops_the_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(config_without_index(folder.path())).unwrap();
+    append(&ledger, numbered("p", 0, 3)).unwrap();
+    let checkpoint = folder.path().join("checkpoint");
+    let signed = fs::read(&checkpoint).unwrap();
+    fs::remove_file(&checkpoint).unwrap();
+    assert!(matches!(
+        append(&ledger, numbered("p", 3, 4)),
+        Err(AppendError::Unavailable(_))
+    ));
+    assert_eq!(ledger.checkpoint().tree_size, 3);
+
+    fs::write(&checkpoint, signed).unwrap();
+    let Err(AppendError::Unavailable(reason)) = append(&ledger, numbered("p", 4, 5)) else {
+        panic!("nothing may be appended after entries of unknown state");
+    };
+    assert!(reason.contains("opened again"), "{reason}");
+    assert_eq!(entries(&ledger).len(), 3);
+    drop(ledger);
+
+    let ledger = Ledger::open(config_without_index(folder.path())).unwrap();
+    let recovery = ledger.status().recovery;
+    assert!(
+        recovery.contains("signed 1 that were written but not yet signed"),
+        "{recovery}"
+    );
+    let written = append(&ledger, numbered("p", 0, 5)).unwrap();
+    assert_eq!((written.duplicates, written.appended), (4, 1));
+}
