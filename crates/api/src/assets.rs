@@ -1,0 +1,69 @@
+//! Every other path: the page a person sees.
+
+use axum::extract::{Request, State};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use crate::Shared;
+use crate::problem::Problem;
+
+pub(crate) async fn serve_asset(
+    State(backend): State<Shared>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let path = request.uri().path();
+    let nothing_here = || {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            format!("there is nothing at {path}; /api/openapi.json lists what there is"),
+        )
+    };
+    if path == "/api" || path.starts_with("/api/") {
+        return Err(nothing_here());
+    }
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        let method = request.method();
+        let problem = Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            format!("{path} does not take {method}; the Allow header lists what it takes"),
+        );
+        return Ok(([(ALLOW, "GET, HEAD")], problem).into_response());
+    }
+
+    let asset = backend.asset(path)?.ok_or_else(nothing_here)?;
+    let etag = header_value(&asset.etag)?;
+    let content_type = header_value(&asset.content_type)?;
+    // A new version of the page shows at the next load; an unchanged one costs no body.
+    let cache_control = HeaderValue::from_static("no-cache");
+    let headers = [(ETAG, etag), (CACHE_CONTROL, cache_control)];
+    if is_known(request.headers(), &asset.etag) {
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    }
+    let body = if request.method() == Method::HEAD {
+        String::new()
+    } else {
+        asset.body
+    };
+    Ok((headers, [(CONTENT_TYPE, content_type)], body).into_response())
+}
+
+fn header_value(text: &str) -> Result<HeaderValue, Problem> {
+    HeaderValue::from_str(text).map_err(|_| {
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("the page's component gave {text:?}, which no header can carry"),
+        )
+    })
+}
+
+/// Weak comparison of RFC 9110, 13.1.2: a cache may have marked the tag as weak.
+fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}

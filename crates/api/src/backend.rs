@@ -1,0 +1,402 @@
+//! What the API needs from the rest of the system: the calls behind it, and the clock.
+//!
+//! The types are the Rust twins of those in `wit/`, where their meaning and limits stand in full;
+//! those that an answer shows as they are also carry their JSON form.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::moment::Moment;
+use crate::problem::FieldProblem;
+
+/// Why a call behind the API failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BackendError {
+    /// The request is wrong.
+    Invalid(Vec<FieldProblem>),
+    /// No such entry, result or tree size.
+    NotFound(String),
+    /// The result of an earlier search is gone.
+    Expired(String),
+    /// This application's sink cannot do that.
+    Unsupported(String),
+    /// A part does not answer now, or says that it cannot.
+    Unavailable(String),
+}
+
+/// The calls behind the API. All of them may block, for as long as the lattice lets a call take.
+pub trait Backend: Send + Sync + 'static {
+    /// The present time.
+    fn now(&self) -> Moment;
+
+    /// Entries of the log that match, from the first.
+    ///
+    /// # Errors
+    ///
+    /// As the audit interface gives them.
+    fn search(&self, query: &SearchQuery) -> Result<SearchPage, BackendError>;
+
+    /// More entries of an earlier search.
+    ///
+    /// # Errors
+    ///
+    /// As the audit interface gives them; `Expired` where the result is gone.
+    fn page(&self, id: &str, offset: u32, limit: u32) -> Result<SearchPage, BackendError>;
+
+    /// An entry and its audit path in the newest signed tree.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` where the log has no such entry yet.
+    fn proof(&self, index: u64) -> Result<(Entry, Checkpoint), BackendError>;
+
+    /// The newest signed tree head.
+    ///
+    /// # Errors
+    ///
+    /// As the audit interface gives them.
+    fn checkpoint(&self) -> Result<Checkpoint, BackendError>;
+
+    /// Sensors in order of alias, then id.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` where the polling provider does not answer.
+    fn sensors(&self, offset: u32, limit: u32) -> Result<Vec<SensorState>, BackendError>;
+
+    /// One sensor, or none of that id.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` where the polling provider does not answer.
+    fn sensor(&self, id: &str) -> Result<Option<SensorState>, BackendError>;
+
+    /// The newest reading of each of these sensors that has one; of all for an empty list.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` where the ledger does not answer.
+    fn latest(&self, sensors: &[String]) -> Result<Vec<Reading>, BackendError>;
+
+    /// Readings of one sensor polled in `start <= t < end`, summed up where there are more than
+    /// `limit`.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` where the ledger does not answer.
+    fn series(
+        &self,
+        sensor: &str,
+        start: Moment,
+        end: Moment,
+        limit: u32,
+    ) -> Result<Series, BackendError>;
+
+    /// The ledger's counters.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` where the ledger does not answer.
+    fn ledger_status(&self) -> Result<LedgerStatus, BackendError>;
+
+    /// The polling provider's counters.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` where the polling provider does not answer.
+    fn polling_status(&self) -> Result<PollingStatus, BackendError>;
+
+    /// The page's file at an absolute path, or none.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` where the page's component does not answer.
+    fn asset(&self, path: &str) -> Result<Option<Asset>, BackendError>;
+}
+
+/// A search of the log, checked: limits are in range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchQuery {
+    /// Terms, phrases and `field:value`; empty matches all.
+    pub query: String,
+    /// Earliest `received_at`.
+    pub start: Option<String>,
+    /// Latest `received_at`.
+    pub end: Option<String>,
+    /// Newest or largest first.
+    pub descending: bool,
+    /// Field to order by, `received_at` unless given.
+    pub order_by: Option<String>,
+    /// Entries on the first page.
+    pub limit: u32,
+    /// Entries in the whole result.
+    pub max_results: u32,
+    /// Exact values that a field may have.
+    pub restriction: Vec<(String, Vec<String>)>,
+    /// With an audit path for each entry.
+    pub verbose: bool,
+}
+
+/// One page of a search's result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchPage {
+    /// Names the result for [`Backend::page`].
+    pub id: String,
+    /// When the result goes; none where the sink does not say.
+    pub expires_at: Option<Moment>,
+    /// Entries in the whole result.
+    pub count: u64,
+    /// Entries of this page.
+    pub entries: Vec<Entry>,
+    /// The tree that covers them.
+    pub checkpoint: Checkpoint,
+    /// Entries the search index has seen.
+    pub indexed_size: u64,
+}
+
+/// One entry of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Position in the log.
+    pub index: u64,
+    /// Canonical JSON.
+    pub envelope: String,
+    /// SHA-256 of the envelope, base64.
+    pub envelope_hash: String,
+    /// What the tree's leaf hashes, base64.
+    pub leaf: String,
+    /// Audit path, base64; empty unless asked for.
+    pub proof: Vec<String>,
+}
+
+/// A signed tree head.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Checkpoint {
+    /// Name of the log.
+    #[schema(example = "fieldledger/site-a")]
+    pub origin: String,
+    /// Entries in the tree.
+    pub tree_size: u64,
+    /// RFC 6962 root hash, base64.
+    pub root_hash: String,
+    /// The whole signed note, C2SP tlog-checkpoint.
+    pub note: String,
+    /// The key that verifies it, C2SP signed-note `name+hash+key`.
+    pub verifier_key: String,
+}
+
+/// The span of plausible engineering values, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
+pub struct Range {
+    /// Smallest.
+    pub low: f64,
+    /// Largest.
+    pub high: f64,
+}
+
+/// `(raw - base) * scale + offset` is the engineering value.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
+pub struct Calibration {
+    /// Subtracted from the raw value.
+    pub base: f64,
+    /// Multiplies the difference.
+    pub scale: f64,
+    /// Added last.
+    pub offset: f64,
+}
+
+/// Whether a sensor lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Liveness {
+    /// Heartbeats arrive and polls are answered.
+    Ok,
+    /// Heartbeats were missed.
+    Stale,
+    /// Several polls in a row went unanswered.
+    Down,
+}
+
+/// A sensor as the polling provider knows it.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct SensorState {
+    /// UUID.
+    pub id: String,
+    /// Name that a person gave it.
+    pub alias: String,
+    /// Where it is.
+    pub location: String,
+    /// UCUM code, or empty.
+    pub unit: String,
+    /// Plausible values, where declared.
+    pub range: Option<Range>,
+    /// How raw values become engineering values, where declared.
+    pub calibration: Option<Calibration>,
+    /// Whether it lives.
+    pub liveness: Liveness,
+    /// Milliseconds from poll to poll.
+    pub poll_interval_ms: u64,
+    /// IP address as its heartbeat gave it.
+    pub ip_address: String,
+    /// MAC address as its heartbeat gave it.
+    pub mac_address: String,
+    /// First heartbeat.
+    pub first_seen: Moment,
+    /// Newest heartbeat.
+    pub last_heartbeat: Moment,
+    /// Newest poll.
+    pub last_poll: Option<Moment>,
+    /// Newest answer.
+    pub last_reply: Option<Moment>,
+    /// Failed polls since the last answer.
+    pub consecutive_failures: u32,
+    /// Polls sent.
+    pub polls: u64,
+    /// Polls answered in time with a number.
+    pub replies: u64,
+    /// Polls not answered in time.
+    pub timeouts: u64,
+    /// Answers that were no number.
+    pub unparsable: u64,
+    /// Answers that came too late.
+    pub late: u64,
+}
+
+/// A reading as the log holds it.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Reading {
+    /// Entry of the log.
+    pub index: u64,
+    /// UUID of the sensor.
+    pub sensor: String,
+    /// `SUCCESS`, `VALUE_ERROR` or `COMM_ERROR`.
+    pub status: String,
+    /// OPC UA status code name.
+    #[schema(example = "Good")]
+    pub quality: String,
+    /// Engineering value; none where the quality is Bad.
+    pub value: Option<f64>,
+    /// UCUM code, or empty.
+    pub unit: String,
+    /// When the device was polled.
+    pub polled_at: Moment,
+    /// When its answer arrived.
+    pub received_at: Moment,
+}
+
+/// Readings of a span of time, summed up.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Bucket {
+    /// Start of the span.
+    pub start: Moment,
+    /// Readings in it.
+    pub count: u32,
+    /// Those without a value.
+    pub bad: u32,
+    /// Smallest value.
+    pub min: Option<f64>,
+    /// Largest value.
+    pub max: Option<f64>,
+    /// Mean of the values.
+    pub mean: Option<f64>,
+    /// Last value.
+    pub last: Option<f64>,
+}
+
+/// Readings of one sensor.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Series {
+    /// Each of them, oldest first.
+    Raw(Vec<Reading>),
+    /// Summed up in equally long spans, oldest first.
+    Buckets(Vec<Bucket>),
+}
+
+/// Counters of the ledger since it started; sizes are as they are now.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LedgerStatus {
+    /// Name of the log.
+    pub origin: String,
+    /// Entries in the log.
+    pub tree_size: u64,
+    /// Entries the search index has seen.
+    pub indexed_size: u64,
+    /// Bytes of the ledger's folder.
+    pub bytes_on_disk: u64,
+    /// Events appended.
+    pub appended: u64,
+    /// Events that were already there.
+    pub duplicates: u64,
+    /// Events refused.
+    pub rejected: u64,
+    /// Commits to disk.
+    pub commits: u64,
+    /// What the last start found and did.
+    pub recovery: String,
+    /// Median time of an append, microseconds.
+    pub commit_p50: u64,
+    /// 99th percentile of the same.
+    pub commit_p99: u64,
+}
+
+/// Counters of the polling provider since it started; sensors and waiting work are as they are now.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PollingStatus {
+    /// Id of the polling run.
+    pub epoch: String,
+    /// Start of the run, microseconds since the Unix epoch.
+    pub started_at: u64,
+    /// Sensors that live.
+    pub sensors_ok: u32,
+    /// Sensors that missed heartbeats.
+    pub sensors_stale: u32,
+    /// Sensors that do not answer.
+    pub sensors_down: u32,
+    /// Heartbeats accepted.
+    pub heartbeats: u64,
+    /// Heartbeats refused.
+    pub heartbeats_rejected: u64,
+    /// Why the last one was refused, or empty.
+    pub last_rejection: String,
+    /// Polls sent.
+    pub polls: u64,
+    /// Polls answered in time with a number.
+    pub replies: u64,
+    /// Polls not answered in time.
+    pub timeouts: u64,
+    /// Answers that were no number.
+    pub unparsable: u64,
+    /// Answers that came too late.
+    pub late: u64,
+    /// Answers that belong to no poll.
+    pub unsolicited: u64,
+    /// Batches put into the stream.
+    pub batches_stored: u64,
+    /// Batches that the ledger holds.
+    pub batches_delivered: u64,
+    /// Deliveries that failed and were tried again.
+    pub batches_retried: u64,
+    /// Batches given up.
+    pub batches_dead_lettered: u64,
+    /// Why the last delivery failed, or empty.
+    pub last_delivery_error: String,
+    /// Results not yet in the stream.
+    pub results_buffered: u64,
+    /// Batches in the stream not yet delivered.
+    pub batches_pending: u64,
+    /// Median time from poll to durable, microseconds.
+    pub latency_p50: u64,
+    /// 99th percentile of the same.
+    pub latency_p99: u64,
+}
+
+/// A file of the page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asset {
+    /// Media type, with charset.
+    pub content_type: String,
+    /// Strong entity tag, quoted.
+    pub etag: String,
+    /// The text.
+    pub body: String,
+}

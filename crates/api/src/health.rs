@@ -1,0 +1,71 @@
+//! `GET /healthz`: whether the system does its work.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::Shared;
+use crate::backend::BackendError;
+use crate::problem::{FieldProblem, Problem};
+
+/// Every part answers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// Always `ok`: anything else is a problem body.
+    #[schema(example = "ok")]
+    status: &'static str,
+    /// Entries in the log.
+    tree_size: u64,
+    /// Sensors that live.
+    sensors_ok: u32,
+    /// Sensors that missed heartbeats.
+    sensors_stale: u32,
+    /// Sensors that do not answer.
+    sensors_down: u32,
+}
+
+/// 200 where ledger and polling answer, else 503 that names what does not.
+///
+/// A part that is gone shows within milliseconds. One that takes a call and never answers holds this
+/// answer back until the host's limit on execution, so give a probe a timeout of its own.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    responses(
+        (status = 200, description = "Every part answers", body = Health),
+        (status = 503, description = "`errors` names the parts that do not answer", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn check_health(State(backend): State<Shared>) -> Result<Json<Health>, Problem> {
+    let mut silent = Vec::new();
+    let ledger = note_failure("ledger", backend.ledger_status(), &mut silent);
+    let polling = note_failure("polling", backend.polling_status(), &mut silent);
+    if let (Some(ledger), Some(polling)) = (ledger, polling) {
+        return Ok(Json(Health {
+            status: "ok",
+            tree_size: ledger.tree_size,
+            sensors_ok: polling.sensors_ok,
+            sensors_stale: polling.sensors_stale,
+            sensors_down: polling.sensors_down,
+        }));
+    }
+    let parts: Vec<&str> = silent.iter().map(|part| part.field.as_str()).collect();
+    let detail = format!("no answer from {}", parts.join(" and "));
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).with_errors(silent))
+}
+
+fn note_failure<T>(
+    part: &str,
+    answer: Result<T, BackendError>,
+    silent: &mut Vec<FieldProblem>,
+) -> Option<T> {
+    match answer {
+        Ok(status) => Some(status),
+        Err(error) => {
+            silent.push(FieldProblem::new(part, Problem::from(error).detail));
+            None
+        }
+    }
+}

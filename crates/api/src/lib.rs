@@ -1,0 +1,45 @@
+//! The HTTP interface of Fieldledger, as an [`axum::Router`] over a [`Backend`].
+//!
+//! ```text
+//! router.rs     every route, and the OpenAPI description that comes with it
+//! logs.rs       POST /api/logs, POST /api/results      searching the log
+//! sensors.rs    GET /api/sensors, /api/sensors/{id}    sensors with their newest reading
+//! readings.rs   GET /api/readings                      one sensor over time
+//! proofs.rs     GET /api/proof/{entry}, /api/checkpoint  what a verifier needs
+//! health.rs     GET /healthz
+//! metrics.rs    GET /metrics
+//! assets.rs     everything else                        the page
+//! extract.rs    how bodies, query strings and paths are read
+//! problem.rs    errors, all of one shape (RFC 9457)
+//! moment.rs     times
+//! backend.rs    the calls behind the API
+//! ```
+//!
+//! The crate knows neither wasm nor wasmCloud: `actors/http-gateway` gives it a backend whose calls
+//! cross the lattice, and the tests give it one that answers from memory.
+#![forbid(unsafe_code)]
+
+pub mod backend;
+
+mod assets;
+mod extract;
+mod health;
+mod logs;
+mod metrics;
+mod moment;
+mod problem;
+mod proofs;
+mod readings;
+mod router;
+mod sensors;
+
+pub use backend::{Backend, BackendError};
+pub use extract::BODY_LIMIT;
+pub use moment::{Moment, TimeInput};
+pub use problem::{FieldProblem, Problem};
+pub use router::{openapi, router};
+
+use std::sync::Arc;
+
+/// What every handler gets.
+pub(crate) type Shared = Arc<dyn Backend>;

@@ -1,0 +1,324 @@
+//! `POST /api/logs` and `POST /api/results`: searching the log, page by page.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::Shared;
+use crate::backend::{BackendError, Checkpoint, Entry, SearchPage, SearchQuery};
+use crate::extract::{JsonBody, in_range};
+use crate::moment::{Moment, TimeInput};
+use crate::problem::Problem;
+
+/// Entries on a page unless the request says otherwise.
+const DEFAULT_PAGE: u32 = 20;
+/// Entries on a page at most.
+const LARGEST_PAGE: u32 = 1_000;
+/// Entries in a result at most, and unless the request says otherwise.
+const LARGEST_RESULT: u32 = 10_000;
+
+/// Order of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Order {
+    /// Oldest or smallest first.
+    Asc,
+    /// Newest or largest first.
+    Desc,
+}
+
+/// What to search for. Every field may be left out.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SearchParams {
+    /// Earliest time an entry was received: RFC 3339, a span before now such as `7d`, or
+    /// milliseconds since 1970 as a number or its digits.
+    #[schema(value_type = Option<String>, example = "7d")]
+    start: Option<TimeInput>,
+    /// Latest time an entry was received, written like `start`.
+    #[schema(value_type = Option<String>)]
+    end: Option<TimeInput>,
+    /// Entries on the first page.
+    #[schema(minimum = 1, maximum = 1000, default = 20)]
+    limit: Option<u32>,
+    /// Entries in the whole result.
+    #[schema(minimum = 1, maximum = 10000, default = 10000)]
+    max_results: Option<u32>,
+    /// Newest first (`desc`, the default) or oldest first.
+    order: Option<Order>,
+    /// Field of the event to order by; `received_at` unless given.
+    order_by: Option<String>,
+    /// Space-separated case-sensitive terms, `"phrases"` and `field:value`; empty matches all.
+    #[schema(example = "action:SENSOR_READING status:COMM_ERROR")]
+    query: Option<String>,
+    /// For each named field the exact values it may have.
+    search_restriction: Option<BTreeMap<String, Vec<String>>>,
+    /// With leaf and audit path for each entry.
+    #[schema(default = false)]
+    verbose: Option<bool>,
+}
+
+impl SearchParams {
+    fn check(self) -> Result<SearchQuery, Problem> {
+        let mut problems = Vec::new();
+        let limit = in_range(
+            "limit",
+            self.limit,
+            DEFAULT_PAGE,
+            1..=LARGEST_PAGE,
+            &mut problems,
+        );
+        let max_results = in_range(
+            "max_results",
+            self.max_results,
+            LARGEST_RESULT,
+            1..=LARGEST_RESULT,
+            &mut problems,
+        );
+        let mut bound = |field: &str, time: Option<TimeInput>| {
+            let text = time.map(|time| time.to_query_text()).transpose();
+            text.unwrap_or_else(|problem| {
+                problems.push(crate::problem::FieldProblem::new(field, problem));
+                None
+            })
+        };
+        let start = bound("start", self.start);
+        let end = bound("end", self.end);
+        if !problems.is_empty() {
+            return Err(Problem::bad_parameters(problems));
+        }
+        Ok(SearchQuery {
+            query: self.query.unwrap_or_default(),
+            start,
+            end,
+            descending: self.order != Some(Order::Asc),
+            order_by: self.order_by,
+            limit,
+            max_results,
+            restriction: self
+                .search_restriction
+                .unwrap_or_default()
+                .into_iter()
+                .collect(),
+            verbose: self.verbose.unwrap_or(false),
+        })
+    }
+}
+
+/// Which page of an earlier search.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ResultParams {
+    /// The `id` of an earlier result.
+    id: String,
+    /// Entries to skip.
+    #[schema(minimum = 0, default = 0)]
+    offset: Option<u32>,
+    /// Entries on this page.
+    #[schema(minimum = 1, maximum = 1000, default = 20)]
+    limit: Option<u32>,
+}
+
+/// Entries of the log, in the wrapper of Pangea's Secure Audit Log.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LogResponse {
+    /// Unique id of the request.
+    #[schema(example = "prq_0123456789abcdef0123456789abcdef")]
+    request_id: String,
+    /// When the request arrived.
+    request_time: Moment,
+    /// When it was answered.
+    response_time: Moment,
+    /// Always `Success`: an error is a problem body.
+    #[schema(example = "Success")]
+    status: &'static str,
+    /// The result in a sentence.
+    summary: String,
+    /// The result.
+    result: LogResult,
+}
+
+/// One page of a search's result. Hashes are in base64.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LogResult {
+    /// Entries in the whole result.
+    count: u64,
+    /// Entries of this page.
+    events: Vec<LogEvent>,
+    /// Give it to `/api/results` for more of the same result.
+    id: String,
+    /// When the result goes; null where the sink does not say.
+    expires_at: Option<Moment>,
+    /// The signed tree that covers the entries.
+    root: Root,
+    /// Entries the search index has seen; less than the tree's size while it catches up.
+    indexed_size: u64,
+}
+
+/// One entry of the log.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LogEvent {
+    /// `{event, received_at, salt, producer?, sequence?}`, in the canonical form that was hashed.
+    #[schema(value_type = Object)]
+    envelope: Box<RawValue>,
+    /// SHA-256 of the envelope's bytes.
+    hash: String,
+    /// Position in the log.
+    leaf_index: u64,
+    /// Always true: an entry can be read once a signed tree covers it.
+    published: bool,
+    /// What the tree's leaf hashes; only if `verbose`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leaf: Option<String>,
+    /// RFC 6962 audit path, leaf to root, in the tree of `root`; only if `verbose`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inclusion_proof: Option<Vec<String>>,
+}
+
+/// A signed tree head.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Root {
+    /// Name of the log.
+    tree_name: String,
+    /// Entries in the tree.
+    size: u64,
+    /// RFC 6962 root hash.
+    root_hash: String,
+    /// The whole signed note, C2SP tlog-checkpoint.
+    note: String,
+    /// The key that verifies it.
+    verifier_key: String,
+}
+
+impl From<Checkpoint> for Root {
+    fn from(checkpoint: Checkpoint) -> Self {
+        Self {
+            tree_name: checkpoint.origin,
+            size: checkpoint.tree_size,
+            root_hash: checkpoint.root_hash,
+            note: checkpoint.note,
+            verifier_key: checkpoint.verifier_key,
+        }
+    }
+}
+
+/// Searches the log.
+#[utoipa::path(
+    post,
+    path = "/api/logs",
+    request_body = SearchParams,
+    responses(
+        (status = 200, description = "The first page of the entries that match", body = LogResponse),
+        (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn search_logs(
+    State(backend): State<Shared>,
+    JsonBody(params): JsonBody<SearchParams>,
+) -> Result<Json<LogResponse>, Problem> {
+    let request_time = backend.now();
+    let query = params.check()?;
+    let page = backend.search(&query).map_err(name_fields_as_here)?;
+    respond(page, query.verbose, request_time, backend.now())
+}
+
+/// A page of an earlier search. Leaf and audit path come as that search asked for them.
+#[utoipa::path(
+    post,
+    path = "/api/results",
+    request_body = ResultParams,
+    responses(
+        (status = 200, description = "A page of the result", body = LogResponse),
+        (status = 410, description = "The result has expired; search again", body = Problem, content_type = "application/problem+json"),
+        (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn page_results(
+    State(backend): State<Shared>,
+    JsonBody(params): JsonBody<ResultParams>,
+) -> Result<Json<LogResponse>, Problem> {
+    let request_time = backend.now();
+    let mut problems = Vec::new();
+    let limit = in_range(
+        "limit",
+        params.limit,
+        DEFAULT_PAGE,
+        1..=LARGEST_PAGE,
+        &mut problems,
+    );
+    if !problems.is_empty() {
+        return Err(Problem::bad_parameters(problems));
+    }
+    let page = backend.page(&params.id, params.offset.unwrap_or(0), limit)?;
+    let verbose = page.entries.iter().any(|entry| !entry.proof.is_empty());
+    respond(page, verbose, request_time, backend.now())
+}
+
+/// The audit interface calls one parameter by a shorter name.
+fn name_fields_as_here(error: BackendError) -> BackendError {
+    let BackendError::Invalid(mut fields) = error else {
+        return error;
+    };
+    for problem in &mut fields {
+        if problem.field.starts_with("restriction") {
+            problem.field.insert_str(0, "search_");
+        }
+    }
+    BackendError::Invalid(fields)
+}
+
+fn respond(
+    page: SearchPage,
+    verbose: bool,
+    request_time: Moment,
+    response_time: Moment,
+) -> Result<Json<LogResponse>, Problem> {
+    let summary = format!(
+        "Found {} entries, here are {}",
+        page.count,
+        page.entries.len()
+    );
+    let mut events = Vec::with_capacity(page.entries.len());
+    for entry in page.entries {
+        events.push(log_event(entry, verbose)?);
+    }
+    Ok(Json(LogResponse {
+        request_id: format!("prq_{}", Uuid::new_v4().simple()),
+        request_time,
+        response_time,
+        status: "Success",
+        summary,
+        result: LogResult {
+            count: page.count,
+            events,
+            id: page.id,
+            expires_at: page.expires_at,
+            root: page.checkpoint.into(),
+            indexed_size: page.indexed_size,
+        },
+    }))
+}
+
+fn log_event(entry: Entry, verbose: bool) -> Result<LogEvent, Problem> {
+    let index = entry.index;
+    let envelope = RawValue::from_string(entry.envelope).map_err(|error| {
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("the envelope of entry {index} is not JSON: {error}"),
+        )
+    })?;
+    Ok(LogEvent {
+        envelope,
+        hash: entry.envelope_hash,
+        leaf_index: index,
+        published: true,
+        leaf: verbose.then_some(entry.leaf),
+        inclusion_proof: verbose.then_some(entry.proof),
+    })
+}

@@ -1,0 +1,154 @@
+//! `GET /api/readings`: one sensor's readings over time.
+// The expansion of `#[utoipa::path]` spells out names that are in scope.
+#![allow(unused_qualifications)]
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::Shared;
+use crate::backend::{Bucket, Reading, Series};
+use crate::extract::{QueryString, whole_number};
+use crate::moment::{Moment, TimeInput};
+use crate::problem::{FieldProblem, Problem};
+use crate::sensors::parse_sensor_id;
+
+const DEFAULT_SPAN_MICROS: u64 = 3_600_000_000;
+const DEFAULT_READINGS: u32 = 500;
+const MOST_READINGS: u32 = 10_000;
+
+/// Which readings.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ReadingsQuery {
+    /// UUID of the sensor.
+    #[param(value_type = String, required = true)]
+    sensor: Option<String>,
+    /// First time of polling: RFC 3339, a span before now such as `15m`, or milliseconds since
+    /// 1970. An hour before `to` unless given.
+    from: Option<String>,
+    /// End of the time of polling, itself not included; now unless given.
+    to: Option<String>,
+    /// Items in the answer at most; more readings than that come summed up.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 10000, default = 500)]
+    limit: Option<String>,
+}
+
+/// Readings of one sensor: `readings` where all of them fit the limit, else `buckets`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ReadingsResponse {
+    /// UUID of the sensor.
+    sensor: String,
+    /// Start of the time asked for, itself included.
+    from: Moment,
+    /// End of the time asked for, itself not included.
+    to: Moment,
+    /// Every reading, oldest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    readings: Option<Vec<Reading>>,
+    /// Readings summed up in equally long spans, oldest first; spans without readings are absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    buckets: Option<Vec<Bucket>>,
+}
+
+/// Gives one sensor's readings.
+#[utoipa::path(
+    get,
+    path = "/api/readings",
+    params(ReadingsQuery),
+    responses(
+        (status = 200, description = "The readings, oldest first", body = ReadingsResponse),
+        (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn list_readings(
+    State(backend): State<Shared>,
+    QueryString(query): QueryString<ReadingsQuery>,
+) -> Result<Json<ReadingsResponse>, Problem> {
+    let Wanted {
+        sensor,
+        from,
+        to,
+        limit,
+    } = query.check(backend.now())?;
+    let (readings, buckets) = match backend.series(&sensor, from, to, limit)? {
+        Series::Raw(readings) => (Some(readings), None),
+        Series::Buckets(buckets) => (None, Some(buckets)),
+    };
+    Ok(Json(ReadingsResponse {
+        sensor,
+        from,
+        to,
+        readings,
+        buckets,
+    }))
+}
+
+struct Wanted {
+    sensor: String,
+    from: Moment,
+    to: Moment,
+    limit: u32,
+}
+
+impl ReadingsQuery {
+    fn check(&self, now: Moment) -> Result<Wanted, Problem> {
+        let mut problems = Vec::new();
+        let sensor = match self.sensor.as_deref().map(parse_sensor_id) {
+            Some(Ok(id)) => id,
+            Some(Err(problem)) => {
+                problems.push(FieldProblem::new("sensor", problem));
+                String::new()
+            }
+            None => {
+                problems.push(FieldProblem::new(
+                    "sensor",
+                    "required: the UUID of a sensor",
+                ));
+                String::new()
+            }
+        };
+        let limit = whole_number(
+            "limit",
+            self.limit.as_deref(),
+            DEFAULT_READINGS,
+            1..=MOST_READINGS,
+            &mut problems,
+        );
+        let to = resolve("to", self.to.as_deref(), now, &mut problems).unwrap_or(now);
+        let from = resolve("from", self.from.as_deref(), now, &mut problems)
+            .unwrap_or(Moment(to.0.saturating_sub(DEFAULT_SPAN_MICROS)));
+        if problems.is_empty() && from >= to {
+            problems.push(FieldProblem::new(
+                "from",
+                format!("{} is not before {}", from.to_rfc3339(), to.to_rfc3339()),
+            ));
+        }
+        if !problems.is_empty() {
+            return Err(Problem::bad_parameters(problems));
+        }
+        Ok(Wanted {
+            sensor,
+            from,
+            to,
+            limit,
+        })
+    }
+}
+
+fn resolve(
+    field: &str,
+    text: Option<&str>,
+    now: Moment,
+    problems: &mut Vec<FieldProblem>,
+) -> Option<Moment> {
+    match TimeInput::from_text(text?).resolve(now) {
+        Ok(moment) => Some(moment),
+        Err(problem) => {
+            problems.push(FieldProblem::new(field, problem));
+            None
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Every route, and the description of them all.
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
+
+use crate::backend::Backend;
+use crate::extract::BODY_LIMIT;
+use crate::problem::{Problem, finish};
+use crate::{assets, health, logs, metrics, proofs, readings, sensors};
+
+/// The whole HTTP interface, every answer of it: an error is a problem body, whatever made it.
+///
+/// The routes are listed here and once more in `Description`, because the gateway makes its router
+/// anew for each request and making the description as well would double the cost of a small one.
+/// A test holds the two lists together.
+pub fn router(backend: Arc<dyn Backend>) -> axum::Router {
+    axum::Router::new()
+        .route("/api/logs", post(logs::search_logs))
+        .route("/api/results", post(logs::page_results))
+        .route("/api/sensors", get(sensors::list_sensors))
+        .route("/api/sensors/{id}", get(sensors::show_sensor))
+        .route("/api/readings", get(readings::list_readings))
+        .route("/api/proof/{entry}", get(proofs::prove_entry))
+        .route("/api/checkpoint", get(proofs::show_checkpoint))
+        .route("/api/openapi.json", get(show_openapi))
+        .route("/healthz", get(health::check_health))
+        .route("/metrics", get(metrics::show_metrics))
+        .fallback(assets::serve_asset)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn(finish))
+        .with_state(backend)
+}
+
+/// The OpenAPI description, made from the handlers.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    Description::openapi()
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Fieldledger",
+        description = "Sensors, their readings, and the provable log that holds them. Times are \
+            RFC 3339 in UTC, units UCUM codes, hashes SHA-256 in base64."
+    ),
+    paths(
+        logs::search_logs,
+        logs::page_results,
+        sensors::list_sensors,
+        sensors::show_sensor,
+        readings::list_readings,
+        proofs::prove_entry,
+        proofs::show_checkpoint,
+        show_openapi,
+        health::check_health,
+        metrics::show_metrics,
+    )
+)]
+struct Description;
+
+/// This description.
+#[utoipa::path(
+    get,
+    path = "/api/openapi.json",
+    responses(
+        (status = 200, description = "OpenAPI description of this interface", body = Object),
+        (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn show_openapi() -> Result<Response, Problem> {
+    let text = openapi().to_json().map_err(|error| {
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("the description cannot be written: {error}"),
+        )
+    })?;
+    Ok(([(CONTENT_TYPE, "application/json")], text).into_response())
+}

@@ -1,0 +1,205 @@
+//! A backend that answers from memory, remembers what it was asked, and fails when told to.
+
+use std::sync::Mutex;
+
+use fieldledger_api::backend::{
+    Asset, Checkpoint, Entry, LedgerStatus, Liveness, PollingStatus, Reading, SearchPage,
+    SearchQuery, SensorState, Series,
+};
+use fieldledger_api::{Backend, BackendError, Moment};
+
+/// 2026-01-02T03:04:05.000006Z.
+pub(crate) const NOW: Moment = Moment(1_767_323_045_000_006);
+pub(crate) const SENSOR: &str = "123e4567-e89b-12d3-a456-426614174000";
+pub(crate) const SILENT_SENSOR: &str = "123e4567-e89b-12d3-a456-426614174001";
+/// Not what `serde_json` would print: spaces and order show whether the text passes unchanged.
+pub(crate) const ENVELOPE: &str = r#"{"event":{"message":"a  b"},"a":1.0}"#;
+
+#[derive(Default)]
+pub(crate) struct Fake {
+    pub(crate) ledger_fails: Option<BackendError>,
+    pub(crate) polling_fails: Option<BackendError>,
+    pub(crate) series: Option<Series>,
+    pub(crate) searched: Mutex<Vec<SearchQuery>>,
+    pub(crate) paged: Mutex<Vec<(String, u32, u32)>>,
+    pub(crate) series_asked: Mutex<Vec<(String, Moment, Moment, u32)>>,
+    pub(crate) latest_asked: Mutex<Vec<Vec<String>>>,
+}
+
+pub(crate) fn checkpoint() -> Checkpoint {
+    Checkpoint {
+        origin: "test/log".to_owned(),
+        tree_size: 3,
+        root_hash: "cm9vdA==".to_owned(),
+        note: "test/log\n3\ncm9vdA==\n\n— test/log c2ln\n".to_owned(),
+        verifier_key: "test/log+00000000+a2V5".to_owned(),
+    }
+}
+
+pub(crate) fn entry(index: u64, proof: &[&str]) -> Entry {
+    Entry {
+        index,
+        envelope: ENVELOPE.to_owned(),
+        envelope_hash: "aGFzaA==".to_owned(),
+        leaf: "bGVhZg==".to_owned(),
+        proof: proof.iter().map(|&hash| hash.to_owned()).collect(),
+    }
+}
+
+pub(crate) fn reading(sensor: &str) -> Reading {
+    Reading {
+        index: 2,
+        sensor: sensor.to_owned(),
+        status: "SUCCESS".to_owned(),
+        quality: "Good".to_owned(),
+        value: Some(21.5),
+        unit: "Cel".to_owned(),
+        polled_at: Moment(NOW.0 - 1_000_000),
+        received_at: NOW,
+    }
+}
+
+pub(crate) fn sensor(id: &str) -> SensorState {
+    SensorState {
+        id: id.to_owned(),
+        alias: "<script>alert(1)</script>".to_owned(),
+        location: "Hall 1".to_owned(),
+        unit: "Cel".to_owned(),
+        range: None,
+        calibration: None,
+        liveness: Liveness::Stale,
+        poll_interval_ms: 1_000,
+        ip_address: "127.0.0.1".to_owned(),
+        mac_address: "aa:bb:cc:dd:ee:ff".to_owned(),
+        first_seen: Moment(0),
+        last_heartbeat: NOW,
+        last_poll: None,
+        last_reply: None,
+        consecutive_failures: 0,
+        polls: 1,
+        replies: 1,
+        timeouts: 0,
+        unparsable: 0,
+        late: 0,
+    }
+}
+
+fn fail<T>(failure: Option<&BackendError>, answer: T) -> Result<T, BackendError> {
+    match failure {
+        Some(error) => Err(error.clone()),
+        None => Ok(answer),
+    }
+}
+
+impl Fake {
+    fn result_page(&self, proof: &[&str]) -> Result<SearchPage, BackendError> {
+        let page = SearchPage {
+            id: "result-1".to_owned(),
+            expires_at: Some(Moment(NOW.0 + 60_000_000)),
+            count: 3,
+            entries: vec![entry(2, proof)],
+            checkpoint: checkpoint(),
+            indexed_size: 3,
+        };
+        fail(self.ledger_fails.as_ref(), page)
+    }
+}
+
+impl Backend for Fake {
+    fn now(&self) -> Moment {
+        NOW
+    }
+
+    fn search(&self, query: &SearchQuery) -> Result<SearchPage, BackendError> {
+        self.searched.lock().unwrap().push(query.clone());
+        self.result_page(if query.verbose { &["cGF0aA=="] } else { &[] })
+    }
+
+    fn page(&self, id: &str, offset: u32, limit: u32) -> Result<SearchPage, BackendError> {
+        self.paged
+            .lock()
+            .unwrap()
+            .push((id.to_owned(), offset, limit));
+        self.result_page(&[])
+    }
+
+    fn proof(&self, index: u64) -> Result<(Entry, Checkpoint), BackendError> {
+        if index > 2 {
+            return Err(BackendError::NotFound(format!("no entry {index}")));
+        }
+        let answer = (entry(index, &["cGF0aA=="]), checkpoint());
+        fail(self.ledger_fails.as_ref(), answer)
+    }
+
+    fn checkpoint(&self) -> Result<Checkpoint, BackendError> {
+        fail(self.ledger_fails.as_ref(), checkpoint())
+    }
+
+    fn sensors(&self, offset: u32, limit: u32) -> Result<Vec<SensorState>, BackendError> {
+        let all = [sensor(SENSOR), sensor(SILENT_SENSOR)];
+        let page = all
+            .into_iter()
+            .skip(offset as usize)
+            .take(limit as usize)
+            .collect();
+        fail(self.polling_fails.as_ref(), page)
+    }
+
+    fn sensor(&self, id: &str) -> Result<Option<SensorState>, BackendError> {
+        let known = id == SENSOR;
+        fail(self.polling_fails.as_ref(), known.then(|| sensor(id)))
+    }
+
+    fn latest(&self, sensors: &[String]) -> Result<Vec<Reading>, BackendError> {
+        self.latest_asked.lock().unwrap().push(sensors.to_vec());
+        let known = sensors
+            .iter()
+            .filter(|id| *id == SENSOR)
+            .map(|id| reading(id))
+            .collect();
+        fail(self.ledger_fails.as_ref(), known)
+    }
+
+    fn series(
+        &self,
+        sensor: &str,
+        start: Moment,
+        end: Moment,
+        limit: u32,
+    ) -> Result<Series, BackendError> {
+        self.series_asked
+            .lock()
+            .unwrap()
+            .push((sensor.to_owned(), start, end, limit));
+        let series = self
+            .series
+            .clone()
+            .unwrap_or_else(|| Series::Raw(vec![reading(sensor)]));
+        fail(self.ledger_fails.as_ref(), series)
+    }
+
+    fn ledger_status(&self) -> Result<LedgerStatus, BackendError> {
+        let status = LedgerStatus {
+            tree_size: 3,
+            appended: 3,
+            ..LedgerStatus::default()
+        };
+        fail(self.ledger_fails.as_ref(), status)
+    }
+
+    fn polling_status(&self) -> Result<PollingStatus, BackendError> {
+        let status = PollingStatus {
+            sensors_stale: 2,
+            ..PollingStatus::default()
+        };
+        fail(self.polling_fails.as_ref(), status)
+    }
+
+    fn asset(&self, path: &str) -> Result<Option<Asset>, BackendError> {
+        Ok((path == "/").then(|| Asset {
+            content_type: "text/html; charset=utf-8".to_owned(),
+            etag: "\"abc\"".to_owned(),
+            body: "<!doctype html>".to_owned(),
+        }))
+    }
+}

@@ -1,0 +1,704 @@
+//! Every route, asked over HTTP as the component is, with a backend that answers from memory.
+#![allow(clippy::unwrap_used)]
+
+mod fake;
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use fake::{ENVELOPE, Fake, NOW, SENSOR, SILENT_SENSOR};
+use fieldledger_api::backend::{Bucket, Series};
+use fieldledger_api::{BODY_LIMIT, BackendError, FieldProblem, Moment, openapi, router};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |v| v.to_str().unwrap())
+    }
+
+    /// The problem's fields, having checked that this is a whole one.
+    fn problem_fields(&self, status: u16, instance: &str) -> Vec<String> {
+        assert_eq!(self.status, status, "{}", self.body);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let problem = self.json();
+        assert_eq!(problem["type"], "about:blank");
+        assert_eq!(problem["status"], status);
+        assert_eq!(problem["title"], self.status.canonical_reason().unwrap());
+        assert_eq!(problem["instance"], instance);
+        assert!(!problem["detail"].as_str().unwrap().is_empty());
+        let errors = problem["errors"].as_array().unwrap();
+        errors
+            .iter()
+            .map(|error| {
+                assert!(!error["problem"].as_str().unwrap().is_empty());
+                error["field"].as_str().unwrap().to_owned()
+            })
+            .collect()
+    }
+}
+
+async fn send(backend: &Arc<Fake>, request: Request<Body>) -> Answer {
+    let response = router(backend.clone()).oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body: String::from_utf8(body.to_vec()).unwrap(),
+    }
+}
+
+async fn get(backend: &Arc<Fake>, uri: &str) -> Answer {
+    send(backend, Request::get(uri).body(Body::empty()).unwrap()).await
+}
+
+async fn post(backend: &Arc<Fake>, uri: &str, body: impl Into<Body>) -> Answer {
+    let request = Request::post(uri)
+        .header("content-type", "application/json; charset=utf-8")
+        .body(body.into())
+        .unwrap();
+    send(backend, request).await
+}
+
+fn fake() -> Arc<Fake> {
+    Arc::new(Fake::default())
+}
+
+#[tokio::test]
+async fn a_search_without_parameters_has_the_defaults_and_the_whole_wrapper() {
+    let backend = fake();
+    let answer = post(&backend, "/api/logs", "{}").await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    assert_eq!(answer.header("cache-control"), "no-store");
+
+    let query = backend.searched.lock().unwrap()[0].clone();
+    assert_eq!((query.limit, query.max_results), (20, 10_000));
+    assert!(query.descending && !query.verbose);
+    assert_eq!((query.query.as_str(), query.start), ("", None));
+
+    let body = answer.json();
+    assert_eq!(body["status"], "Success");
+    assert_eq!(body["request_time"], "2026-01-02T03:04:05.000006Z");
+    let request_id = body["request_id"].as_str().unwrap();
+    assert_eq!(request_id.len(), 36);
+    assert!(request_id.starts_with("prq_"));
+    let result = &body["result"];
+    assert_eq!(result["count"], 3);
+    assert_eq!(result["id"], "result-1");
+    assert_eq!(result["expires_at"], "2026-01-02T03:05:05.000006Z");
+    assert_eq!(result["root"]["tree_name"], "test/log");
+    assert_eq!(result["root"]["size"], 3);
+    let event = &result["events"][0];
+    assert_eq!(event["leaf_index"], 2);
+    assert_eq!(event["hash"], "aGFzaA==");
+    assert!(event.get("leaf").is_none() && event.get("inclusion_proof").is_none());
+    assert!(
+        answer.body.contains(ENVELOPE),
+        "the hashed text passes unchanged"
+    );
+}
+
+#[tokio::test]
+async fn a_search_passes_every_parameter_on() {
+    let backend = fake();
+    let body = json!({
+        "start": "7d", "end": 1_767_323_045_000_i64, "limit": 5, "max_results": 50, "order": "asc",
+        "order_by": "actor", "query": "action:SENSOR_READING", "verbose": true,
+        "search_restriction": {"source": ["a", "b"]},
+    });
+    let answer = post(&backend, "/api/logs", body.to_string()).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    let query = backend.searched.lock().unwrap()[0].clone();
+    assert_eq!(query.start.as_deref(), Some("7d"));
+    assert_eq!(query.end.as_deref(), Some("2026-01-02T03:04:05.000000Z"));
+    assert_eq!((query.limit, query.max_results), (5, 50));
+    assert!(!query.descending && query.verbose);
+    assert_eq!(query.order_by.as_deref(), Some("actor"));
+    let allowed = vec!["a".to_owned(), "b".to_owned()];
+    assert_eq!(query.restriction, vec![("source".to_owned(), allowed)]);
+    let event = &answer.json()["result"]["events"][0];
+    assert_eq!(event["leaf"], "bGVhZg==");
+    assert_eq!(event["inclusion_proof"], json!(["cGF0aA=="]));
+}
+
+#[tokio::test]
+async fn a_page_of_an_earlier_search() {
+    let backend = fake();
+    let body = r#"{"id":"result-1","offset":20,"limit":7}"#;
+    let answer = post(&backend, "/api/results", body).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    let paged = backend.paged.lock().unwrap().clone();
+    assert_eq!(paged, vec![("result-1".to_owned(), 20, 7)]);
+
+    let answer = post(&backend, "/api/results", r#"{"id":"x","limit":0}"#).await;
+    assert_eq!(answer.problem_fields(400, "/api/results"), ["limit"]);
+    let answer = post(&backend, "/api/results", "{}").await;
+    assert_eq!(answer.problem_fields(422, "/api/results"), ["body"]);
+}
+
+#[tokio::test]
+async fn bad_bodies_say_where() {
+    let backend = fake();
+    for (body, status, field) in [
+        ("", 400, "body"),
+        ("{\n \"limit\": 5,\n}", 400, "body"),
+        ("{} {}", 400, "body"),
+        ("\u{0}", 400, "body"),
+        ("[]", 422, "body"),
+        ("{\"limit\": \"five\"}", 422, "limit"),
+        ("{\"limit\": -1}", 422, "limit"),
+        ("{\"limit\": 99999999999999999999}", 422, "limit"),
+        ("{\"limit\": 1e99}", 422, "limit"),
+        ("{\"order\": \"up\"}", 422, "order"),
+        ("{\"start\": true}", 422, "start"),
+        (
+            "{\"search_restriction\": {\"source\": [1]}}",
+            422,
+            "search_restriction.source[0]",
+        ),
+        ("{\"limits\": 5}", 422, "limits"),
+        ("{\"limit\": 0}", 400, "limit"),
+        ("{\"limit\": 1001}", 400, "limit"),
+        ("{\"max_results\": 10001}", 400, "max_results"),
+        ("{\"end\": 9223372036854775807}", 400, "end"),
+    ] {
+        let answer = post(&backend, "/api/logs", body).await;
+        assert_eq!(
+            answer.problem_fields(status, "/api/logs"),
+            [field],
+            "{body}"
+        );
+    }
+    let answer = post(&backend, "/api/logs", "{\n \"limit\": 5,\n}").await;
+    assert!(answer.body.contains("line 3, column 1"), "{}", answer.body);
+    let answer = post(&backend, "/api/logs", vec![b'"', 0xff, b'"']).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    let answer = post(&backend, "/api/logs", r#"{"limit":0,"max_results":0}"#).await;
+    let fields = answer.problem_fields(400, "/api/logs");
+    assert_eq!(fields, ["limit", "max_results"]);
+    assert!(backend.searched.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn bodies_have_a_limit_and_a_type() {
+    let backend = fake();
+    let padding = " ".repeat(BODY_LIMIT - 2);
+    let answer = post(&backend, "/api/logs", format!("{{}}{padding}")).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let answer = post(&backend, "/api/logs", format!("{{}}{padding} ")).await;
+    answer.problem_fields(413, "/api/logs");
+
+    for content_type in ["text/plain", "application/x-www-form-urlencoded", ""] {
+        let request = Request::post("/api/logs")
+            .header("content-type", content_type)
+            .body(Body::from("{}"))
+            .unwrap();
+        let answer = send(&backend, request).await;
+        answer.problem_fields(415, "/api/logs");
+    }
+    let request = Request::post("/api/logs").body(Body::from("{}")).unwrap();
+    send(&backend, request)
+        .await
+        .problem_fields(415, "/api/logs");
+}
+
+#[tokio::test]
+async fn hostile_text_in_a_body_is_not_repeated_at_length() {
+    let backend = fake();
+    let body = format!("{{\"{}\": 1}}", "x".repeat(60_000));
+    let answer = post(&backend, "/api/logs", body).await;
+    answer.problem_fields(422, "/api/logs");
+    assert!(answer.body.len() < 2_000, "{} bytes", answer.body.len());
+    let nested = "[".repeat(60_000);
+    let answer = post(&backend, "/api/logs", nested).await;
+    assert!(answer.status.is_client_error());
+}
+
+#[tokio::test]
+async fn sensors_come_with_their_newest_reading_in_two_calls() {
+    let backend = fake();
+    let answer = get(&backend, "/api/sensors").await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    let body = answer.json();
+    let sensors = body["sensors"].as_array().unwrap();
+    assert_eq!(sensors.len(), 2);
+    assert_eq!(sensors[0]["id"], SENSOR);
+    assert_eq!(sensors[0]["liveness"], "stale");
+    assert_eq!(sensors[0]["last_heartbeat"], "2026-01-02T03:04:05.000006Z");
+    assert_eq!(sensors[0]["last_poll"], Value::Null);
+    assert_eq!(sensors[0]["latest"]["value"], 21.5);
+    assert_eq!(sensors[0]["latest"]["quality"], "Good");
+    assert_eq!(sensors[1]["latest"], Value::Null);
+    assert!(body.get("next_offset").is_none());
+    let asked = backend.latest_asked.lock().unwrap().clone();
+    assert_eq!(
+        asked,
+        vec![vec![SENSOR.to_owned(), SILENT_SENSOR.to_owned()]]
+    );
+}
+
+#[tokio::test]
+async fn sensors_are_paged() {
+    let backend = fake();
+    let body = get(&backend, "/api/sensors?limit=1").await.json();
+    assert_eq!(body["next_offset"], 1);
+    let body = get(&backend, "/api/sensors?offset=1&limit=1").await.json();
+    assert_eq!(body["sensors"][0]["id"], SILENT_SENSOR);
+    let asked_before = backend.latest_asked.lock().unwrap().len();
+    let answer = get(&backend, "/api/sensors?offset=4294967295").await;
+    assert_eq!(answer.json()["sensors"], json!([]));
+    let asked = backend.latest_asked.lock().unwrap().len();
+    assert_eq!(asked, asked_before, "an empty list would mean every sensor");
+}
+
+#[tokio::test]
+async fn bad_query_parameters_are_named() {
+    let backend = fake();
+    for (query, fields) in [
+        ("limit=0", vec!["limit"]),
+        ("limit=-1", vec!["limit"]),
+        ("limit=10001", vec!["limit"]),
+        ("limit=", vec!["limit"]),
+        (
+            "limit=99999999999999999999999999&offset=x",
+            vec!["offset", "limit"],
+        ),
+        ("offset=4294967296", vec!["offset"]),
+        ("limt=5", vec!["query"]),
+        ("limit=5&limit=6", vec!["query"]),
+        ("limit=%ff", vec!["limit"]),
+    ] {
+        let answer = get(&backend, &format!("/api/sensors?{query}")).await;
+        assert_eq!(
+            answer.problem_fields(400, "/api/sensors"),
+            fields,
+            "{query}"
+        );
+    }
+    for uri in [
+        "/api/checkpoint?x=1",
+        "/api/proof/1?x=1",
+        &format!("/api/sensors/{SENSOR}?x=1"),
+    ] {
+        let answer = get(&backend, uri).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn one_sensor() {
+    let backend = fake();
+    let upper_case = SENSOR.to_uppercase();
+    let answer = get(&backend, &format!("/api/sensors/{upper_case}")).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    assert_eq!(answer.json()["id"], SENSOR);
+    assert_eq!(answer.json()["latest"]["index"], 2);
+
+    let path = format!("/api/sensors/{SILENT_SENSOR}");
+    get(&backend, &path).await.problem_fields(404, &path);
+    for bad in ["5", "-", "%27%20OR%201=1", "..%2f..%2fetc%2fpasswd"] {
+        let path = format!("/api/sensors/{bad}");
+        let answer = get(&backend, &path).await;
+        assert_eq!(answer.problem_fields(400, &path), ["id"]);
+    }
+    let answer = get(&backend, "/api/sensors/%ff").await;
+    assert_eq!(answer.problem_fields(400, "/api/sensors/%ff"), ["path"]);
+}
+
+#[tokio::test]
+async fn readings_of_the_last_hour_by_default() {
+    let backend = fake();
+    let answer = get(&backend, &format!("/api/readings?sensor={SENSOR}")).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    let body = answer.json();
+    assert_eq!(body["to"], "2026-01-02T03:04:05.000006Z");
+    assert_eq!(body["from"], "2026-01-02T02:04:05.000006Z");
+    assert_eq!(body["readings"][0]["value"], 21.5);
+    assert!(body.get("buckets").is_none());
+    let asked = backend.series_asked.lock().unwrap().clone();
+    let hour_ago = Moment(NOW.0 - 3_600_000_000);
+    assert_eq!(asked, vec![(SENSOR.to_owned(), hour_ago, NOW, 500)]);
+}
+
+#[tokio::test]
+async fn readings_summed_up() {
+    let backend = Arc::new(Fake {
+        series: Some(Series::Buckets(vec![Bucket {
+            start: NOW,
+            count: 4,
+            bad: 4,
+            min: None,
+            max: Some(f64::NAN),
+            mean: None,
+            last: None,
+        }])),
+        ..Fake::default()
+    });
+    let uri = format!("/api/readings?sensor={SENSOR}&from=15m&to=1767323045000&limit=10000");
+    let body = get(&backend, &uri).await.json();
+    assert!(body.get("readings").is_none());
+    assert_eq!(body["buckets"][0]["count"], 4);
+    assert_eq!(body["buckets"][0]["max"], Value::Null);
+    let asked = backend.series_asked.lock().unwrap().clone();
+    assert_eq!(asked[0].1, Moment(NOW.0 - 900_000_000));
+    assert_eq!(asked[0].2, Moment(1_767_323_045_000_000));
+    assert_eq!(asked[0].3, 10_000);
+}
+
+#[tokio::test]
+async fn bad_spans_of_readings() {
+    let backend = fake();
+    for (query, fields) in [
+        ("", vec!["sensor"]),
+        ("sensor=%3Cscript%3E", vec!["sensor"]),
+        ("from=yesterday&limit=0", vec!["sensor", "limit", "from"]),
+        (&format!("sensor={SENSOR}&from=0s"), vec!["from"]),
+        (&format!("sensor={SENSOR}&from=1m&to=2m"), vec!["from"]),
+        (
+            &format!("sensor={SENSOR}&to=99999999999999999999"),
+            vec!["to"],
+        ),
+        (&format!("sensor={SENSOR}&to=9999999999999999"), vec!["to"]),
+    ] {
+        let answer = get(&backend, &format!("/api/readings?{query}")).await;
+        assert_eq!(
+            answer.problem_fields(400, "/api/readings"),
+            fields,
+            "{query}"
+        );
+    }
+    assert!(backend.series_asked.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_proof_has_all_that_a_verifier_needs() {
+    let backend = fake();
+    let answer = get(&backend, "/api/proof/2").await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    let checkpoint = fake::checkpoint();
+    assert_eq!(
+        answer.json(),
+        json!({
+            "index": 2,
+            "tree_size": 3,
+            "leaf": "bGVhZg==",
+            "envelope": ENVELOPE,
+            "envelope_hash": "aGFzaA==",
+            "inclusion_proof": ["cGF0aA=="],
+            "checkpoint": checkpoint.note,
+            "verifier_key": checkpoint.verifier_key,
+        })
+    );
+    get(&backend, "/api/proof/3")
+        .await
+        .problem_fields(404, "/api/proof/3");
+    for bad in ["-1", "x", "1.5", "18446744073709551616", "%00", "0x10"] {
+        let path = format!("/api/proof/{bad}");
+        let answer = get(&backend, &path).await;
+        assert_eq!(answer.problem_fields(400, &path), ["entry"]);
+    }
+}
+
+#[tokio::test]
+async fn the_checkpoint_as_json_or_as_the_note_alone() {
+    let backend = fake();
+    let answer = get(&backend, "/api/checkpoint").await;
+    assert_eq!(answer.json()["tree_size"], 3);
+    assert_eq!(answer.json()["note"], fake::checkpoint().note);
+    for (accept, text) in [
+        ("text/plain", true),
+        ("text/plain;q=0.9, */*;q=0.1", true),
+        ("application/json, text/plain;q=0.5", false),
+        ("text/html,*/*", false),
+        ("text/plain;q=nonsense", false),
+    ] {
+        let request = Request::get("/api/checkpoint")
+            .header("accept", accept)
+            .body(Body::empty())
+            .unwrap();
+        let answer = send(&backend, request).await;
+        assert_eq!(answer.body == fake::checkpoint().note, text, "{accept}");
+        assert_eq!(answer.header("vary"), "accept");
+        let is_text = answer.header("content-type").starts_with("text/plain");
+        assert_eq!(is_text, text);
+    }
+}
+
+#[tokio::test]
+async fn health_names_what_does_not_answer() {
+    let answer = get(&fake(), "/healthz").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.json()["status"], "ok");
+    assert_eq!(answer.json()["sensors_stale"], 2);
+
+    let down = || Some(BackendError::Unavailable("no one listens".to_owned()));
+    for (ledger_fails, polling_fails, parts) in [
+        (down(), None, vec!["ledger"]),
+        (None, down(), vec!["polling"]),
+        (down(), down(), vec!["ledger", "polling"]),
+    ] {
+        let backend = Arc::new(Fake {
+            ledger_fails,
+            polling_fails,
+            ..Fake::default()
+        });
+        let answer = get(&backend, "/healthz").await;
+        assert_eq!(answer.problem_fields(503, "/healthz"), parts);
+        assert_eq!(answer.header("retry-after"), "2");
+        assert!(answer.body.contains("no one listens"));
+    }
+}
+
+#[tokio::test]
+async fn metrics_keep_what_is_left_when_a_part_is_down() {
+    let answer = get(&fake(), "/metrics").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let content_type = "text/plain; version=0.0.4; charset=utf-8";
+    assert_eq!(answer.header("content-type"), content_type);
+    assert!(answer.body.contains("\nfieldledger_ledger_tree_size 3\n"));
+    assert!(
+        answer
+            .body
+            .contains("\nfieldledger_ledger_appended_total 3\n")
+    );
+    assert!(
+        answer
+            .body
+            .contains("\nfieldledger_sensors{liveness=\"stale\"} 2\n")
+    );
+
+    let backend = Arc::new(Fake {
+        ledger_fails: Some(BackendError::Unavailable(String::new())),
+        ..Fake::default()
+    });
+    let answer = get(&backend, "/metrics").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(answer.body.contains("fieldledger_up{part=\"ledger\"} 0\n"));
+    assert!(answer.body.contains("fieldledger_up{part=\"polling\"} 1\n"));
+    assert!(!answer.body.contains("fieldledger_ledger_tree_size"));
+    assert!(answer.body.contains("fieldledger_polling_polls_total 0\n"));
+}
+
+#[tokio::test]
+async fn each_error_of_the_log_has_its_status() {
+    for (error, status, fields) in [
+        (
+            BackendError::Invalid(vec![FieldProblem::new("query", "unclosed quote")]),
+            400,
+            vec!["query"],
+        ),
+        (
+            BackendError::NotFound("no such result".to_owned()),
+            404,
+            vec![],
+        ),
+        (BackendError::Expired("gone".to_owned()), 410, vec![]),
+        (
+            BackendError::Unsupported("no search".to_owned()),
+            501,
+            vec![],
+        ),
+        (
+            BackendError::Unavailable("disk full".to_owned()),
+            503,
+            vec![],
+        ),
+    ] {
+        let backend = Arc::new(Fake {
+            ledger_fails: Some(error),
+            ..Fake::default()
+        });
+        for (uri, body) in [("/api/logs", "{}"), ("/api/results", r#"{"id":"r"}"#)] {
+            let answer = post(&backend, uri, body).await;
+            assert_eq!(answer.problem_fields(status, uri), fields);
+            let retry_after = if status == 503 { "2" } else { "" };
+            assert_eq!(answer.header("retry-after"), retry_after);
+        }
+        let readings = format!("/api/readings?sensor={SENSOR}");
+        let sensor = format!("/api/sensors/{SENSOR}");
+        for uri in [
+            "/api/sensors",
+            &readings,
+            &sensor,
+            "/api/checkpoint",
+            "/api/proof/0",
+        ] {
+            assert_eq!(get(&backend, uri).await.status, status, "{uri}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_restriction_is_named_as_the_request_names_it() {
+    let backend = Arc::new(Fake {
+        ledger_fails: Some(BackendError::Invalid(vec![FieldProblem::new(
+            "restriction[1]",
+            "names no field of an event",
+        )])),
+        ..Fake::default()
+    });
+    let answer = post(&backend, "/api/logs", "{}").await;
+    let fields = answer.problem_fields(400, "/api/logs");
+    assert_eq!(fields, ["search_restriction[1]"]);
+}
+
+#[tokio::test]
+async fn everything_else_is_the_page() {
+    let backend = fake();
+    let answer = get(&backend, "/").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.body, "<!doctype html>");
+    assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
+    assert_eq!(answer.header("etag"), "\"abc\"");
+    assert_eq!(answer.header("cache-control"), "no-cache");
+
+    for (if_none_match, status) in [
+        ("\"abc\"", 304),
+        ("\"x\", W/\"abc\"", 304),
+        ("*", 304),
+        ("\"abcd\"", 200),
+        ("abc", 200),
+    ] {
+        let request = Request::get("/")
+            .header("if-none-match", if_none_match)
+            .body(Body::empty())
+            .unwrap();
+        let answer = send(&backend, request).await;
+        assert_eq!(answer.status, status, "{if_none_match}");
+        assert_eq!(answer.header("etag"), "\"abc\"");
+        assert_eq!(answer.body.is_empty(), status == 304);
+    }
+}
+
+#[tokio::test]
+async fn every_answer_has_the_security_headers() {
+    let backend = fake();
+    for uri in ["/", "/api/sensors", "/nothing", "/metrics", "/api/nothing"] {
+        let answer = get(&backend, uri).await;
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer");
+        let policy = answer.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'self';"), "{policy}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_and_what_is_not_taken() {
+    let backend = fake();
+    for path in [
+        "/nothing",
+        "/api",
+        "/api/",
+        "/api/nothing",
+        "/api/proof",
+        "/%ff",
+        "/..%2f",
+        "//",
+    ] {
+        get(&backend, path).await.problem_fields(404, path);
+    }
+    for (method, path, allow) in [
+        ("GET", "/api/logs", "POST"),
+        ("DELETE", "/api/sensors", "GET,HEAD"),
+        ("POST", "/", "GET, HEAD"),
+        ("PUT", "/healthz", "GET,HEAD"),
+        ("BREW", "/metrics", "GET,HEAD"),
+    ] {
+        let request = Request::builder().method(method).uri(path);
+        let answer = send(&backend, request.body(Body::empty()).unwrap()).await;
+        answer.problem_fields(405, path);
+        assert_eq!(answer.header("allow"), allow, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn head_is_get_without_the_body() {
+    let backend = fake();
+    for uri in ["/", "/api/sensors", "/healthz", "/nothing", "/api/proof/x"] {
+        let with_body = get(&backend, uri).await;
+        let head = Request::head(uri).body(Body::empty()).unwrap();
+        let answer = send(&backend, head).await;
+        assert_eq!(answer.status, with_body.status, "{uri}");
+        assert_eq!(answer.body, "", "{uri}");
+        let content_type = answer.header("content-type");
+        assert_eq!(content_type, with_body.header("content-type"), "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn the_description_has_every_route_and_every_route_is_there() {
+    let backend = fake();
+    let answer = get(&backend, "/api/openapi.json").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let description = answer.json();
+    assert_eq!(description["info"]["title"], "Fieldledger");
+    let paths = description["paths"].as_object().unwrap();
+    for (path, operations) in paths {
+        for method in operations.as_object().unwrap().keys() {
+            let request = Request::builder()
+                .method(method.to_uppercase().as_str())
+                .uri(path.replace("{id}", SENSOR).replace("{entry}", "0"))
+                .header("content-type", "application/json");
+            let answer = send(&backend, request.body(Body::from("{}")).unwrap()).await;
+            let missing = [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
+            assert!(!missing.contains(&answer.status), "{method} {path}");
+        }
+    }
+
+    // The other way round: axum has no list of its routes, but prints them. `/` and a private
+    // wildcard are the fallback's, which serves the page.
+    let printed = format!("{:?}", router(backend));
+    let routes: Vec<&str> = printed
+        .split('"')
+        .filter(|text| text.starts_with('/') && *text != "/" && !text.contains("__private"))
+        .collect();
+    assert!(routes.len() == paths.len(), "{printed}");
+    for route in routes {
+        assert!(paths.contains_key(route), "{route} is not described");
+    }
+}
+
+#[test]
+fn every_reference_in_the_description_leads_somewhere() {
+    let text = openapi().to_json().unwrap();
+    let description: Value = serde_json::from_str(&text).unwrap();
+    let mut references = 0;
+    for part in text.split("\"#/").skip(1) {
+        let pointer = format!("/{}", part.split('"').next().unwrap());
+        assert!(description.pointer(&pointer).is_some(), "{pointer}");
+        references += 1;
+    }
+    assert!(references > 20, "only {references} references");
+}
+
+proptest! {
+    #[test]
+    fn any_path_and_query_is_answered(path in "/(api/(proof|sensors|readings|)/?)?[ -~]{0,20}") {
+        let Ok(request) = Request::get(path.replace(' ', "%")).body(Body::empty()) else {
+            return Ok(());
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let answer = runtime.block_on(send(&fake(), request));
+        prop_assert!(!answer.status.is_server_error());
+    }
+
+    #[test]
+    fn any_body_is_answered(body in proptest::collection::vec(any::<u8>(), 0..64)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let answer = runtime.block_on(post(&fake(), "/api/logs", body));
+        prop_assert!(answer.status == 200 || answer.status.is_client_error());
+    }
+}

@@ -1,0 +1,119 @@
+//! The files that `cargo xtask build` leaves for a site to run.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use crate::error::SiteError;
+
+/// Components of the application, by the names of their folders.
+const COMPONENTS: [&str; 5] = [
+    "audit-api",
+    "event-logger",
+    "http-gateway",
+    "sensor-reader",
+    "ui",
+];
+
+/// Providers of the application, by the names of their folders.
+const PROVIDERS: [&str; 2] = ["ledger", "nats-polling"];
+
+/// A checkout whose `build` folder holds everything a site runs.
+#[derive(Debug, Clone)]
+pub struct Artifacts {
+    root: PathBuf,
+    build: PathBuf,
+}
+
+impl Artifacts {
+    /// The `build` folder of this checkout.
+    ///
+    /// # Errors
+    ///
+    /// [`SiteError::NotBuilt`] if anything is missing there.
+    pub fn locate() -> Result<Self, SiteError> {
+        let artifacts = Self::of_checkout();
+        let missing: Vec<PathBuf> = artifacts
+            .files()
+            .into_iter()
+            .filter(|file| !file.is_file())
+            .collect();
+        match missing.is_empty() {
+            true => Ok(artifacts),
+            false => Err(SiteError::NotBuilt { missing }),
+        }
+    }
+
+    /// The same, whether or not it has been built.
+    #[must_use]
+    pub fn of_checkout() -> Self {
+        // Asked at run time: checkouts may share a target folder, and with it this program.
+        let from = env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(env::current_dir, |folder| Ok(folder.into()));
+        let from = from.unwrap_or_default();
+        let root = from
+            .ancestors()
+            .find(|folder| folder.join("wadm.yaml").is_file());
+        let root = root.unwrap_or(&from);
+        Self {
+            root: root.to_owned(),
+            build: root.join("build"),
+        }
+    }
+
+    /// The checkout.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder of the files.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.build
+    }
+
+    /// The application's manifest.
+    #[must_use]
+    pub fn manifest(&self) -> PathBuf {
+        self.root.join("wadm.yaml")
+    }
+
+    /// The host's program.
+    #[must_use]
+    pub fn host(&self) -> PathBuf {
+        self.build.join("fieldledger-host")
+    }
+
+    /// The simulator's program.
+    #[must_use]
+    pub fn simulator(&self) -> PathBuf {
+        self.build.join("fieldledger-simulator")
+    }
+
+    /// The program that measures plain NATS, for the benchmark.
+    #[must_use]
+    pub fn rawrate(&self) -> PathBuf {
+        self.build.join("fieldledger-rawrate")
+    }
+
+    /// The wasm file of the component in `actors/<name>`.
+    #[must_use]
+    pub fn component(&self, name: &str) -> PathBuf {
+        self.build.join(format!("{name}.wasm"))
+    }
+
+    /// The archive of the provider in `providers/<name>`.
+    #[must_use]
+    pub fn provider(&self, name: &str) -> PathBuf {
+        self.build.join(format!("{name}.par.gz"))
+    }
+
+    /// Every file a site needs.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let components = COMPONENTS.iter().map(|name| self.component(name));
+        let providers = PROVIDERS.iter().map(|name| self.provider(name));
+        let programs = [self.host(), self.simulator(), self.manifest()];
+        components.chain(providers).chain(programs).collect()
+    }
+}

@@ -1,0 +1,52 @@
+//! Starts, watches and stops the processes of one site: nats-server, the wasmCloud host with wadm,
+//! the deployed application and the simulator.
+//!
+//! [`Site`] does it all; `cargo xtask up` and the end-to-end tests are built on it. The parts can
+//! be killed and started again one by one, which is what those tests do:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), fieldledger_site::SiteError> {
+//! use fieldledger_site::{Artifacts, Site, SiteOptions};
+//!
+//! let mut options = SiteOptions::new(Artifacts::locate()?, "/tmp/a-site".into())?;
+//! options.set("nats-polling", "BATCH_AGE_MS", "20");
+//! let mut site = Site::start(options).await?;
+//! let simulator = site.start_simulator("simulator", &["--sensors", "40"]).await?;
+//! println!("the page is at {}", site.http_url());
+//! site.host.kill9().await;
+//! site.restart_host().await?;
+//! simulator.stop().await;
+//! site.stop().await;
+//! # Ok(()) }
+//! ```
+//!
+//! Nothing here depends on wasmCloud's crates: a site is spoken to over NATS, as wash does.
+#![forbid(unsafe_code)]
+
+mod artifacts;
+mod error;
+mod host;
+mod lattice;
+mod leftovers;
+mod manifest;
+mod nats_server;
+mod nats_version;
+mod ports;
+mod process;
+mod simulator;
+mod site;
+mod tools;
+
+pub use artifacts::Artifacts;
+pub use error::SiteError;
+pub use host::{Host, HostOptions};
+pub use lattice::{ApplicationStatus, Lattice};
+pub use leftovers::stop_leftovers;
+pub use manifest::Manifest;
+pub use nats_server::{NatsOptions, NatsServer};
+pub use nats_version::{NatsVersion, OLDEST_NATS};
+pub use ports::{free_port, is_free};
+pub use process::Process;
+pub use simulator::Simulator;
+pub use site::{Site, SiteOptions};
+pub use tools::{find_nats_server, tools_dir};

@@ -1,0 +1,252 @@
+//! A whole site.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use crate::artifacts::Artifacts;
+use crate::error::SiteError;
+use crate::host::{Host, HostOptions};
+use crate::lattice::Lattice;
+use crate::manifest::Manifest;
+use crate::nats_server::{NatsOptions, NatsServer};
+use crate::ports::{free_port, is_free};
+use crate::process::Process;
+use crate::simulator::Simulator;
+use crate::tools::find_nats_server;
+
+/// Compiling five components on a busy machine takes most of it.
+const DEPLOY_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What a site is made of and where it is. [`SiteOptions::new`] gives one on free ports of the
+/// loopback interface.
+#[derive(Debug, Clone)]
+pub struct SiteOptions {
+    /// What to run.
+    pub artifacts: Artifacts,
+    /// The folder that holds all its state: `nats`, `ledger`, `logs`, `host-cache`.
+    pub state: PathBuf,
+    /// The nats-server to run.
+    pub nats_program: PathBuf,
+    /// Where everything listens.
+    pub listen: IpAddr,
+    /// Port of the page and the API.
+    pub http_port: u16,
+    /// Port of NATS.
+    pub nats_port: u16,
+    /// Port of MQTT.
+    pub mqtt_port: u16,
+    /// Name of the lattice.
+    pub lattice: String,
+    /// What host and providers log, such as `info`.
+    pub log_level: String,
+    /// Settings of the manifest to change: component, property, value.
+    pub overrides: Vec<(String, String, String)>,
+}
+
+impl SiteOptions {
+    /// A site with its state in `state`, on ports that are free now.
+    ///
+    /// # Errors
+    ///
+    /// [`SiteError::NoNatsServer`], [`SiteError::NatsTooOld`] or [`SiteError::NoFreePort`].
+    pub fn new(artifacts: Artifacts, state: PathBuf) -> Result<Self, SiteError> {
+        let listen = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        Ok(Self {
+            artifacts,
+            state,
+            nats_program: find_nats_server()?,
+            listen,
+            http_port: free_port(listen)?,
+            nats_port: free_port(listen)?,
+            mqtt_port: free_port(listen)?,
+            lattice: "default".to_owned(),
+            log_level: "info".to_owned(),
+            overrides: Vec::new(),
+        })
+    }
+
+    /// Changes a setting of the manifest.
+    pub fn set(&mut self, component: &str, property: &str, value: &str) {
+        let change = (component.to_owned(), property.to_owned(), value.to_owned());
+        self.overrides.push(change);
+    }
+
+    fn logs(&self) -> PathBuf {
+        self.state.join("logs")
+    }
+
+    /// The address to reach what listens on `listen`, which may be "all interfaces".
+    fn reach(&self, port: u16) -> SocketAddr {
+        let address = match self.listen {
+            IpAddr::V4(address) if address.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            address => address,
+        };
+        SocketAddr::new(address, port)
+    }
+
+    fn manifest(&self) -> Result<Manifest, SiteError> {
+        let mut manifest = Manifest::load(&self.artifacts.manifest())?;
+        let nats = format!("nats://{}", self.reach(self.nats_port));
+        let http = SocketAddr::new(self.listen, self.http_port).to_string();
+        let ledger = self.state.join("ledger").display().to_string();
+        manifest.set("http-server", "address", &http)?;
+        manifest.set("messaging", "cluster_uris", &nats)?;
+        manifest.set("nats-polling", "URI", &nats)?;
+        manifest.set("ledger", "data_dir", &ledger)?;
+        for (component, property, value) in &self.overrides {
+            manifest.set(component, property, value)?;
+        }
+        Ok(manifest)
+    }
+}
+
+/// A site at work. Dropped, all its processes are killed.
+#[derive(Debug)]
+pub struct Site {
+    // Dropped in this order: the host before the server it speaks to.
+    /// The wasmCloud host with wadm, and with it the providers.
+    pub host: Host,
+    /// The NATS server.
+    pub nats: NatsServer,
+    options: SiteOptions,
+    manifest: Manifest,
+}
+
+impl Site {
+    /// Starts nats-server, the host with wadm, and the application, and returns once it is
+    /// deployed. What an earlier site kept in the same folder is found again.
+    ///
+    /// # Errors
+    ///
+    /// That of the part which did not come up; what was started is stopped again.
+    pub async fn start(mut options: SiteOptions) -> Result<Self, SiteError> {
+        options.state = std::path::absolute(&options.state).map_err(|source| SiteError::File {
+            operation: "find",
+            path: options.state.clone(),
+            source,
+        })?;
+        let manifest = options.manifest()?;
+        let address = SocketAddr::new(options.listen, options.http_port);
+        if !is_free(address) {
+            let purpose = "the page";
+            return Err(SiteError::PortInUse { purpose, address });
+        }
+        let nats = NatsServer::start(NatsOptions {
+            program: options.nats_program.clone(),
+            listen: options.listen,
+            port: options.nats_port,
+            mqtt_port: Some(options.mqtt_port),
+            monitor_port: None,
+            folder: options.state.join("nats"),
+            logs: options.logs(),
+        })
+        .await?;
+        let lattice = lattice(&options).await?;
+        lattice.forget().await?;
+        let nats_address = options.reach(options.nats_port);
+        let host = Host::start(HostOptions {
+            program: options.artifacts.host(),
+            nats_host: nats_address.ip().to_string(),
+            nats_port: nats_address.port(),
+            lattice: options.lattice.clone(),
+            log_level: options.log_level.clone(),
+            folder: options.state.clone(),
+            cache: options.state.join("host-cache"),
+            logs: options.logs(),
+        })
+        .await?;
+        lattice.deploy(&manifest, DEPLOY_TIMEOUT).await?;
+        Ok(Self {
+            host,
+            nats,
+            options,
+            manifest,
+        })
+    }
+
+    /// Starts the host again, whether it lives or not, and deploys the application.
+    ///
+    /// # Errors
+    ///
+    /// That of the host or of the deployment.
+    pub async fn restart_host(&mut self) -> Result<(), SiteError> {
+        self.host.stop().await;
+        let lattice = lattice(&self.options).await?;
+        lattice.forget().await?;
+        self.host.restart().await?;
+        lattice.deploy(&self.manifest, DEPLOY_TIMEOUT).await
+    }
+
+    /// Starts a simulator under a `name` of its own, by which its log and output are found.
+    /// `arguments` come after those that name the servers.
+    ///
+    /// # Errors
+    ///
+    /// [`SiteError::Start`] if it cannot be run.
+    pub async fn start_simulator(
+        &self,
+        name: &str,
+        arguments: &[&str],
+    ) -> Result<Simulator, SiteError> {
+        let mqtt = self.options.reach(self.options.mqtt_port);
+        let mut command = Command::new(self.options.artifacts.simulator());
+        command
+            .args(["--url", &self.nats_url()])
+            .args(["--mqtt-url", &mqtt.to_string()])
+            .args(arguments);
+        Process::start(name, command, &self.options.logs()).map(|process| Simulator { process })
+    }
+
+    /// What it is made of and where it is.
+    #[must_use]
+    pub fn options(&self) -> &SiteOptions {
+        &self.options
+    }
+
+    /// The folder of its state.
+    #[must_use]
+    pub fn state(&self) -> &Path {
+        &self.options.state
+    }
+
+    /// Where NATS clients connect.
+    #[must_use]
+    pub fn nats_url(&self) -> String {
+        format!("nats://{}", self.options.reach(self.options.nats_port))
+    }
+
+    /// Where MQTT devices connect.
+    #[must_use]
+    pub fn mqtt_address(&self) -> SocketAddr {
+        self.options.reach(self.options.mqtt_port)
+    }
+
+    /// The page; the API is below `/api`.
+    #[must_use]
+    pub fn http_url(&self) -> String {
+        format!("http://{}", self.options.reach(self.options.http_port))
+    }
+
+    /// The application's parts, for questions about them.
+    ///
+    /// # Errors
+    ///
+    /// [`SiteError::Lattice`] if the NATS server cannot be reached.
+    pub async fn lattice(&self) -> Result<Lattice, SiteError> {
+        lattice(&self.options).await
+    }
+
+    /// Stops it all: providers drain, then the host, then nats-server.
+    pub async fn stop(&mut self) {
+        self.host.stop().await;
+        self.nats.stop().await;
+    }
+}
+
+async fn lattice(options: &SiteOptions) -> Result<Lattice, SiteError> {
+    let url = format!("nats://{}", options.reach(options.nats_port));
+    Lattice::connect(&url, &options.lattice).await
+}

@@ -1,0 +1,48 @@
+//! Programs that are not ours.
+
+use std::env;
+use std::path::PathBuf;
+
+use crate::error::SiteError;
+use crate::nats_version::NatsVersion;
+
+/// Where `cargo xtask setup` installs programs: `FIELDLEDGER_TOOLS`, or `fieldledger/tools` in the
+/// user's cache folder, so that it outlives a site's state and serves every checkout.
+#[must_use]
+pub fn tools_dir() -> PathBuf {
+    if let Some(folder) = env::var_os("FIELDLEDGER_TOOLS") {
+        return PathBuf::from(folder);
+    }
+    let cache = match (env::var_os("XDG_CACHE_HOME"), env::var_os("HOME")) {
+        (Some(cache), _) => PathBuf::from(cache),
+        (None, Some(home)) => PathBuf::from(home).join(".cache"),
+        (None, None) => env::temp_dir(),
+    };
+    cache.join("fieldledger").join("tools")
+}
+
+/// A nats-server that is new enough: the one `FIELDLEDGER_NATS_SERVER` names, else on `PATH`, else
+/// in [`tools_dir`].
+///
+/// # Errors
+///
+/// [`SiteError::NoNatsServer`] if there is none, and where all there are do not serve, why the
+/// first does not.
+pub fn find_nats_server() -> Result<PathBuf, SiteError> {
+    if let Some(path) = env::var_os("FIELDLEDGER_NATS_SERVER") {
+        let path = PathBuf::from(path);
+        NatsVersion::of_usable(&path)?;
+        return Ok(path);
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    let on_path = env::split_paths(&path).map(|folder| folder.join("nats-server"));
+    let installed = tools_dir().join("bin").join("nats-server");
+    let mut first_problem = None;
+    for candidate in on_path.chain([installed]).filter(|file| file.is_file()) {
+        match NatsVersion::of_usable(&candidate) {
+            Ok(_) => return Ok(candidate),
+            Err(problem) => first_problem = first_problem.or(Some(problem)),
+        }
+    }
+    Err(first_problem.unwrap_or_else(|| SiteError::NoNatsServer { tools: tools_dir() }))
+}
