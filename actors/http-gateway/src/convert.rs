@@ -1,0 +1,204 @@
+//! From the contracts' types to the API's, field by field.
+
+use fieldledger_api::backend::{
+    Asset, Bucket, Calibration, Checkpoint, Entry, LedgerStatus, Liveness, PollingStatus, Range,
+    Reading, SearchPage, SearchQuery, SensorState, Series,
+};
+use fieldledger_api::{BackendError, FieldProblem, Moment};
+
+use crate::bindings::fieldledger::audit::types as audit;
+use crate::bindings::fieldledger::field::registry;
+use crate::bindings::fieldledger::ledger::{readings, status};
+use crate::bindings::fieldledger::ui::assets;
+
+pub(crate) fn audit_error(error: audit::AuditError) -> BackendError {
+    match error {
+        audit::AuditError::Invalid(fields) => {
+            BackendError::Invalid(fields.into_iter().map(invalid_field).collect())
+        }
+        audit::AuditError::NotFound(detail) => BackendError::NotFound(detail),
+        audit::AuditError::Expired(detail) => BackendError::Expired(detail),
+        audit::AuditError::Unsupported(detail) => BackendError::Unsupported(detail),
+        audit::AuditError::Unavailable(detail) => BackendError::Unavailable(detail),
+    }
+}
+
+fn invalid_field(invalid: audit::InvalidField) -> FieldProblem {
+    let field = match invalid.item {
+        0 => invalid.field,
+        item => format!("{}[{item}]", invalid.field),
+    };
+    FieldProblem::new(field, invalid.problem)
+}
+
+pub(crate) fn search_query(query: &SearchQuery) -> audit::SearchQuery {
+    audit::SearchQuery {
+        query: query.query.clone(),
+        start: query.start.clone(),
+        end: query.end.clone(),
+        order: if query.descending {
+            audit::Order::Descending
+        } else {
+            audit::Order::Ascending
+        },
+        order_by: query.order_by.clone(),
+        limit: query.limit,
+        max_results: query.max_results,
+        restriction: query.restriction.clone(),
+        verbose: query.verbose,
+    }
+}
+
+pub(crate) fn search_page(page: audit::SearchPage) -> SearchPage {
+    SearchPage {
+        id: page.id,
+        expires_at: (page.expires_at > 0).then_some(Moment(page.expires_at)),
+        count: page.count,
+        entries: page.entries.into_iter().map(entry).collect(),
+        checkpoint: checkpoint(page.checkpoint),
+        indexed_size: page.indexed_size,
+    }
+}
+
+pub(crate) fn entry(entry: audit::Entry) -> Entry {
+    Entry {
+        index: entry.index,
+        envelope: entry.envelope,
+        envelope_hash: entry.envelope_hash,
+        leaf: entry.leaf,
+        proof: entry.proof,
+    }
+}
+
+pub(crate) fn checkpoint(checkpoint: audit::Checkpoint) -> Checkpoint {
+    Checkpoint {
+        origin: checkpoint.origin,
+        tree_size: checkpoint.tree_size,
+        root_hash: checkpoint.root_hash,
+        note: checkpoint.note,
+        verifier_key: checkpoint.verifier_key,
+    }
+}
+
+pub(crate) fn sensor_state(state: registry::SensorState) -> SensorState {
+    let profile = state.profile;
+    SensorState {
+        id: profile.id,
+        alias: profile.alias,
+        location: profile.location,
+        unit: profile.unit,
+        range: profile.range.map(|range| Range {
+            low: range.low,
+            high: range.high,
+        }),
+        calibration: profile.calibration.map(|calibration| Calibration {
+            base: calibration.base,
+            scale: calibration.scale,
+            offset: calibration.offset,
+        }),
+        liveness: match state.liveness {
+            registry::Liveness::Ok => Liveness::Ok,
+            registry::Liveness::Stale => Liveness::Stale,
+            registry::Liveness::Down => Liveness::Down,
+        },
+        poll_interval_ms: state.poll_interval_ms,
+        ip_address: state.ip_address,
+        mac_address: state.mac_address,
+        first_seen: Moment(state.first_seen),
+        last_heartbeat: Moment(state.last_heartbeat),
+        last_poll: state.last_poll.map(Moment),
+        last_reply: state.last_reply.map(Moment),
+        consecutive_failures: state.consecutive_failures,
+        polls: state.polls,
+        replies: state.replies,
+        timeouts: state.timeouts,
+        unparsable: state.unparsable,
+        late: state.late,
+    }
+}
+
+pub(crate) fn reading(reading: readings::Reading) -> Reading {
+    Reading {
+        index: reading.index,
+        sensor: reading.sensor,
+        status: reading.status,
+        quality: reading.quality,
+        value: reading.value,
+        unit: reading.unit,
+        polled_at: Moment(reading.polled_at),
+        received_at: Moment(reading.received_at),
+    }
+}
+
+pub(crate) fn series(series: readings::Series) -> Series {
+    match series {
+        readings::Series::Raw(items) => Series::Raw(items.into_iter().map(reading).collect()),
+        readings::Series::Buckets(items) => {
+            Series::Buckets(items.into_iter().map(bucket).collect())
+        }
+    }
+}
+
+fn bucket(bucket: readings::Bucket) -> Bucket {
+    Bucket {
+        start: Moment(bucket.start),
+        count: bucket.count,
+        bad: bucket.bad,
+        min: bucket.min,
+        max: bucket.max,
+        mean: bucket.mean,
+        last: bucket.last,
+    }
+}
+
+pub(crate) fn ledger_status(status: status::LedgerStatus) -> LedgerStatus {
+    LedgerStatus {
+        origin: status.origin,
+        tree_size: status.tree_size,
+        indexed_size: status.indexed_size,
+        bytes_on_disk: status.bytes_on_disk,
+        appended: status.appended,
+        duplicates: status.duplicates,
+        rejected: status.rejected,
+        commits: status.commits,
+        recovery: status.recovery,
+        commit_p50: status.commit_p50,
+        commit_p99: status.commit_p99,
+    }
+}
+
+pub(crate) fn polling_status(status: registry::Status) -> PollingStatus {
+    PollingStatus {
+        epoch: status.epoch,
+        started_at: status.started_at,
+        sensors_ok: status.sensors_ok,
+        sensors_stale: status.sensors_stale,
+        sensors_down: status.sensors_down,
+        heartbeats: status.heartbeats,
+        heartbeats_rejected: status.heartbeats_rejected,
+        last_rejection: status.last_rejection,
+        polls: status.polls,
+        replies: status.replies,
+        timeouts: status.timeouts,
+        unparsable: status.unparsable,
+        late: status.late,
+        unsolicited: status.unsolicited,
+        batches_stored: status.batches_stored,
+        batches_delivered: status.batches_delivered,
+        batches_retried: status.batches_retried,
+        batches_dead_lettered: status.batches_dead_lettered,
+        last_delivery_error: status.last_delivery_error,
+        results_buffered: status.results_buffered,
+        batches_pending: status.batches_pending,
+        latency_p50: status.latency_p50,
+        latency_p99: status.latency_p99,
+    }
+}
+
+pub(crate) fn asset(asset: assets::Asset) -> Asset {
+    Asset {
+        content_type: asset.content_type,
+        etag: asset.etag,
+        body: asset.body,
+    }
+}

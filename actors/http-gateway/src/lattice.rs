@@ -1,0 +1,113 @@
+//! The backend of the API: each call goes over the lattice.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use fieldledger_api::backend::{
+    Asset, Checkpoint, Entry, LedgerStatus, PollingStatus, Reading, SearchPage, SearchQuery,
+    SensorState, Series,
+};
+use fieldledger_api::{Backend, BackendError, Moment};
+
+use crate::bindings::fieldledger::audit::log;
+use crate::bindings::fieldledger::audit::types::AuditError;
+use crate::bindings::fieldledger::field::registry;
+use crate::bindings::fieldledger::ledger::{readings, status};
+use crate::bindings::fieldledger::ui::assets;
+use crate::bindings::wrpc::rpc::error::Error as RpcError;
+use crate::convert;
+
+pub(crate) struct Lattice;
+
+impl Backend for Lattice {
+    fn now(&self) -> Moment {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+        let micros = since_epoch.map_or(0, |elapsed| elapsed.as_micros());
+        Moment(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+
+    fn search(&self, query: &SearchQuery) -> Result<SearchPage, BackendError> {
+        let page = audited("the audit API", log::search(&convert::search_query(query)))?;
+        Ok(convert::search_page(page))
+    }
+
+    fn page(&self, id: &str, offset: u32, limit: u32) -> Result<SearchPage, BackendError> {
+        let page = audited("the audit API", log::page(id, offset, limit))?;
+        Ok(convert::search_page(page))
+    }
+
+    fn proof(&self, index: u64) -> Result<(Entry, Checkpoint), BackendError> {
+        let proof = audited("the audit API", log::proof(index))?;
+        Ok((
+            convert::entry(proof.entry),
+            convert::checkpoint(proof.checkpoint),
+        ))
+    }
+
+    fn checkpoint(&self) -> Result<Checkpoint, BackendError> {
+        let checkpoint = audited("the audit API", log::root())?;
+        Ok(convert::checkpoint(checkpoint))
+    }
+
+    fn sensors(&self, offset: u32, limit: u32) -> Result<Vec<SensorState>, BackendError> {
+        let sensors = answered("polling", registry::list_sensors(offset, limit))?;
+        Ok(sensors.into_iter().map(convert::sensor_state).collect())
+    }
+
+    fn sensor(&self, id: &str) -> Result<Option<SensorState>, BackendError> {
+        let sensor = answered("polling", registry::get_sensor(id))?;
+        Ok(sensor.map(convert::sensor_state))
+    }
+
+    fn latest(&self, sensors: &[String]) -> Result<Vec<Reading>, BackendError> {
+        let latest = audited("the ledger", readings::latest(sensors))?;
+        Ok(latest.into_iter().map(convert::reading).collect())
+    }
+
+    fn series(
+        &self,
+        sensor: &str,
+        start: Moment,
+        end: Moment,
+        limit: u32,
+    ) -> Result<Series, BackendError> {
+        let series = readings::get_series(sensor, start.0, end.0, limit);
+        Ok(convert::series(audited("the ledger", series)?))
+    }
+
+    fn ledger_status(&self) -> Result<LedgerStatus, BackendError> {
+        let status = answered("the ledger", status::get_status())?;
+        Ok(convert::ledger_status(status))
+    }
+
+    fn polling_status(&self) -> Result<PollingStatus, BackendError> {
+        let status = answered("polling", registry::get_status())?;
+        Ok(convert::polling_status(status))
+    }
+
+    fn asset(&self, path: &str) -> Result<Option<Asset>, BackendError> {
+        let asset = assets::get(path).map_err(|failed| no_answer("the page", &failed))?;
+        Ok(asset.map(convert::asset))
+    }
+}
+
+/// The value of a call whose own error is an audit error.
+fn audited<T>(
+    part: &str,
+    answer: Result<Result<T, AuditError>, RpcError>,
+) -> Result<T, BackendError> {
+    answer
+        .map_err(|failed| no_answer(part, &failed))?
+        .map_err(convert::audit_error)
+}
+
+/// The value of a call whose own error is a sentence.
+fn answered<T>(part: &str, answer: Result<Result<T, String>, RpcError>) -> Result<T, BackendError> {
+    answer
+        .map_err(|failed| no_answer(part, &failed))?
+        .map_err(|reason| BackendError::Unavailable(format!("{part} cannot answer: {reason}")))
+}
+
+/// The error itself has nothing to say; the host logs why a call failed.
+fn no_answer(part: &str, _failed: &RpcError) -> BackendError {
+    BackendError::Unavailable(format!("{part} does not answer"))
+}

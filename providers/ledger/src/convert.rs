@@ -1,0 +1,164 @@
+//! Between the lattice's types and the ledger's: same names, same units, moved field by field.
+
+use fieldledger_ledger as ledger;
+
+use crate::bindings::{
+    exports::fieldledger::ledger::{readings, status as lattice_status},
+    fieldledger::audit::types as lattice,
+};
+
+pub(crate) fn events(events: lattice::EventColumns) -> ledger::EventColumns {
+    ledger::EventColumns {
+        producer: events.producer,
+        sequence: events.sequence,
+        message: events.message,
+        actor: events.actor,
+        action: events.action,
+        new: events.new,
+        old: events.old,
+        source: events.source,
+        status: events.status,
+        target: events.target,
+        tenant_id: events.tenant_id,
+        timestamp: events.timestamp,
+    }
+}
+
+pub(crate) fn written(written: ledger::Written) -> lattice::Written {
+    lattice::Written {
+        indices: written.indices,
+        appended: written.appended,
+        duplicates: written.duplicates,
+        tree_size: written.tree_size,
+    }
+}
+
+pub(crate) fn query(query: lattice::SearchQuery) -> ledger::SearchQuery {
+    ledger::SearchQuery {
+        query: query.query,
+        start: query.start,
+        end: query.end,
+        order: match query.order {
+            lattice::Order::Ascending => ledger::Order::Ascending,
+            lattice::Order::Descending => ledger::Order::Descending,
+        },
+        order_by: query.order_by,
+        limit: query.limit,
+        max_results: query.max_results,
+        restriction: query.restriction,
+        verbose: query.verbose,
+    }
+}
+
+pub(crate) fn checkpoint(checkpoint: ledger::Checkpoint) -> lattice::Checkpoint {
+    lattice::Checkpoint {
+        origin: checkpoint.origin,
+        tree_size: checkpoint.tree_size,
+        root_hash: checkpoint.root_hash,
+        note: checkpoint.note,
+        verifier_key: checkpoint.verifier_key,
+    }
+}
+
+fn entry(entry: ledger::Entry) -> lattice::Entry {
+    lattice::Entry {
+        index: entry.index,
+        envelope: entry.envelope,
+        envelope_hash: entry.envelope_hash,
+        leaf: entry.leaf,
+        proof: entry.proof,
+    }
+}
+
+pub(crate) fn page(page: ledger::SearchPage) -> lattice::SearchPage {
+    lattice::SearchPage {
+        id: page.id,
+        expires_at: page.expires_at,
+        count: page.count,
+        entries: page.entries.into_iter().map(entry).collect(),
+        checkpoint: checkpoint(page.checkpoint),
+        indexed_size: page.indexed_size,
+    }
+}
+
+pub(crate) fn inclusion(proof: ledger::InclusionProof) -> lattice::InclusionProof {
+    lattice::InclusionProof {
+        entry: entry(proof.entry),
+        checkpoint: checkpoint(proof.checkpoint),
+    }
+}
+
+pub(crate) fn reading(reading: ledger::Reading) -> readings::Reading {
+    readings::Reading {
+        index: reading.index,
+        sensor: reading.sensor,
+        status: reading.status,
+        quality: reading.quality,
+        value: reading.value,
+        unit: reading.unit,
+        polled_at: reading.polled_at,
+        received_at: reading.received_at,
+    }
+}
+
+pub(crate) fn series(series: ledger::Series) -> readings::Series {
+    match series {
+        ledger::Series::Raw(raw) => readings::Series::Raw(raw.into_iter().map(reading).collect()),
+        ledger::Series::Buckets(buckets) => {
+            readings::Series::Buckets(buckets.iter().map(bucket).collect())
+        }
+    }
+}
+
+fn bucket(bucket: &ledger::Bucket) -> readings::Bucket {
+    readings::Bucket {
+        start: bucket.start,
+        count: bucket.count,
+        bad: bucket.bad,
+        min: bucket.min,
+        max: bucket.max,
+        mean: bucket.mean,
+        last: bucket.last,
+    }
+}
+
+pub(crate) fn status(status: ledger::LedgerStatus) -> lattice_status::LedgerStatus {
+    lattice_status::LedgerStatus {
+        origin: status.origin,
+        tree_size: status.tree_size,
+        indexed_size: status.indexed_size,
+        bytes_on_disk: status.bytes_on_disk,
+        appended: status.appended,
+        duplicates: status.duplicates,
+        rejected: status.rejected,
+        commits: status.commits,
+        recovery: status.recovery,
+        commit_p50: status.commit_p50,
+        commit_p99: status.commit_p99,
+    }
+}
+
+fn invalid(fields: Vec<ledger::InvalidField>) -> lattice::AuditError {
+    let fields = fields.into_iter().map(|invalid| lattice::InvalidField {
+        item: invalid.item,
+        field: invalid.field,
+        problem: invalid.problem,
+    });
+    lattice::AuditError::Invalid(fields.collect())
+}
+
+pub(crate) fn append_error(error: ledger::AppendError) -> lattice::AuditError {
+    match error {
+        ledger::AppendError::Invalid(fields) => invalid(fields),
+        ledger::AppendError::Unavailable(reason) => lattice::AuditError::Unavailable(reason),
+    }
+}
+
+pub(crate) fn query_error(error: ledger::QueryError) -> lattice::AuditError {
+    match error {
+        ledger::QueryError::Invalid(fields) => invalid(fields),
+        ledger::QueryError::NotFound(what) => lattice::AuditError::NotFound(what),
+        ledger::QueryError::Expired(what) => lattice::AuditError::Expired(what),
+        ledger::QueryError::Unavailable(reason) => lattice::AuditError::Unavailable(reason),
+    }
+}

@@ -1,0 +1,141 @@
+//! The interfaces of `fieldledger:ledger`, each function handed to the ledger.
+
+use wasmcloud_provider_sdk::Context;
+
+use crate::{
+    bindings::exports::fieldledger::ledger::{proofs, readings, search, sink, status},
+    convert,
+    provider::LedgerProvider,
+};
+use bindings_types::{
+    AuditError, Checkpoint, EventColumns, InclusionProof, SearchPage, SearchQuery, Written,
+};
+use fieldledger_ledger::{Ledger, QueryError};
+
+use crate::bindings::fieldledger::audit::types as bindings_types;
+
+impl LedgerProvider {
+    /// Asks the ledger something that may read files.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Ledger) -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, AuditError> {
+        let ledger = self.ledger().map_err(AuditError::Unavailable)?;
+        tokio::task::spawn_blocking(move || question(&ledger))
+            .await
+            .map_err(|panicked| AuditError::Unavailable(panicked.to_string()))?
+            .map_err(convert::query_error)
+    }
+}
+
+impl sink::Handler<Option<Context>> for LedgerProvider {
+    async fn append(
+        &self,
+        _context: Option<Context>,
+        events: EventColumns,
+    ) -> anyhow::Result<Result<Written, AuditError>> {
+        let ledger = match self.ledger() {
+            Ok(ledger) => ledger,
+            Err(reason) => return Ok(Err(AuditError::Unavailable(reason))),
+        };
+        let appended = ledger.append(convert::events(events)).await;
+        Ok(appended
+            .map(convert::written)
+            .map_err(convert::append_error))
+    }
+}
+
+impl search::Handler<Option<Context>> for LedgerProvider {
+    async fn search(
+        &self,
+        _context: Option<Context>,
+        query: SearchQuery,
+    ) -> anyhow::Result<Result<SearchPage, AuditError>> {
+        let query = convert::query(query);
+        Ok(self
+            .ask(move |ledger| ledger.search(&query))
+            .await
+            .map(convert::page))
+    }
+
+    async fn page(
+        &self,
+        _context: Option<Context>,
+        id: String,
+        offset: u32,
+        limit: u32,
+    ) -> anyhow::Result<Result<SearchPage, AuditError>> {
+        Ok(self
+            .ask(move |ledger| ledger.page(&id, offset, limit))
+            .await
+            .map(convert::page))
+    }
+}
+
+impl proofs::Handler<Option<Context>> for LedgerProvider {
+    async fn latest_checkpoint(
+        &self,
+        _context: Option<Context>,
+    ) -> anyhow::Result<Result<Checkpoint, AuditError>> {
+        Ok(self
+            .ledger()
+            .map(|ledger| convert::checkpoint(ledger.checkpoint()))
+            .map_err(AuditError::Unavailable))
+    }
+
+    async fn inclusion(
+        &self,
+        _context: Option<Context>,
+        index: u64,
+    ) -> anyhow::Result<Result<InclusionProof, AuditError>> {
+        Ok(self
+            .ask(move |ledger| ledger.inclusion(index))
+            .await
+            .map(convert::inclusion))
+    }
+
+    async fn consistency(
+        &self,
+        _context: Option<Context>,
+        old_size: u64,
+        new_size: u64,
+    ) -> anyhow::Result<Result<Vec<String>, AuditError>> {
+        Ok(self
+            .ask(move |ledger| ledger.consistency(old_size, new_size))
+            .await)
+    }
+}
+
+impl readings::Handler<Option<Context>> for LedgerProvider {
+    async fn latest(
+        &self,
+        _context: Option<Context>,
+        sensors: Vec<String>,
+    ) -> anyhow::Result<Result<Vec<readings::Reading>, AuditError>> {
+        let found = self.ask(move |ledger| ledger.latest(&sensors)).await;
+        Ok(found.map(|readings| readings.into_iter().map(convert::reading).collect()))
+    }
+
+    async fn get_series(
+        &self,
+        _context: Option<Context>,
+        sensor: String,
+        start: u64,
+        end: u64,
+        limit: u32,
+    ) -> anyhow::Result<Result<readings::Series, AuditError>> {
+        Ok(self
+            .ask(move |ledger| ledger.series(&sensor, start, end, limit))
+            .await
+            .map(convert::series))
+    }
+}
+
+impl status::Handler<Option<Context>> for LedgerProvider {
+    async fn get_status(
+        &self,
+        _context: Option<Context>,
+    ) -> anyhow::Result<Result<status::LedgerStatus, String>> {
+        Ok(self.ledger().map(|ledger| convert::status(ledger.status())))
+    }
+}

@@ -1,0 +1,130 @@
+//! The provider's life: open the ledger, serve it, let go of it.
+
+use std::sync::{Arc, RwLock};
+
+use anyhow::Context as _;
+use fieldledger_ledger::{Config, Ledger};
+use fieldledger_lifeline::Parent;
+use fieldledger_rpc_server::{Server, work_on};
+use tracing::{error, info};
+use tracing_subscriber::EnvFilter;
+use wasmcloud_provider_sdk::{Provider, ProviderInitConfig, get_connection, run_provider};
+
+use crate::{bindings, settings};
+
+/// What the ledger is at this moment.
+enum State {
+    Opening,
+    Open(Ledger),
+    /// It could not be opened: the reason, for whoever calls. The provider stays up with it,
+    /// because the host would start a provider that left again and again.
+    Refused(String),
+    Closed,
+}
+
+/// The ledger on the lattice. Clones are the same provider.
+#[derive(Clone)]
+pub(crate) struct LedgerProvider {
+    state: Arc<RwLock<State>>,
+}
+
+/// Serves the ledger until the host says stop, or is gone.
+pub(crate) async fn run() -> anyhow::Result<()> {
+    let host = Parent::now();
+    // The host hands `RUST_LOG` down and reads what a provider writes to standard error.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .init();
+
+    let provider = LedgerProvider {
+        state: Arc::new(RwLock::new(State::Opening)),
+    };
+    let shutdown = run_provider(provider.clone(), "fieldledger-ledger")
+        .await
+        .context("cannot start the provider")?;
+    let connection = get_connection();
+    let calls = bindings::serve(&Server::of(connection), provider.clone())
+        .await
+        .context("cannot reach the lattice")?;
+    tokio::select! {
+        () = shutdown => info!("the host says stop"),
+        () = work_on(calls) => {}
+        () = host.gone() => info!("the host is gone"),
+    }
+    provider.close().await;
+    Ok(())
+}
+
+impl LedgerProvider {
+    /// The ledger, or why there is none now.
+    pub(crate) fn ledger(&self) -> Result<Ledger, String> {
+        match &*self
+            .state
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        {
+            State::Open(ledger) => Ok(ledger.clone()),
+            State::Opening => Err("the ledger is being opened".to_owned()),
+            State::Refused(reason) => Err(format!("the ledger could not be opened: {reason}")),
+            State::Closed => Err("the ledger is closed".to_owned()),
+        }
+    }
+
+    fn enter(&self, state: State) -> State {
+        std::mem::replace(
+            &mut self
+                .state
+                .write()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+            state,
+        )
+    }
+
+    async fn open(self, config: Config) {
+        let folder = config.folder.clone();
+        let opened = tokio::task::spawn_blocking(move || Ledger::open(config)).await;
+        let state = match opened {
+            Ok(Ok(ledger)) => {
+                info!(folder = %folder.display(), recovery = ledger.status().recovery, "ledger open");
+                State::Open(ledger)
+            }
+            Ok(Err(refused)) => {
+                let reason = format!("{:#}", anyhow::Error::new(refused));
+                error!(folder = %folder.display(), reason, "ledger not opened");
+                State::Refused(reason)
+            }
+            Err(panicked) => {
+                error!(folder = %folder.display(), %panicked, "ledger not opened");
+                State::Refused(panicked.to_string())
+            }
+        };
+        self.enter(state);
+    }
+
+    /// Commits what waits and lets go of the folder.
+    async fn close(&self) {
+        let State::Open(ledger) = self.enter(State::Closed) else {
+            return;
+        };
+        if let Err(panicked) = tokio::task::spawn_blocking(move || ledger.close()).await {
+            error!(%panicked, "ledger not closed cleanly; the next start recovers it");
+        }
+    }
+}
+
+impl Provider for LedgerProvider {
+    async fn init(&self, config: impl ProviderInitConfig) -> anyhow::Result<()> {
+        let config = settings::read(config.get_config())?;
+        // Not awaited: recovery may take longer than the host waits for a provider to start.
+        tokio::spawn(self.clone().open(config));
+        Ok(())
+    }
+
+    async fn shutdown(&self) -> anyhow::Result<()> {
+        self.close().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! The link's own connection to NATS.
+
+use std::time::Duration;
+
+use async_nats::{Client, ConnectOptions, Event};
+use fieldledger_polling::config::Connection;
+use nkeys::KeyPair;
+use thiserror::Error;
+use tracing::{error, info, warn};
+
+/// Commands that wait for a connection that is gone. Polling pauses then, so few arise.
+const CLIENT_CAPACITY: usize = 8_192;
+
+/// Answers that wait to be read. Polls under way are bounded well below it (`OUTSTANDING_MAX`).
+const SUBSCRIPTION_CAPACITY: usize = 131_072;
+
+/// The NATS client backs off up to 4 s by itself; a plant's server that is back should be noticed
+/// at once, and one connection attempt a second disturbs nobody.
+const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
+
+/// Why there is no connection.
+#[derive(Debug, Error)]
+pub(crate) enum ConnectError {
+    /// The seed is no nkey seed.
+    #[error("setting CLIENT_SEED is no nkey seed; expected one that begins with SU")]
+    Seed(#[source] nkeys::error::Error),
+    /// No server, or none that lets us in.
+    #[error("cannot connect to {servers}")]
+    Connect {
+        /// As configured.
+        servers: String,
+        /// What the client says.
+        #[source]
+        source: async_nats::ConnectError,
+    },
+}
+
+/// Connects now, and reconnects for ever should the connection be lost later.
+pub(crate) async fn connect(connection: &Connection) -> Result<Client, ConnectError> {
+    let options = match &connection.credentials {
+        Some((jwt, seed)) => {
+            let key = KeyPair::from_seed(seed).map_err(ConnectError::Seed)?;
+            let key = std::sync::Arc::new(key);
+            ConnectOptions::with_jwt(jwt.clone(), move |nonce| {
+                let key = std::sync::Arc::clone(&key);
+                async move { key.sign(&nonce).map_err(async_nats::AuthError::new) }
+            })
+        }
+        None => ConnectOptions::new(),
+    };
+    options
+        .name("fieldledger-nats-polling")
+        .client_capacity(CLIENT_CAPACITY)
+        .subscription_capacity(SUBSCRIPTION_CAPACITY)
+        .reconnect_delay_callback(|attempts| {
+            if attempts <= 1 {
+                Duration::ZERO
+            } else {
+                RECONNECT_PAUSE
+            }
+        })
+        .event_callback(|event| async move { log(&event) })
+        .connect(connection.servers.as_slice())
+        .await
+        .map_err(|source| ConnectError::Connect {
+            servers: connection.without_passwords().join(", "),
+            source,
+        })
+}
+
+fn log(event: &Event) {
+    match event {
+        Event::Connected => info!("connected to NATS"),
+        Event::Disconnected => warn!("connection to NATS lost; polling pauses until it is back"),
+        Event::SlowConsumer(subscription) => {
+            error!(
+                subscription,
+                "messages from NATS were dropped because they came too fast"
+            );
+        }
+        Event::ServerError(error) => warn!(%error, "NATS server reports an error"),
+        Event::ClientError(error) => warn!(%error, "NATS client reports an error"),
+        Event::LameDuckMode | Event::Draining | Event::Closed => info!(%event, "NATS connection"),
+    }
+}

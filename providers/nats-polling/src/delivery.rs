@@ -1,0 +1,295 @@
+//! Batches out of the stream: one lane hands them to the reader, one after the other.
+//!
+//! A batch is acknowledged after the reader has recorded it, so it may be delivered twice but never
+//! lost; the ledger appends nothing twice. While the log is unavailable the lane waits: that is not
+//! the batch's fault. A batch that fails while others pass is put aside as a dead letter.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::{AckKind, Message};
+use fieldledger_field::batch::PollBatch;
+use fieldledger_polling::chain;
+use futures::StreamExt;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::backoff::Backoff;
+use crate::progress::Progress;
+use crate::reader::{IngestError, Reader};
+use crate::storage::{DeadLetter, Storage, StorageError};
+
+/// A batch may fail this often before it is asked whether others pass.
+const PATIENCE: u32 = 5;
+
+/// So many failures with others passing in between show that the fault is the batch's.
+const PASSED_BY: u32 = 2;
+
+/// While a batch is worked on, the server is told so this often. It would deliver it again after 10 s.
+const PROGRESS_EVERY: Duration = Duration::from_secs(3);
+
+/// An acknowledgement that cannot be sent is tried again this often, a second apart; after that the
+/// batch is delivered once more, which does no harm but holds up its lane.
+const ACKNOWLEDGEMENTS: u32 = 10;
+
+/// How often the server shows that it is there while there is nothing to deliver.
+const IDLE_HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// Pause before batches are asked for again, after the server could not be asked.
+const FETCH_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How long one request for batches stands.
+const PULL_EXPIRES: Duration = Duration::from_secs(30);
+
+pub(crate) struct Delivery {
+    pub(crate) storage: Storage,
+    pub(crate) lane: u32,
+    pub(crate) reader: Arc<dyn Reader>,
+    pub(crate) call_timeout: Duration,
+    pub(crate) progress: Arc<Progress>,
+    /// Once cancelled, the batch at hand is the last.
+    pub(crate) stop: CancellationToken,
+}
+
+/// What is to become of a batch.
+enum Verdict {
+    Recorded,
+    /// It can never be recorded, for this reason.
+    Hopeless(String),
+    /// Not recorded, and we are asked to stop.
+    Stopped,
+}
+
+impl Delivery {
+    /// Delivers until told to stop.
+    pub(crate) async fn run(self) {
+        let mut afresh = true;
+        while !self.stop.is_cancelled() {
+            match self.consume(afresh).await {
+                Ok(()) => return,
+                Err(error) => {
+                    let error = chain(error.as_ref());
+                    warn!(
+                        lane = self.lane,
+                        error, "batches cannot be fetched; trying again"
+                    );
+                    self.pause(FETCH_AGAIN_AFTER, None).await;
+                }
+            }
+            afresh = false;
+        }
+    }
+
+    async fn consume(&self, afresh: bool) -> Result<(), StorageError> {
+        let consumer = self.storage.consumer(self.lane, afresh).await?;
+        let mut messages = consumer
+            .stream()
+            .max_messages_per_batch(8)
+            .heartbeat(IDLE_HEARTBEAT)
+            .expires(PULL_EXPIRES)
+            .messages()
+            .await?;
+        loop {
+            let message = tokio::select! {
+                () = self.stop.cancelled() => return Ok(()),
+                message = messages.next() => message,
+            };
+            let message = message.ok_or("the stream of batches ended")??;
+            self.deliver(&message).await?;
+        }
+    }
+
+    async fn deliver(&self, message: &Message) -> Result<(), StorageError> {
+        let batch: PollBatch = match serde_json::from_slice(&message.payload) {
+            Ok(batch) => batch,
+            Err(error) => {
+                let reason = format!("the stored message is no batch: {error}");
+                let sequence = message.info().map_or(0, |info| info.stream_sequence);
+                let id = format!("undecodable-{sequence}");
+                return self.put_aside(message, &id, 0, &reason).await;
+            }
+        };
+        let mut attempts = 0;
+        match self.attempt(message, &batch, &mut attempts).await {
+            Verdict::Recorded => self.acknowledge(message).await,
+            Verdict::Hopeless(reason) => {
+                self.put_aside(message, &batch.id, attempts, &reason).await
+            }
+            Verdict::Stopped => {
+                // Delivered again at once by whoever comes next.
+                message.ack_with(AckKind::Nak(None)).await
+            }
+        }
+    }
+
+    /// Tries until there is a verdict.
+    async fn attempt(&self, message: &Message, batch: &PollBatch, attempts: &mut u32) -> Verdict {
+        let mut backoff = Backoff::new();
+        let mut failures = 0;
+        let mut passed_by = 0;
+        let mut delivered_before = self.progress.delivered();
+        loop {
+            *attempts += 1;
+            let error = match with_progress(message, self.call(batch)).await {
+                Ok(ingested) => {
+                    debug!(
+                        batch = batch.id,
+                        appended = ingested.appended,
+                        duplicates = ingested.duplicates,
+                        "batch recorded"
+                    );
+                    self.progress.batch_delivered(batch);
+                    return Verdict::Recorded;
+                }
+                Err(IngestError::Malformed(reason)) => return Verdict::Hopeless(reason),
+                Err(error) => error,
+            };
+            let text = error.to_string();
+            if !matches!(error, IngestError::Unavailable(_)) {
+                failures += 1;
+                if failures > PATIENCE && self.others_pass(&error, delivered_before).await {
+                    passed_by += 1;
+                }
+                // Once is no proof: the log may have come back between this batch and the others.
+                if passed_by > PASSED_BY {
+                    return Verdict::Hopeless(format!(
+                        "{failures} failures while others pass: {text}"
+                    ));
+                }
+                delivered_before = self.progress.delivered();
+            }
+            self.progress.delivery_failed(&text);
+            let pause = backoff.pause();
+            warn!(
+                lane = self.lane,
+                batch = batch.id,
+                attempts,
+                retry_ms = pause.as_millis(),
+                error = text,
+                "batch not recorded; it stays in the stream and is tried again"
+            );
+            self.pause(pause, Some(message)).await;
+            if self.stop.is_cancelled() {
+                return Verdict::Stopped;
+            }
+        }
+    }
+
+    async fn call(&self, batch: &PollBatch) -> Result<crate::reader::Ingested, IngestError> {
+        let milliseconds = u64::try_from(self.call_timeout.as_millis()).unwrap_or(u64::MAX);
+        tokio::time::timeout(self.call_timeout, self.reader.ingest(batch))
+            .await
+            .unwrap_or(Err(IngestError::TimedOut(milliseconds)))
+    }
+
+    /// Whether the fault lies with one batch: others were recorded since its last failure, or an
+    /// empty one is now.
+    ///
+    /// A timeout is no proof that a batch is bad, since a full one takes longer than an empty one;
+    /// then only other batches count.
+    async fn others_pass(&self, error: &IngestError, delivered_before: u64) -> bool {
+        if self.progress.delivered() > delivered_before {
+            return true;
+        }
+        if matches!(error, IngestError::TimedOut(_)) {
+            return false;
+        }
+        let probe = PollBatch {
+            id: "probe".to_owned(),
+            epoch: "probe".to_owned(),
+            ..PollBatch::default()
+        };
+        matches!(
+            self.call(&probe).await,
+            Ok(_) | Err(IngestError::Malformed(_))
+        )
+    }
+
+    /// Moves a batch to the dead letters, for as long as it takes.
+    async fn put_aside(
+        &self,
+        message: &Message,
+        id: &str,
+        attempts: u32,
+        reason: &str,
+    ) -> Result<(), StorageError> {
+        error!(
+            lane = self.lane,
+            batch = id,
+            attempts,
+            reason,
+            "batch cannot be recorded; it goes to the stream FIELDLEDGER_DEAD_LETTERS"
+        );
+        self.progress.set_last_error(reason);
+        let mut backoff = Backoff::new();
+        loop {
+            let letter = DeadLetter {
+                id,
+                reason,
+                attempts,
+                subject: &message.subject,
+                payload: message.payload.clone(),
+            };
+            let Err(error) = self.storage.store_dead_letter(letter).await else {
+                break;
+            };
+            let pause = backoff.pause();
+            warn!(
+                batch = id,
+                error = chain(error.as_ref()),
+                "dead letter not stored; trying again"
+            );
+            self.pause(pause, Some(message)).await;
+            if self.stop.is_cancelled() {
+                return Ok(());
+            }
+        }
+        self.progress.batch_dead_lettered();
+        self.acknowledge(message).await
+    }
+
+    /// Waits, but not beyond the request to stop, with a batch in hand or none.
+    async fn pause(&self, pause: Duration, message: Option<&Message>) {
+        let passed = async {
+            let sleep = tokio::time::sleep(pause);
+            match message {
+                Some(message) => with_progress(message, sleep).await,
+                None => sleep.await,
+            }
+        };
+        tokio::select! {
+            () = passed => {}
+            () = self.stop.cancelled() => info!(lane = self.lane, "delivery stops"),
+        }
+    }
+
+    /// Acknowledges a batch and waits for the server to say that it has heard it.
+    async fn acknowledge(&self, message: &Message) -> Result<(), StorageError> {
+        let mut attempt = 1;
+        loop {
+            let Err(error) = message.double_ack().await else {
+                return Ok(());
+            };
+            if attempt == ACKNOWLEDGEMENTS || self.stop.is_cancelled() {
+                return Err(error);
+            }
+            attempt += 1;
+            self.pause(Duration::from_secs(1), None).await;
+        }
+    }
+}
+
+/// Waits for `work`, telling the server meanwhile that the batch is being worked on.
+async fn with_progress<T>(message: &Message, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(PROGRESS_EVERY) => {
+                // Should this be lost, the batch is delivered once more, which does no harm.
+                let _ = message.ack_with(AckKind::Progress).await;
+            }
+        }
+    }
+}

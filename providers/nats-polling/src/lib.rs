@@ -1,0 +1,33 @@
+//! Polls sensors over NATS and hands what they say to a reader, losing nothing it has accepted.
+//!
+//! ```text
+//!  heartbeats, answers ──▶ field (drives crates/polling) ──batches──▶ spool ──▶ JetStream
+//!                                                                              │
+//!                                      reader ◀── delivery ◀───────────────────┘
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`instance`] | one link: its tasks, from start to drain |
+//! | [`reader`] | who takes the batches, as a trait |
+//! | [`wasmcloud`] | the lattice's side: links, calls to the reader, the registry interface |
+//!
+//! Inside an instance: `connection` and `clock`; `field` (the engine with a network), `sensor_store`
+//! (what a restart must know), `storage` (streams and buckets), `spool` (batches into the stream),
+//! `delivery` (batches out of it), `progress` and `latency` (what `status` says of both).
+#![forbid(unsafe_code)]
+
+pub mod instance;
+pub mod reader;
+pub mod wasmcloud;
+
+mod backoff;
+mod clock;
+mod connection;
+mod delivery;
+mod field;
+mod latency;
+mod progress;
+mod sensor_store;
+mod spool;
+mod storage;

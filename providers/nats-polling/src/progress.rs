@@ -1,0 +1,119 @@
+//! How far results have come on their way to the log: counters shared by an instance's tasks.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+
+use fieldledger_field::batch::{Outcome, PollBatch};
+use tokio::sync::Notify;
+
+use crate::clock::wall_now;
+use crate::latency::Latency;
+
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Results in memory, not yet in the stream.
+    buffered: AtomicUsize,
+    /// Told when that number falls.
+    pub(crate) stored_some: Notify,
+    batches_stored: AtomicU64,
+    batches_delivered: AtomicU64,
+    batches_retried: AtomicU64,
+    batches_dead_lettered: AtomicU64,
+    last_error: Mutex<String>,
+    latency: Mutex<Latency>,
+}
+
+/// A moment's view of [`Progress`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeliveryStatus {
+    /// Results in memory, not yet in the stream.
+    pub results_buffered: u64,
+    /// Batches that the stream has acknowledged.
+    pub batches_stored: u64,
+    /// Batches that the reader has taken.
+    pub batches_delivered: u64,
+    /// Deliveries that failed and were tried again.
+    pub batches_retried: u64,
+    /// Batches given up.
+    pub batches_dead_lettered: u64,
+    /// Why the last delivery failed, or empty.
+    pub last_error: String,
+    /// Poll to durable, microseconds, over the last minute: half stayed below.
+    pub latency_p50: u64,
+    /// Poll to durable, microseconds, over the last minute: 99 % stayed below.
+    pub latency_p99: u64,
+}
+
+impl Progress {
+    pub(crate) fn buffered(&self) -> usize {
+        self.buffered.load(Relaxed)
+    }
+
+    pub(crate) fn result_buffered(&self) {
+        self.buffered.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn batch_stored(&self, results: usize) {
+        self.buffered.fetch_sub(results, Relaxed);
+        self.batches_stored.fetch_add(1, Relaxed);
+        self.stored_some.notify_one();
+    }
+
+    pub(crate) fn delivered(&self) -> u64 {
+        self.batches_delivered.load(Relaxed)
+    }
+
+    pub(crate) fn batch_delivered(&self, batch: &PollBatch) {
+        self.batches_delivered.fetch_add(1, Relaxed);
+        let now = wall_now();
+        let rows = batch.polled_at.iter().zip(&batch.outcome);
+        // A poll given up lasts as long as the timeout says; that is no property of this system.
+        let answered =
+            rows.filter(|(_, outcome)| matches!(outcome, Outcome::Value | Outcome::Unparsable));
+        let latencies = answered.map(|(polled_at, _)| now.saturating_sub(*polled_at));
+        self.latency
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .note(latencies, now);
+    }
+
+    pub(crate) fn batch_dead_lettered(&self) {
+        self.batches_dead_lettered.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn delivery_failed(&self, reason: &str) {
+        self.batches_retried.fetch_add(1, Relaxed);
+        self.set_last_error(reason);
+    }
+
+    pub(crate) fn set_last_error(&self, reason: &str) {
+        reason.clone_into(
+            &mut self
+                .last_error
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+    }
+
+    pub(crate) fn status(&self) -> DeliveryStatus {
+        let (latency_p50, latency_p99) = self
+            .latency
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .percentiles(wall_now());
+        DeliveryStatus {
+            results_buffered: self.buffered() as u64,
+            batches_stored: self.batches_stored.load(Relaxed),
+            batches_delivered: self.delivered(),
+            batches_retried: self.batches_retried.load(Relaxed),
+            batches_dead_lettered: self.batches_dead_lettered.load(Relaxed),
+            last_error: self
+                .last_error
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+            latency_p50,
+            latency_p99,
+        }
+    }
+}

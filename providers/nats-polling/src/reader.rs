@@ -1,0 +1,37 @@
+//! Who takes the batches.
+
+use fieldledger_field::batch::PollBatch;
+use futures::future::BoxFuture;
+use thiserror::Error;
+
+/// What became of a batch once its records were durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ingested {
+    /// Records written by this call.
+    pub appended: u32,
+    /// Records that an earlier delivery had already written.
+    pub duplicates: u32,
+}
+
+/// Why a batch was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum IngestError {
+    /// It can never be.
+    #[error("the reader refuses the batch as malformed: {0}")]
+    Malformed(String),
+    /// The log could not be written now; another attempt may succeed, for every batch alike.
+    #[error("the log is unavailable: {0}")]
+    Unavailable(String),
+    /// The call itself failed: the reader is not there, or it broke on this batch.
+    #[error("the call to the reader failed: {0}")]
+    Failed(String),
+    /// No answer in time: the reader is overwhelmed, not there, or it broke on this batch.
+    #[error("the reader did not answer within {0} ms")]
+    TimedOut(u64),
+}
+
+/// Takes batches; the linked component, or a test.
+pub trait Reader: Send + Sync + 'static {
+    /// Records a batch, durably; the same batch again adds nothing.
+    fn ingest<'a>(&'a self, batch: &'a PollBatch) -> BoxFuture<'a, Result<Ingested, IngestError>>;
+}

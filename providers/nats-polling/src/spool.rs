@@ -1,0 +1,73 @@
+//! Batches into the stream, one lane after its own order.
+//!
+//! A lane waits for each acknowledgement before it publishes the next batch: were two under way, a
+//! failed first and a stored second would change places. With the acknowledgement after fsync that
+//! is some hundred batches a second and lane, and a batch holds up to a thousand results.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fieldledger_field::batch::PollBatch;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use crate::backoff::Backoff;
+use crate::progress::Progress;
+use crate::storage::Storage;
+
+pub(crate) struct Spool {
+    pub(crate) storage: Storage,
+    pub(crate) lane: u32,
+    pub(crate) progress: Arc<Progress>,
+    /// Once cancelled, a batch that cannot be stored is given up.
+    pub(crate) deadline: CancellationToken,
+}
+
+impl Spool {
+    /// Stores batches until there will be no more, for as long as it takes.
+    pub(crate) async fn run(self, mut batches: mpsc::UnboundedReceiver<PollBatch>) {
+        while let Some(batch) = batches.recv().await {
+            if !self.store(&batch).await {
+                error!(
+                    lane = self.lane,
+                    batch = batch.id,
+                    results = batch.sensor.len(),
+                    "results lost: JetStream could not be reached before the shutdown's deadline"
+                );
+            }
+        }
+    }
+
+    async fn store(&self, batch: &PollBatch) -> bool {
+        // Strings, numbers and a fixed shape: there is nothing in it that JSON could not hold.
+        let payload = Bytes::from(serde_json::to_vec(batch).unwrap_or_default());
+        let mut backoff = Backoff::new();
+        loop {
+            let attempt = self
+                .storage
+                .store_batch(self.lane, &batch.id, payload.clone());
+            let stored = tokio::select! {
+                stored = attempt => stored,
+                () = self.deadline.cancelled() => return false,
+            };
+            let Err(error) = stored else {
+                self.progress.batch_stored(batch.sensor.len());
+                return true;
+            };
+            let pause = backoff.pause();
+            warn!(
+                lane = self.lane,
+                batch = batch.id,
+                buffered = self.progress.buffered(),
+                retry_ms = pause.as_millis(),
+                error = %fieldledger_polling::chain(error.as_ref()),
+                "batch not stored; kept in memory"
+            );
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.deadline.cancelled() => return false,
+            }
+        }
+    }
+}

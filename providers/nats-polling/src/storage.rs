@@ -1,0 +1,253 @@
+//! What an instance keeps in JetStream: batches on their way, batches given up, known sensors.
+
+use std::time::Duration;
+
+use async_nats::header::NATS_MESSAGE_ID;
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
+use async_nats::jetstream::context::Publish;
+use async_nats::jetstream::stream::{self, RetentionPolicy, StorageType, Stream};
+use async_nats::jetstream::{self, Context};
+use async_nats::{Client, HeaderMap};
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+use tracing::info;
+use uuid::Uuid;
+
+/// Work queue of batches, subjects `fieldledger.polls.<instance>.<lane>`.
+const POLLS: &str = "FIELDLEDGER_POLLS";
+/// Batches given up, subjects `fieldledger.dead.<instance>`.
+const DEAD_LETTERS: &str = "FIELDLEDGER_DEAD_LETTERS";
+/// Known sensors, keys `<instance>.<sensor id>`.
+const SENSORS: &str = "FIELDLEDGER_SENSORS";
+
+/// How long JetStream may take to acknowledge a write, or to answer a question.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// After this time without a sign of life from us, the server delivers a batch again. Signs are sent
+/// every 3 s; a lane whose batch was lost with a connection stands still for as long as this.
+const ACK_WAIT: Duration = Duration::from_secs(10);
+
+/// How long the server remembers message ids, so that a batch published twice is stored once. A
+/// longer interruption is the ledger's to sort out: it appends nothing twice.
+const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+
+/// Errors of many kinds that all mean: not now.
+pub(crate) type StorageError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The streams and the bucket, and this instance's part of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Storage {
+    context: Context,
+    instance: String,
+}
+
+impl Storage {
+    /// Creates what is missing.
+    pub(crate) async fn open(client: &Client, instance: &str) -> Result<Self, StorageError> {
+        let mut context = jetstream::new(client.clone());
+        context.set_timeout(TIMEOUT);
+        let storage = Self {
+            context,
+            instance: instance.to_owned(),
+        };
+        storage.create_missing().await?;
+        Ok(storage)
+    }
+
+    async fn create_missing(&self) -> Result<(), StorageError> {
+        let polls = stream::Config {
+            name: POLLS.to_owned(),
+            description: Some("poll results on their way to the log".to_owned()),
+            subjects: vec!["fieldledger.polls.>".to_owned()],
+            retention: RetentionPolicy::WorkQueue,
+            duplicate_window: DUPLICATE_WINDOW,
+            storage: StorageType::File,
+            ..stream::Config::default()
+        };
+        let dead_letters = stream::Config {
+            name: DEAD_LETTERS.to_owned(),
+            description: Some("poll results that could not be delivered, and why".to_owned()),
+            subjects: vec!["fieldledger.dead.>".to_owned()],
+            duplicate_window: DUPLICATE_WINDOW,
+            storage: StorageType::File,
+            ..stream::Config::default()
+        };
+        // A key-value bucket, spelt as the stream it is: its records are read back in one sweep.
+        let sensors = stream::Config {
+            name: format!("KV_{SENSORS}"),
+            description: Some("sensors that were heard of".to_owned()),
+            subjects: vec![format!("$KV.{SENSORS}.>")],
+            max_messages_per_subject: 1,
+            allow_rollup: true,
+            allow_direct: true,
+            deny_delete: true,
+            discard: stream::DiscardPolicy::New,
+            duplicate_window: DUPLICATE_WINDOW,
+            storage: StorageType::File,
+            ..stream::Config::default()
+        };
+        for config in [polls, dead_letters, sensors] {
+            self.context.get_or_create_stream(config).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores a batch in its lane; on return it is on disk.
+    pub(crate) async fn store_batch(
+        &self,
+        lane: u32,
+        id: &str,
+        payload: Bytes,
+    ) -> Result<(), StorageError> {
+        let subject = format!("fieldledger.polls.{}.{lane}", self.instance);
+        let publish = Publish::build().message_id(id).payload(payload);
+        let acknowledged = self.context.send_publish(subject, publish).await?.await;
+        if let Err(error) = acknowledged {
+            // Should someone have deleted the stream, it is there for the next attempt.
+            self.create_missing().await?;
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    /// Lanes that hold batches or once did, beside the `lanes` configured now.
+    pub(crate) async fn all_lanes(&self, lanes: u32) -> Result<u32, StorageError> {
+        let stream = self.context.get_stream(POLLS).await?;
+        let prefix = format!("{}-", self.instance);
+        let mut names = stream.consumer_names();
+        let mut all = lanes;
+        while let Some(name) = names.try_next().await? {
+            let lane = name
+                .strip_prefix(&prefix)
+                .and_then(|lane| lane.parse::<u32>().ok());
+            all = all.max(lane.map_or(0, |lane| lane.saturating_add(1)));
+        }
+        Ok(all)
+    }
+
+    /// The consumer of a lane. `afresh` forgets what an earlier owner had been handed: without that
+    /// a batch it took with it into its end would be delivered only after [`ACK_WAIT`].
+    pub(crate) async fn consumer(
+        &self,
+        lane: u32,
+        afresh: bool,
+    ) -> Result<PullConsumer, StorageError> {
+        let stream = self.context.get_stream_no_info(POLLS).await?;
+        let name = format!("{}-{lane}", self.instance);
+        if afresh {
+            // It need not exist; if it does and stays, its batch comes a little later.
+            let _ = stream.delete_consumer(&name).await;
+        }
+        let config = pull::Config {
+            durable_name: Some(name),
+            filter_subject: format!("fieldledger.polls.{}.{lane}", self.instance),
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: ACK_WAIT,
+            // One at a time keeps each sensor's readings in order.
+            max_ack_pending: 1,
+            ..pull::Config::default()
+        };
+        Ok(stream.create_consumer(config).await?)
+    }
+
+    /// Batches in the stream that no one has acknowledged.
+    pub(crate) async fn pending(&self) -> Result<u64, StorageError> {
+        let stream = self.context.get_stream_no_info(POLLS).await?;
+        let filter = format!("fieldledger.polls.{}.*", self.instance);
+        let mut subjects = stream.info_with_subjects(filter).await?;
+        let mut pending = 0;
+        while let Some((_, messages)) = subjects.try_next().await? {
+            pending += messages as u64;
+        }
+        Ok(pending)
+    }
+
+    /// Stores what could not be delivered, with the reason in its headers.
+    pub(crate) async fn store_dead_letter(
+        &self,
+        letter: DeadLetter<'_>,
+    ) -> Result<(), StorageError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(NATS_MESSAGE_ID, format!("dead-{}", letter.id).as_str());
+        headers.insert("Fieldledger-Reason", one_line(letter.reason).as_str());
+        headers.insert("Fieldledger-Attempts", letter.attempts.to_string().as_str());
+        headers.insert("Fieldledger-Subject", letter.subject);
+        let subject = format!("fieldledger.dead.{}", self.instance);
+        self.context
+            .publish_with_headers(subject, headers, letter.payload)
+            .await?
+            .await?;
+        Ok(())
+    }
+
+    /// Stores a sensor's record.
+    pub(crate) async fn save_sensor(&self, id: Uuid, record: Vec<u8>) -> Result<(), StorageError> {
+        let subject = self.sensor_subject(&id.to_string());
+        self.context.publish(subject, record.into()).await?.await?;
+        Ok(())
+    }
+
+    /// Deletes a sensor's record, without the marker a key-value client would leave for ever.
+    pub(crate) async fn delete_sensor(&self, id: Uuid) -> Result<(), StorageError> {
+        let stream = self.sensors().await?;
+        stream
+            .purge()
+            .filter(self.sensor_subject(&id.to_string()))
+            .await?;
+        Ok(())
+    }
+
+    /// The records of this instance's sensors.
+    pub(crate) async fn load_sensors(&self) -> Result<Vec<(String, Bytes)>, StorageError> {
+        let config = pull::OrderedConfig {
+            filter_subject: self.sensor_subject("*"),
+            deliver_policy: DeliverPolicy::LastPerSubject,
+            ..pull::OrderedConfig::default()
+        };
+        let consumer = self.sensors().await?.create_consumer(config).await?;
+        let expected = consumer.cached_info().num_pending;
+        let mut messages = consumer.messages().await?;
+        let mut records = Vec::new();
+        while (records.len() as u64) < expected {
+            let next = tokio::time::timeout(TIMEOUT, messages.next()).await?;
+            let message = next.ok_or("the bucket's consumer ended early")??;
+            let key = message
+                .subject
+                .rsplit('.')
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            records.push((key, message.payload.clone()));
+        }
+        info!(sensors = records.len(), "sensors of earlier runs read back");
+        Ok(records)
+    }
+
+    async fn sensors(&self) -> Result<Stream<()>, StorageError> {
+        Ok(self
+            .context
+            .get_stream_no_info(format!("KV_{SENSORS}"))
+            .await?)
+    }
+
+    fn sensor_subject(&self, id: &str) -> String {
+        format!("$KV.{SENSORS}.{}.{id}", self.instance)
+    }
+}
+
+/// A batch to be given up.
+#[derive(Debug)]
+pub(crate) struct DeadLetter<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) reason: &'a str,
+    pub(crate) attempts: u32,
+    /// Where it was stored before.
+    pub(crate) subject: &'a str,
+    pub(crate) payload: Bytes,
+}
+
+/// A header is one line, and not too long a one.
+fn one_line(text: &str) -> String {
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().map(printable).take(1_000).collect()
+}

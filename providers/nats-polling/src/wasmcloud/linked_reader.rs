@@ -1,0 +1,48 @@
+//! The linked component as a [`Reader`].
+
+use std::time::Duration;
+
+use fieldledger_field::batch::PollBatch;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use wasmcloud_provider_sdk::get_connection;
+use wasmcloud_provider_sdk::provider::WrpcClient;
+
+use super::bindings::fieldledger::field::reader;
+use super::convert;
+use crate::reader::{IngestError, Ingested, Reader};
+
+/// Calls one component. The client is kept: each one is a subscription of its own.
+pub(crate) struct LinkedReader {
+    client: WrpcClient,
+}
+
+impl LinkedReader {
+    /// A caller of `component` whose calls end after `timeout`.
+    pub(crate) async fn new(component: &str, timeout: Duration) -> anyhow::Result<Self> {
+        let client = get_connection()
+            .get_wrpc_client_custom(component, Some(timeout))
+            .await?;
+        Ok(Self { client })
+    }
+}
+
+impl Reader for LinkedReader {
+    fn ingest<'a>(&'a self, batch: &'a PollBatch) -> BoxFuture<'a, Result<Ingested, IngestError>> {
+        async move {
+            let batch = convert::batch(batch);
+            match reader::ingest(&self.client, None, &batch).await {
+                Ok(Ok(ingested)) => Ok(Ingested {
+                    appended: ingested.appended,
+                    duplicates: ingested.duplicates,
+                }),
+                Ok(Err(reader::IngestError::Malformed(text))) => Err(IngestError::Malformed(text)),
+                Ok(Err(reader::IngestError::Unavailable(text))) => {
+                    Err(IngestError::Unavailable(text))
+                }
+                Err(error) => Err(IngestError::Failed(format!("{error:#}"))),
+            }
+        }
+        .boxed()
+    }
+}

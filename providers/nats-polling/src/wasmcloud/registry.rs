@@ -1,0 +1,87 @@
+//! The registry interface, over all links.
+
+use wasmcloud_provider_sdk::Context;
+
+use super::bindings::exports::fieldledger::field::registry::{Handler, SensorState, Status};
+use super::convert;
+use super::provider::PollingProvider;
+
+/// The most sensors in one answer.
+const LIMIT_MAX: usize = 10_000;
+
+impl Handler<Option<Context>> for PollingProvider {
+    async fn list_sensors(
+        &self,
+        _context: Option<Context>,
+        offset: u32,
+        limit: u32,
+    ) -> anyhow::Result<Result<Vec<SensorState>, String>> {
+        let limit = (limit as usize).min(LIMIT_MAX);
+        let offset = offset as usize;
+        let instances = self.instances().await;
+        // The usual case needs no merging.
+        if let [instance] = instances.values().collect::<Vec<_>>()[..] {
+            let sensors = instance.sensors(offset, limit).await;
+            return Ok(sensors
+                .map(|sensors| sensors.iter().map(convert::sensor).collect())
+                .map_err(|error| error.to_string()));
+        }
+        let mut all = Vec::new();
+        for instance in instances.values() {
+            match instance.sensors(0, offset + limit).await {
+                Ok(sensors) => all.extend(sensors),
+                Err(error) => return Ok(Err(error.to_string())),
+            }
+        }
+        all.sort_by(|a, b| {
+            let order = a.profile.alias.cmp(&b.profile.alias);
+            order.then_with(|| a.profile.id.cmp(&b.profile.id))
+        });
+        Ok(Ok(all
+            .iter()
+            .skip(offset)
+            .take(limit)
+            .map(convert::sensor)
+            .collect()))
+    }
+
+    async fn get_sensor(
+        &self,
+        _context: Option<Context>,
+        id: String,
+    ) -> anyhow::Result<Result<Option<SensorState>, String>> {
+        let Ok(id) = id.parse() else {
+            return Ok(Err(format!(
+                "{:?} is no sensor id; expected a UUID",
+                shortened(&id)
+            )));
+        };
+        for instance in self.instances().await.values() {
+            match instance.sensor(id).await {
+                Ok(None) => {}
+                Ok(Some(sensor)) => return Ok(Ok(Some(convert::sensor(&sensor)))),
+                Err(error) => return Ok(Err(error.to_string())),
+            }
+        }
+        Ok(Ok(None))
+    }
+
+    async fn get_status(
+        &self,
+        _context: Option<Context>,
+    ) -> anyhow::Result<Result<Status, String>> {
+        let mut sum: Option<Status> = None;
+        for instance in self.instances().await.values() {
+            let status = convert::status(instance.status().await);
+            sum = Some(match sum {
+                Some(others) => convert::sum(others, status),
+                None => status,
+            });
+        }
+        Ok(sum.ok_or_else(|| "no component is linked, so nothing is polled".to_owned()))
+    }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(64).collect()
+}

@@ -1,0 +1,321 @@
+//! From poll to reader over a real nats-server, while parts of the way fail.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use async_nats::Message;
+use async_nats::jetstream::{self, consumer::pull};
+use common::{Answers, Device, Server, TestReader, config, eventually, start};
+use fieldledger_field::batch::PollBatch;
+use fieldledger_provider_nats_polling::reader::IngestError;
+use futures::StreamExt;
+
+/// The first dead letter.
+async fn dead_letter(server: &Server) -> Message {
+    let context = jetstream::new(server.client().await);
+    let stream = context
+        .get_stream("FIELDLEDGER_DEAD_LETTERS")
+        .await
+        .unwrap();
+    let consumer = stream
+        .create_consumer(pull::OrderedConfig::default())
+        .await
+        .unwrap();
+    let mut messages = consumer.messages().await.unwrap();
+    messages.next().await.unwrap().unwrap().message.clone()
+}
+
+fn reason(letter: &Message) -> String {
+    letter
+        .headers
+        .as_ref()
+        .unwrap()
+        .get("Fieldledger-Reason")
+        .unwrap()
+        .to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unavailable_log_is_waited_for_and_nothing_is_lost() {
+    let server = Server::start().await;
+    let open = Arc::new(AtomicBool::new(false));
+    let gate = Arc::clone(&open);
+    let reader = TestReader::new(move |_, _| {
+        let unavailable = || IngestError::Unavailable("the disk is full".to_owned());
+        gate.load(SeqCst).then_some(()).ok_or_else(unavailable)
+    });
+    let instance = start(config(&server, &[("LANES", "1")]), &reader).await;
+    let device = Device::start(&server, 1, Answers::ReadTopic).await;
+    let status = eventually("eight failures", || async {
+        let status = instance.status().await;
+        (status.delivery.batches_retried >= 8 && status.batches_pending >= 8).then_some(status)
+    })
+    .await;
+    assert!(status.delivery.last_error.contains("the disk is full"));
+    assert_eq!(
+        (status.delivery.batches_dead_lettered, reader.results()),
+        (0, 0)
+    );
+    open.store(true, SeqCst);
+    eventually("delivery", || async {
+        (instance.status().await.batches_pending == 0).then_some(())
+    })
+    .await;
+    instance.stop().await;
+    eventually("the rest", || async {
+        (reader.texts(1).len() == device.said.lock().unwrap().len()).then_some(())
+    })
+    .await;
+    let said: Vec<String> = device
+        .said
+        .lock()
+        .unwrap()
+        .iter()
+        .map(u64::to_string)
+        .collect();
+    assert_eq!(reader.texts(1), said);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_batch_goes_to_the_dead_letters_at_once() {
+    let server = Server::start().await;
+    let reader = TestReader::new(|_, call| match call {
+        1 => Err(IngestError::Malformed("text[0] is too long".to_owned())),
+        _ => Ok(()),
+    });
+    let instance = start(config(&server, &[]), &reader).await;
+    let _device = Device::start(&server, 1, Answers::ReadTopic).await;
+    let status = eventually("a batch after the bad one", || async {
+        let status = instance.status().await;
+        (status.delivery.batches_delivered > 0).then_some(status)
+    })
+    .await;
+    assert_eq!(status.delivery.batches_dead_lettered, 1);
+    assert_eq!(status.delivery.last_error, "text[0] is too long");
+    let letter = dead_letter(&server).await;
+    assert_eq!(reason(&letter), "text[0] is too long");
+    let batch: PollBatch = serde_json::from_slice(&letter.payload).unwrap();
+    assert_eq!(batch.poll[0], 1);
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_breaks_the_reader_is_put_aside_once_others_pass() {
+    let server = Server::start().await;
+    // As a component that traps on one reading, and takes everything else.
+    let reader = TestReader::new(|batch, _| {
+        if batch.text.iter().any(|text| text == "3") {
+            return Err(IngestError::Failed("wasm trap: unreachable".to_owned()));
+        }
+        Ok(())
+    });
+    let settings = [("LANES", "1"), ("BATCH_COUNT", "1")];
+    let instance = start(config(&server, &settings), &reader).await;
+    let _device = Device::start(&server, 1, Answers::ReadTopic).await;
+    eventually("readings after the bad one", || async {
+        reader.texts(1).contains(&"5".to_owned()).then_some(())
+    })
+    .await;
+    let status = instance.status().await;
+    assert_eq!(status.delivery.batches_dead_lettered, 1);
+    let letter = dead_letter(&server).await;
+    assert!(reason(&letter).contains("wasm trap"), "{}", reason(&letter));
+    assert_eq!(
+        letter
+            .headers
+            .unwrap()
+            .get("Fieldledger-Attempts")
+            .unwrap()
+            .as_str(),
+        "8"
+    );
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_is_not_there_makes_no_dead_letters() {
+    let server = Server::start().await;
+    let linked = Arc::new(AtomicBool::new(false));
+    let gate = Arc::clone(&linked);
+    let reader = TestReader::new(move |_, _| {
+        let absent = || IngestError::Failed("no responders".to_owned());
+        gate.load(SeqCst).then_some(()).ok_or_else(absent)
+    });
+    let instance = start(config(&server, &[("LANES", "1")]), &reader).await;
+    let _device = Device::start(&server, 1, Answers::ReadTopic).await;
+    eventually("more failures than patience", || async {
+        (instance.status().await.delivery.batches_retried >= 8).then_some(())
+    })
+    .await;
+    linked.store(true, SeqCst);
+    eventually("delivery", || async {
+        (reader.texts(1).first()? == "1").then_some(())
+    })
+    .await;
+    assert_eq!(instance.status().await.delivery.batches_dead_lettered, 0);
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_batch_goes_to_the_dead_letters() {
+    let server = Server::start().await;
+    let reader = TestReader::willing();
+    let instance = start(config(&server, &[]), &reader).await;
+    let context = jetstream::new(server.client().await);
+    let published = context
+        .publish("fieldledger.polls.test.0", "garbage".into())
+        .await
+        .unwrap();
+    published.await.unwrap();
+    eventually("the dead letter", || async {
+        (instance.status().await.delivery.batches_dead_lettered == 1).then_some(())
+    })
+    .await;
+    let letter = dead_letter(&server).await;
+    assert_eq!(letter.payload, "garbage");
+    assert!(reason(&letter).contains("no batch"));
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_whose_delivery_was_cut_off_is_delivered_again_at_once() {
+    let server = Server::start().await;
+    let stuck = TestReader::new(|_, _| Err(IngestError::Unavailable("stuck".to_owned())));
+    let first = start(config(&server, &[("LANES", "1")]), &stuck).await;
+    let _device = Device::start(&server, 1, Answers::ReadTopic).await;
+    eventually("an attempt", || async { (stuck.calls() > 0).then_some(()) }).await;
+    // As a crash: no task comes to an end in order.
+    drop(first);
+    let started = std::time::Instant::now();
+    let reader = TestReader::willing();
+    let second = start(config(&server, &[("LANES", "1")]), &reader).await;
+    eventually("the first reading", || async {
+        (reader.texts(1).first()? == "1").then_some(())
+    })
+    .await;
+    assert!(
+        started.elapsed().as_secs() < 8,
+        "not after the server's 10 seconds"
+    );
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fewer_lanes_than_before_leave_nothing_behind() {
+    let server = Server::start().await;
+    let stuck = TestReader::new(|_, _| Err(IngestError::Unavailable("stuck".to_owned())));
+    let first = start(config(&server, &[("LANES", "4")]), &stuck).await;
+    let mut devices = Vec::new();
+    for n in 1..=8 {
+        devices.push(Device::start(&server, n, Answers::ReadTopic).await);
+    }
+    eventually("a batch in each lane", || async {
+        (first.status().await.batches_pending >= 8).then_some(())
+    })
+    .await;
+    first.stop().await;
+    drop(devices);
+    let reader = TestReader::willing();
+    let second = start(config(&server, &[("LANES", "1")]), &reader).await;
+    eventually("all batches", || async {
+        (1..=8)
+            .all(|n| reader.texts(n).contains(&"1".to_owned()))
+            .then_some(())
+    })
+    .await;
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_stream_stops_polling_until_there_is_room_and_loses_nothing() {
+    // Room for a few hundred results.
+    let server = Server::start_with("max_file_store: 200KB").await;
+    let open = Arc::new(AtomicBool::new(false));
+    let gate = Arc::clone(&open);
+    let reader = TestReader::new(move |_, _| {
+        let unavailable = || IngestError::Unavailable("closed".to_owned());
+        gate.load(SeqCst).then_some(()).ok_or_else(unavailable)
+    });
+    let settings = [("BUFFER_MAX", "1000"), ("LATE_WINDOW_MS", "0")];
+    let instance = start(config(&server, &settings), &reader).await;
+    let mut devices = Vec::new();
+    for n in 1..=100 {
+        devices.push(Device::start(&server, n, Answers::Directly).await);
+    }
+    let full = eventually("a full buffer", || async {
+        let status = instance.status().await;
+        (status.delivery.results_buffered >= 1_000).then_some(status)
+    })
+    .await;
+    assert!(full.delivery.results_buffered < 1_200, "{full:?}");
+    let polls_when_full = full.counters.polls.polls;
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let later = instance.status().await;
+    assert!(
+        later.counters.polls.polls < polls_when_full + 200,
+        "polling has stopped"
+    );
+    open.store(true, SeqCst);
+    eventually("polling again", || async {
+        (instance.status().await.counters.polls.polls > polls_when_full + 500).then_some(())
+    })
+    .await;
+    instance.stop().await;
+    for (n, device) in (1..).zip(&devices) {
+        let said: Vec<String> = device
+            .said
+            .lock()
+            .unwrap()
+            .iter()
+            .map(u64::to_string)
+            .collect();
+        let read = reader.texts(n);
+        // The last may still be in the stream: the next start delivers them.
+        assert_eq!(read[..], said[..read.len()], "sensor {n}");
+    }
+    let polls = reader.polls();
+    assert!(polls.len() > 1_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_nats_server_loses_no_result() {
+    let mut server = Server::start().await;
+    let reader = TestReader::willing();
+    let instance = start(config(&server, &[]), &reader).await;
+    let mut devices = Vec::new();
+    for n in 1..=10 {
+        devices.push(Device::start(&server, n, Answers::ReadTopic).await);
+    }
+    for _ in 0..2 {
+        let before = reader.results();
+        eventually("some results", || async {
+            (reader.results() > before + 50).then_some(())
+        })
+        .await;
+        server.kill();
+        server.start_again().await;
+    }
+    let before = reader.results();
+    eventually("more results", || async {
+        (reader.results() > before + 50).then_some(())
+    })
+    .await;
+    let polls_sent = eventually("a quiet moment", || async {
+        let status = instance.status().await;
+        (status.batches_pending == 0).then_some(status.counters.polls.polls)
+    })
+    .await;
+    instance.stop().await;
+    // Every poll of the run has its result, exactly once, but for the last that were still on
+    // their way when the counter was read; polls are numbered from 1.
+    let polls = reader.polls();
+    for number in 1..=polls_sent.saturating_sub(50) {
+        assert!(
+            polls.iter().any(|(_, poll)| *poll == number),
+            "poll {number} is missing"
+        );
+    }
+}
