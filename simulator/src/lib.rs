@@ -1,0 +1,54 @@
+//! Simulated sensors that misbehave on demand and whose every value can be computed again.
+//!
+//! Everything follows from a seed: the sensors' ids, what each measures at its n-th poll
+//! ([`Sensor::value`]), and what goes wrong with that answer ([`Simulation::fault`]). A test that
+//! knows the seed knows what must be in the log. There is no task per sensor and no timer per
+//! sensor: thousands share one connection, one subscription and one loop.
+//!
+//! A sensor numbers the polls it hears from 1, and that number is the sequence number of its
+//! answer. A poll that it drops uses up its number too, as a message lost on the way would; a poll
+//! that comes while it is off ([`Flapping`]) does not. A late answer keeps the number and the time
+//! of its poll, so it may arrive after an answer with a higher number.
+//!
+//! ```no_run
+//! # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//! use fieldledger_simulator::{Settings, Simulation, run};
+//! use tokio_util::sync::CancellationToken;
+//!
+//! let settings = Settings { sensors: 1000, seed: 7, polls: Some(10), ..Settings::default() };
+//! let simulation = Arc::new(Simulation::new(settings)?);
+//! run(simulation.clone(), CancellationToken::new()).await?;
+//! println!("{} answers", simulation.counts().answers);
+//! # Ok(()) }
+//! ```
+#![forbid(unsafe_code)]
+
+mod announcements;
+mod broker;
+pub mod catalogue;
+mod chance;
+mod connection;
+mod counters;
+mod faults;
+mod hundredths;
+pub mod messages;
+mod mqtt;
+mod nats;
+mod record;
+mod run;
+mod sensor;
+mod simulation;
+mod topics;
+
+pub use broker::{Broker, MqttBroker, NatsBroker};
+pub use counters::Counts;
+pub use faults::{Fault, Faults, FaultsError, Flapping};
+pub use hundredths::Hundredths;
+pub use mqtt::MqttError;
+pub use nats::NatsError;
+pub use record::RecordError;
+pub use run::{RunError, run};
+pub use sensor::Sensor;
+pub use simulation::{Answer, Settings, SettingsError, Simulation};
+pub use topics::{PrefixError, Protocol, Style, Topics};
