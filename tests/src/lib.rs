@@ -1,0 +1,13 @@
+//! What the end-to-end tests share: a real site in a folder of its own, its HTTP interface, and
+//! the account of what the field sent against what the log holds.
+//!
+//! The tests in `tests/` start real processes (nats-server, the wasmCloud host with wadm, the
+//! providers, the simulator) on free ports. They need `cargo xtask build` to have run. The folder
+//! of a test that failed is kept, with all logs, and its path printed.
+#![forbid(unsafe_code)]
+
+pub mod account;
+pub mod api;
+pub mod device;
+pub mod plant;
+pub mod tree;

@@ -1,0 +1,156 @@
+//! Devices of every kind that must work: the original's simulator and Pico W, byte for byte, and
+//! today's over MQTT.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, ensure};
+use fieldledger_e2e::{
+    account::{self, Answer},
+    api::Entry,
+    device::{Device, sensor_id},
+    plant::{PATIENCE, Plant, until},
+};
+use fieldledger_site::Simulator;
+use serde_json::{Value, json};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_device_is_polled_and_recorded() -> Result<()> {
+    let plant = Plant::start().await?;
+    // Ids follow from the seed, so each fleet has its own.
+    let kinds = [
+        ("original", &["--seed", "1", "--style", "original"][..]),
+        ("mqtt", &["--seed", "2", "--protocol", "mqtt"]),
+        (
+            "mqtt-original",
+            &["--seed", "3", "--protocol", "mqtt", "--style", "original"],
+        ),
+    ];
+    let mut fleets = Vec::new();
+    for (name, arguments) in kinds {
+        fleets.push((name, start(&plant, name, arguments).await?));
+    }
+    a_pico_w(&plant).await?;
+    for (name, mut simulator) in fleets {
+        let status = tokio::time::timeout(PATIENCE, simulator.process.wait()).await??;
+        let tail = simulator.process.log_tail();
+        ensure!(status.success(), "{name} ended with {status}: {tail}");
+        let answers = account::answers(&plant.path(&format!("{name}.jsonl")))?;
+        ensure!(
+            answers.len() == 10 * 6,
+            "{name} gave {} answers",
+            answers.len()
+        );
+        until(
+            &format!("the answers of {name} are in the log"),
+            PATIENCE,
+            async || {
+                plant.api.until_indexed(PATIENCE).await?;
+                let readings = account::readings(&plant.api, &answers).await?;
+                if name.ends_with("original") {
+                    in_order_of_sending(&answers, &readings)?;
+                } else {
+                    let missing = account::settle(&answers, &readings)?;
+                    ensure!(missing.is_empty(), "missing: {missing:?}");
+                }
+                Ok(Some(()))
+            },
+        )
+        .await
+        .with_context(|| name.to_owned())?;
+        // They said goodbye at the end.
+        let id = &answers.first().context("no answers")?.id;
+        until(&format!("{name} is forgotten"), PATIENCE, async || {
+            let status = plant.api.get(&format!("/api/sensors/{id}")).await?.status;
+            Ok((status == 404).then_some(()))
+        })
+        .await?;
+    }
+    plant.finish().await;
+    Ok(())
+}
+
+async fn start(plant: &Plant, name: &str, arguments: &[&str]) -> Result<Simulator> {
+    let record = plant.path(&format!("{name}.jsonl")).display().to_string();
+    let common = [
+        "--sensors",
+        "10",
+        "--interval",
+        "500",
+        "--polls",
+        "6",
+        "--no-faulty",
+        "--disconnect",
+        "--record",
+        &record,
+    ];
+    let arguments = [&common[..], arguments].concat();
+    Ok(plant.site.start_simulator(name, &arguments).await?)
+}
+
+/// The original's answers carry no sequence: what is in the log must be what was sent, in order.
+fn in_order_of_sending(answers: &[Answer], readings: &BTreeMap<String, Vec<Entry>>) -> Result<()> {
+    for (sensor, entries) in readings {
+        let own = answers.iter().filter(|answer| answer.id == *sensor);
+        let sent: Vec<&str> = own.map(|answer| answer.value.as_str()).collect();
+        let mut logged = Vec::new();
+        for entry in entries
+            .iter()
+            .filter(|entry| entry.field("status") == "SUCCESS")
+        {
+            let reading = entry.reading()?;
+            ensure!(
+                reading["boot"].is_null() && reading["seq"].is_null(),
+                "{reading}"
+            );
+            logged.push(reading["raw"].as_str().context("no raw value")?.to_owned());
+        }
+        ensure!(
+            logged == sent,
+            "{sensor}: {logged:?} in the log, {sent:?} sent"
+        );
+    }
+    Ok(())
+}
+
+/// What the original's Pico W sent through nats-server's MQTT gateway, as it arrives in NATS: its
+/// topics with `/`, its heartbeat to the word, the number in a JSON string.
+async fn a_pico_w(plant: &Plant) -> Result<()> {
+    let api = &plant.api;
+    let client = plant.nats().await?;
+    let id = sensor_id(1);
+    let text = format!(
+        r#"{{"alias": "PICO_TEMP_01", "id": "{id}", "poll_interval": 1000, "poll_topic": "picow/{id}/poll", "read_topic": "picow/{id}/read", "disconnect_topic": "picow/{id}/disconnect", "ip_addr": "192.168.1.17", "mac_addr": [40, 205, 193, 3, 226, 159], "location": "Lab"}}"#
+    );
+    let heartbeat: Value = serde_json::from_str(&text)?;
+    let device = Device::start(&client, "picow.heartbeat", &heartbeat, |poll| {
+        vec![poll.published("\"21.37\"")]
+    })
+    .await?;
+    let entry = until("the Pico W's reading is in the log", PATIENCE, async || {
+        let found = json!({"source": [id], "status": ["SUCCESS"]});
+        Ok(api.entries(found).await?.into_iter().next())
+    })
+    .await?;
+    ensure!(entry.field("actor") == "PICO_TEMP_01" && entry.field("target") == "Lab");
+    ensure!(entry.field("new") == "21.37" && entry.field("action") == "SENSOR_READING");
+    ensure!(
+        entry.reading()?["quality"] == "Good",
+        "{:?}",
+        entry.envelope
+    );
+    let listed = api.get_json(&format!("/api/sensors/{id}")).await?;
+    ensure!(listed["mac_address"] == "28:cd:c1:03:e2:9f", "{listed}");
+    ensure!(listed["ip_address"] == "192.168.1.17", "{listed}");
+
+    // Its last will, published by the broker when it is gone.
+    drop(device);
+    let will = format!("picow.{id}.disconnect");
+    client.publish(will, "disconnected".into()).await?;
+    client.flush().await?;
+    until("the Pico W is forgotten", PATIENCE, async || {
+        let status = api.get(&format!("/api/sensors/{id}")).await?.status;
+        Ok((status == 404).then_some(()))
+    })
+    .await
+}

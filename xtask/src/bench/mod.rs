@@ -1,0 +1,84 @@
+//! `cargo xtask bench`: what this machine reaches, from a sensor's answer to a durable, signed
+//! entry, next to what plain NATS reaches on the same machine in the same run.
+
+mod measure;
+mod report;
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use crate::build;
+
+/// What to measure.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// Seconds that each case is measured, after as many to warm up.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(2..=600))]
+    seconds: u64,
+    /// Only the cases with that many sensors.
+    #[arg(long)]
+    sensors: Option<u32>,
+    /// Where the JSON file goes.
+    #[arg(long, default_value = "bench.json")]
+    json: PathBuf,
+}
+
+/// A field and how often each of its sensors is polled.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Case {
+    pub(crate) sensors: u32,
+    pub(crate) interval_ms: u32,
+}
+
+/// A plant's usual second, and the shortest interval the polling provider allows: with forty and
+/// a thousand sensors that bounds the rate, with ten thousand the machine does.
+const CASES: [Case; 6] = [
+    Case {
+        sensors: 40,
+        interval_ms: 1_000,
+    },
+    Case {
+        sensors: 40,
+        interval_ms: 100,
+    },
+    Case {
+        sensors: 1_000,
+        interval_ms: 1_000,
+    },
+    Case {
+        sensors: 1_000,
+        interval_ms: 100,
+    },
+    Case {
+        sensors: 10_000,
+        interval_ms: 1_000,
+    },
+    Case {
+        sensors: 10_000,
+        interval_ms: 100,
+    },
+];
+
+/// Builds, measures every case on a site of its own, prints a table and writes the JSON file.
+pub(crate) async fn run(args: &BenchArgs) -> anyhow::Result<()> {
+    build::build_all().await?;
+    let raw = measure::raw_rate(args.seconds)
+        .await
+        .context("cannot measure plain NATS")?;
+    println!("plain NATS request/reply, 500 under way: {raw:.0} a second");
+    let mut results = Vec::new();
+    for case in CASES {
+        if args.sensors.is_some_and(|sensors| sensors != case.sensors) {
+            continue;
+        }
+        println!("{} sensors every {} ms ...", case.sensors, case.interval_ms);
+        let result = measure::case(case, args.seconds)
+            .await
+            .with_context(|| format!("{} sensors every {} ms", case.sensors, case.interval_ms))?;
+        results.push(result);
+    }
+    report::print(raw, &results);
+    report::write(&args.json, raw, &results)
+}

@@ -1,0 +1,59 @@
+//! `cargo xtask`: the commands that build, run and check Fieldledger.
+#![forbid(unsafe_code)]
+
+mod artifacts;
+mod bench;
+mod build;
+mod pack;
+mod program;
+mod setup;
+mod test;
+mod up;
+mod wash;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Builds, runs and checks Fieldledger.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Install what is missing: the wasm target of Rust, nats-server.
+    Setup,
+    /// Build host, providers, components and simulator into `build/`.
+    Build,
+    /// Build, then run a whole site with a simulated field, until Ctrl-C.
+    Up(up::UpArgs),
+    /// Check format, lints and docs, and run all tests.
+    Test(test::TestArgs),
+    /// Measure what this machine reaches.
+    Bench(bench::BenchArgs),
+    /// Check with a real `wash` that the application builds and deploys with it.
+    Wash(wash::WashArgs),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Task::Setup => setup::install_missing(),
+        Task::Build => build::build_all().await,
+        Task::Up(args) => up::run(args).await,
+        Task::Test(args) => test::run(&args).await,
+        Task::Bench(args) => bench::run(&args).await,
+        Task::Wash(args) => wash::run(&args).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

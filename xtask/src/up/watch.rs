@@ -1,0 +1,119 @@
+//! Keeps a site running, and says how it does.
+
+use std::time::{Duration, Instant};
+
+use fieldledger_site::{Simulator, Site, SiteError};
+
+use super::backoff::Backoff;
+use super::metrics::{Api, Sample};
+use super::screen::Screen;
+
+/// How often it is looked whether a process has ended.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// A running site whose processes are started again where they end.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    site: Site,
+    simulator: Option<Simulator>,
+    /// `None` where the site has no simulator.
+    simulator_arguments: Option<Vec<String>>,
+    api: Api,
+    screen: Screen,
+    backoff: Backoff,
+}
+
+impl Watch {
+    pub(crate) fn new(site: Site, api: Api, simulator_arguments: Option<Vec<String>>) -> Self {
+        Self {
+            site,
+            simulator: None,
+            simulator_arguments,
+            api,
+            screen: Screen::new(),
+            backoff: Backoff::default(),
+        }
+    }
+
+    /// Starts the simulator, if the site has one.
+    pub(crate) async fn start_simulator(&mut self) -> Result<(), SiteError> {
+        let Some(arguments) = &self.simulator_arguments else {
+            return Ok(());
+        };
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        self.simulator = Some(self.site.start_simulator("simulator", &arguments).await?);
+        Ok(())
+    }
+
+    /// Watches for ever.
+    pub(crate) async fn keep_running(&mut self) {
+        let mut former: Option<Sample> = None;
+        let mut status_due = Instant::now();
+        let mut looks = tokio::time::interval(LOOK);
+        loop {
+            looks.tick().await;
+            self.restart_what_ended().await;
+            if Instant::now() < status_due {
+                continue;
+            }
+            status_due = Instant::now() + self.screen.interval();
+            match self.api.sample().await {
+                Some(sample) => {
+                    self.screen.status(&sample.line(former.as_ref()));
+                    former = Some(sample);
+                }
+                None => self.screen.status("the API does not answer completely"),
+            }
+        }
+    }
+
+    async fn restart_what_ended(&mut self) {
+        if let Some(status) = self.site.nats.process.ended() {
+            self.pause(&format!("nats-server ended ({status})")).await;
+            let restarted = self.site.nats.restart().await;
+            self.report("nats-server", restarted);
+        }
+        if let Some(status) = self.site.host.process.ended() {
+            self.pause(&format!("the host ended ({status})")).await;
+            let restarted = self.site.restart_host().await;
+            self.report("the host", restarted);
+        }
+        let simulator = self.simulator.as_mut();
+        if let Some(status) = simulator.and_then(|simulator| simulator.process.ended()) {
+            self.pause(&format!("the simulator ended ({status})")).await;
+            let restarted = self.start_simulator().await;
+            self.report("the simulator", restarted);
+        }
+    }
+
+    async fn pause(&mut self, what: &str) {
+        let pause = self.backoff.pause(Instant::now());
+        let logs = self.site.state().join("logs");
+        self.screen.message(&format!(
+            "{what}; starting it again in {} s, its log is in {}",
+            pause.as_secs(),
+            logs.display()
+        ));
+        tokio::time::sleep(pause).await;
+    }
+
+    fn report(&self, what: &str, restarted: Result<(), SiteError>) {
+        match restarted {
+            Ok(()) => self.screen.message(&format!("{what} runs again")),
+            Err(error) => self
+                .screen
+                .message(&format!("{what} did not start: {error}")),
+        }
+    }
+
+    /// Stops it all, in an order in which nothing loses what it needs: first the field, then the
+    /// providers drain, then nats-server.
+    pub(crate) async fn stop(mut self) {
+        self.screen.message("stopping");
+        if let Some(simulator) = self.simulator.take() {
+            simulator.stop().await;
+        }
+        self.site.stop().await;
+        self.screen.message("stopped");
+    }
+}
