@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use fieldledger_audit::log::{Checkpoint, SearchPage, SearchQuery, Written};
 use futures::channel::oneshot;
 
-use crate::EventColumns;
 use crate::commit::Committer;
 use crate::config::Config;
 use crate::error::{AppendError, OpenError, QueryError};
 use crate::head::Published;
 use crate::index::Indexer;
 use crate::intake;
+use crate::own::{self, Details, OwnKind};
 use crate::proofs::Proofs;
 use crate::queue::{Queue, Request};
 use crate::readings::Latest;
@@ -27,6 +27,7 @@ use crate::store::files;
 use crate::store::lock::lock;
 use crate::types::{InclusionProof, LedgerStatus, Reading, Series};
 use crate::usage;
+use crate::{EventColumns, InvalidField};
 
 /// Sensors that one call of [`Ledger::latest`] is about, at most.
 const MAX_SENSORS: usize = 10_000;
@@ -161,13 +162,36 @@ impl Ledger {
         &self,
         events: EventColumns,
     ) -> impl Future<Output = Result<Written, AppendError>> + Send + use<> {
-        let queued = self.enqueue(&events);
-        async move {
-            queued?.await.unwrap_or_else(|_canceled| {
-                let reason = "it closed before the events were written";
-                Err(AppendError::Unavailable(reason.to_owned()))
-            })
-        }
+        let impostors = own::impostors(&events);
+        let queued = if impostors.is_empty() {
+            self.enqueue(&events)
+        } else {
+            Err(self.reject(&events, impostors))
+        };
+        written(queued)
+    }
+
+    /// Appends an entry about the log itself; see [`OwnKind`] for what `sequence` is. Resolves as
+    /// [`Ledger::append`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::append`].
+    pub fn append_own(
+        &self,
+        kind: OwnKind,
+        sequence: u64,
+        details: &Details,
+    ) -> impl Future<Output = Result<Written, AppendError>> + Send + use<> {
+        let origin = self.checkpoint().origin;
+        written(self.enqueue(&own::event(kind, sequence, &origin, details)))
+    }
+
+    /// Counts events that are refused.
+    fn reject(&self, events: &EventColumns, problems: Vec<InvalidField>) -> AppendError {
+        let rejected = &self.0.stats.rejected;
+        rejected.fetch_add(events.len() as u64, Ordering::Relaxed);
+        AppendError::Invalid(problems)
     }
 
     fn enqueue(
@@ -175,11 +199,7 @@ impl Ledger {
         events: &EventColumns,
     ) -> Result<oneshot::Receiver<Result<Written, AppendError>>, AppendError> {
         let queued_at = Instant::now();
-        let prepared = intake::prepare(events).map_err(|problems| {
-            let rejected = &self.0.stats.rejected;
-            rejected.fetch_add(events.len() as u64, Ordering::Relaxed);
-            AppendError::Invalid(problems)
-        })?;
+        let prepared = intake::prepare(events).map_err(|problems| self.reject(events, problems))?;
         let (answer, answered) = oneshot::channel();
         let request = Request {
             events: prepared.events,
@@ -346,6 +366,16 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// The answer to a request, once it is there.
+async fn written(
+    queued: Result<oneshot::Receiver<Result<Written, AppendError>>, AppendError>,
+) -> Result<Written, AppendError> {
+    queued?.await.unwrap_or_else(|_canceled| {
+        let reason = "it closed before the events were written";
+        Err(AppendError::Unavailable(reason.to_owned()))
+    })
 }
 
 fn spawn(

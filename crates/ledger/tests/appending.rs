@@ -7,7 +7,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use common::{append, config_without_index, entries, message, numbered, verify, verify_growth};
-use fieldledger_ledger::{AppendError, EventColumns, Ledger, OpenError, QueryError};
+use fieldledger_ledger::{
+    AppendError, Details, EventColumns, Ledger, OpenError, OwnKind, QueryError,
+};
 use futures::executor::block_on;
 use futures::future::join_all;
 
@@ -230,4 +232,25 @@ fn the_key_is_the_owners_and_stays() {
     fs::remove_file(&key).unwrap();
     let error = Ledger::open(config_without_index(folder.path())).unwrap_err();
     assert!(matches!(error, OpenError::Forked { .. }), "{error}");
+}
+
+#[test]
+fn only_the_ledger_writes_about_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(config_without_index(folder.path())).unwrap();
+    let refused = append(&ledger, numbered("ledger/erasure", 0, 1)).unwrap_err();
+    let AppendError::Invalid(problems) = refused else {
+        panic!("{refused}");
+    };
+    assert_eq!(problems[0].field, "producer");
+    assert_eq!(ledger.status().rejected, 1);
+
+    let details = Details::from([("entry", 7.into()), ("because", "asked".into())]);
+    for indices in [Some(0), None] {
+        let written = block_on(ledger.append_own(OwnKind::Erasure, 7, &details)).unwrap();
+        assert_eq!(written.indices, [indices]);
+    }
+    let entry = ledger.inclusion(0).unwrap().entry;
+    assert_eq!(message(&entry), r#"{"because":"asked","entry":7}"#);
+    assert!(entry.envelope.contains(r#""producer":"ledger/erasure""#));
 }

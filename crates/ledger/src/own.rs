@@ -1,0 +1,94 @@
+//! Entries that the ledger writes about itself.
+//!
+//! What happens to the log is in the log: such an entry is an audit event like any other, told apart
+//! by its producer, `ledger/<kind>`, which nobody else may use. Producer and sequence make it
+//! idempotent, so a kind that must be written once for each of its subjects numbers it by the
+//! subject, and may write it again after a crash.
+
+use std::collections::BTreeMap;
+
+use fieldledger_audit::{EventColumns, InvalidField};
+use serde_json::Value;
+
+/// How the producer of each of the ledger's own entries begins.
+pub const OWN_PRODUCERS: &str = "ledger/";
+
+/// `actor` of each of the ledger's own entries.
+const ACTOR: &str = "fieldledger";
+
+/// What the ledger says about itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OwnKind {
+    /// A root of the Pangea tree was published; numbered by the tree's size.
+    Root,
+    /// An entry's payload was erased; numbered by the entry.
+    Erasure,
+    /// The keys that sign the log changed; numbered by the change.
+    Key,
+    /// The oldest payloads were given up; numbered by the first entry that is kept.
+    Retention,
+    /// The log takes no more entries, and where it goes on; number 0.
+    Freeze,
+    /// A device's numbers lack some; numbered in the order found.
+    Gap,
+}
+
+impl OwnKind {
+    /// `action` of the event.
+    #[must_use]
+    pub fn action(self) -> &'static str {
+        match self {
+            Self::Root => "LOG_ROOT",
+            Self::Erasure => "LOG_ERASURE",
+            Self::Key => "LOG_KEY",
+            Self::Retention => "LOG_RETENTION",
+            Self::Freeze => "LOG_FREEZE",
+            Self::Gap => "LOG_GAP",
+        }
+    }
+
+    /// `producer` of the entry.
+    #[must_use]
+    pub fn producer(self) -> &'static str {
+        match self {
+            Self::Root => "ledger/root",
+            Self::Erasure => "ledger/erasure",
+            Self::Key => "ledger/key",
+            Self::Retention => "ledger/retention",
+            Self::Freeze => "ledger/freeze",
+            Self::Gap => "ledger/gap",
+        }
+    }
+}
+
+/// What an entry of the ledger's own tells: names and scalar values, sorted.
+pub type Details = BTreeMap<&'static str, Value>;
+
+/// The event for an entry of the ledger's own, in the log `origin`. `details` become its message, as
+/// canonical JSON.
+pub(crate) fn event(kind: OwnKind, sequence: u64, origin: &str, details: &Details) -> EventColumns {
+    // Names and scalars cannot fail to serialise into memory.
+    let message = serde_json::to_string(details).unwrap_or_default();
+    EventColumns {
+        producer: vec![kind.producer().to_owned()],
+        sequence: vec![sequence],
+        message: vec![message],
+        actor: vec![ACTOR.to_owned()],
+        action: vec![kind.action().to_owned()],
+        source: vec![origin.to_owned()],
+        ..EventColumns::default()
+    }
+}
+
+/// Which events of a call use the ledger's own producers.
+pub(crate) fn impostors(columns: &EventColumns) -> Vec<InvalidField> {
+    let named = columns.producer.iter().enumerate();
+    let impostors = named.filter(|(_, producer)| producer.starts_with(OWN_PRODUCERS));
+    impostors
+        .map(|(item, producer)| InvalidField {
+            item: u32::try_from(item).unwrap_or(u32::MAX),
+            field: "producer".into(),
+            problem: format!("is {producer:?}; {OWN_PRODUCERS:?} is for the ledger's own entries"),
+        })
+        .collect()
+}
