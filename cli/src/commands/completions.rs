@@ -1,0 +1,28 @@
+//! `fieldledger completions`: a script that teaches a shell this program's arguments.
+
+use clap::{Args, CommandFactory as _};
+use clap_complete::Shell;
+
+use crate::arguments::Arguments;
+use crate::context::Context;
+use crate::exit::Exit;
+
+/// Options of `completions`.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell to print it for.
+    shell: Shell,
+}
+
+/// Prints the script.
+pub(crate) fn run(args: &CompletionsArgs, context: &Context) -> anyhow::Result<Exit> {
+    let mut script = Vec::new();
+    clap_complete::generate(
+        args.shell,
+        &mut Arguments::command(),
+        "fieldledger",
+        &mut script,
+    );
+    context.output.write(&String::from_utf8(script)?)?;
+    Ok(Exit::Ok)
+}

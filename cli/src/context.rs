@@ -1,0 +1,54 @@
+//! What every command is given.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::arguments::Globals;
+use crate::client::Client;
+use crate::exit::InputError;
+use crate::output::Output;
+
+/// Where a command writes to, and how it reaches the server.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// For results, notes and progress.
+    pub(crate) output: Output,
+    url: String,
+    token_file: Option<PathBuf>,
+    token: Option<String>,
+    timeout: Duration,
+}
+
+impl Context {
+    pub(crate) fn new(globals: &Globals) -> Self {
+        Self {
+            output: Output::new(globals.json, globals.quiet, globals.color),
+            url: globals.url.clone(),
+            token_file: globals.token_file.clone(),
+            token: globals.token.clone(),
+            timeout: Duration::from_secs(globals.timeout),
+        }
+    }
+
+    /// A client for the server at `--url`.
+    ///
+    /// # Errors
+    ///
+    /// Where the URL or the token cannot be used.
+    pub(crate) fn client(&self) -> anyhow::Result<Client> {
+        let token = match (&self.token_file, &self.token) {
+            (Some(path), _) => {
+                let text = fs::read_to_string(path)
+                    .map_err(|error| InputError(error.to_string()))
+                    .with_context(|| format!("cannot read the token file {}", path.display()))?;
+                Some(text.lines().next().unwrap_or_default().trim().to_owned())
+            }
+            (None, Some(token)) => Some(token.trim().to_owned()),
+            (None, None) => None,
+        };
+        Client::new(&self.url, token.as_deref(), self.timeout)
+    }
+}
