@@ -1,0 +1,97 @@
+//! The backend of the API: each call goes to the ledger.
+
+use fieldledger_api::backend::{
+    Asset, Checkpoint, Entry, LedgerStatus, PollingStatus, Reading, SearchPage, SearchQuery,
+    SensorState, Series,
+};
+use fieldledger_api::{Backend, BackendError, Moment};
+use fieldledger_ledger::{Clock, Ledger};
+
+use crate::convert;
+
+/// Answers the API from a ledger in this process.
+#[derive(Debug)]
+pub struct OverLedger {
+    ledger: Ledger,
+    clock: Clock,
+}
+
+impl OverLedger {
+    /// Answers from this ledger, and tells the system's time.
+    #[must_use]
+    pub fn new(ledger: Ledger) -> Self {
+        Self {
+            ledger,
+            clock: Clock::default(),
+        }
+    }
+}
+
+impl Backend for OverLedger {
+    fn now(&self) -> Moment {
+        Moment(self.clock.now())
+    }
+
+    fn search(&self, query: &SearchQuery) -> Result<SearchPage, BackendError> {
+        let page = self.ledger.search(&convert::search_query(query));
+        page.map(convert::search_page).map_err(convert::query_error)
+    }
+
+    fn page(&self, id: &str, offset: u32, limit: u32) -> Result<SearchPage, BackendError> {
+        let page = self.ledger.page(id, offset, limit);
+        page.map(convert::search_page).map_err(convert::query_error)
+    }
+
+    fn proof(&self, index: u64) -> Result<(Entry, Checkpoint), BackendError> {
+        let proof = self.ledger.inclusion(index).map_err(convert::query_error)?;
+        Ok((
+            convert::entry(proof.entry),
+            convert::checkpoint(proof.checkpoint),
+        ))
+    }
+
+    fn checkpoint(&self) -> Result<Checkpoint, BackendError> {
+        Ok(convert::checkpoint(self.ledger.checkpoint()))
+    }
+
+    fn sensors(&self, _offset: u32, _limit: u32) -> Result<Vec<SensorState>, BackendError> {
+        Err(no_polling())
+    }
+
+    fn sensor(&self, _id: &str) -> Result<Option<SensorState>, BackendError> {
+        Err(no_polling())
+    }
+
+    fn latest(&self, sensors: &[String]) -> Result<Vec<Reading>, BackendError> {
+        let latest = self.ledger.latest(sensors).map_err(convert::query_error)?;
+        Ok(latest.into_iter().map(convert::reading).collect())
+    }
+
+    fn series(
+        &self,
+        sensor: &str,
+        start: Moment,
+        end: Moment,
+        limit: u32,
+    ) -> Result<Series, BackendError> {
+        let series = self.ledger.series(sensor, start.0, end.0, limit);
+        series.map(convert::series).map_err(convert::query_error)
+    }
+
+    fn ledger_status(&self) -> Result<LedgerStatus, BackendError> {
+        Ok(convert::ledger_status(self.ledger.status()))
+    }
+
+    fn polling_status(&self) -> Result<PollingStatus, BackendError> {
+        Err(no_polling())
+    }
+
+    fn asset(&self, _path: &str) -> Result<Option<Asset>, BackendError> {
+        Ok(None)
+    }
+}
+
+fn no_polling() -> BackendError {
+    let reason = "this server has the log alone: no polling provider is linked to it";
+    BackendError::Unavailable(reason.to_owned())
+}

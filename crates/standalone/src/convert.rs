@@ -1,0 +1,123 @@
+//! Between the ledger's types and the API's: same names, same units, moved field by field.
+
+use fieldledger_api::backend::{
+    Bucket, Checkpoint, Entry, LedgerStatus, Reading, SearchPage, SearchQuery, Series,
+};
+use fieldledger_api::{BackendError, FieldProblem, Moment};
+use fieldledger_ledger as ledger;
+
+pub(crate) fn query_error(error: ledger::QueryError) -> BackendError {
+    match error {
+        ledger::QueryError::Invalid(fields) => {
+            BackendError::Invalid(fields.into_iter().map(invalid_field).collect())
+        }
+        ledger::QueryError::NotFound(what) => BackendError::NotFound(what),
+        ledger::QueryError::Expired(what) => BackendError::Expired(what),
+        ledger::QueryError::Unavailable(reason) => BackendError::Unavailable(reason),
+    }
+}
+
+fn invalid_field(invalid: ledger::InvalidField) -> FieldProblem {
+    let field = match invalid.item {
+        0 => invalid.field,
+        item => format!("{}[{item}]", invalid.field),
+    };
+    FieldProblem::new(field, invalid.problem)
+}
+
+pub(crate) fn search_query(query: &SearchQuery) -> ledger::SearchQuery {
+    ledger::SearchQuery {
+        query: query.query.clone(),
+        start: query.start.clone(),
+        end: query.end.clone(),
+        order: if query.descending {
+            ledger::Order::Descending
+        } else {
+            ledger::Order::Ascending
+        },
+        order_by: query.order_by.clone(),
+        limit: query.limit,
+        max_results: query.max_results,
+        restriction: query.restriction.clone(),
+        verbose: query.verbose,
+    }
+}
+
+pub(crate) fn search_page(page: ledger::SearchPage) -> SearchPage {
+    SearchPage {
+        id: page.id,
+        expires_at: (page.expires_at > 0).then_some(Moment(page.expires_at)),
+        count: page.count,
+        entries: page.entries.into_iter().map(entry).collect(),
+        checkpoint: checkpoint(page.checkpoint),
+        indexed_size: page.indexed_size,
+    }
+}
+
+pub(crate) fn entry(entry: ledger::Entry) -> Entry {
+    Entry {
+        index: entry.index,
+        envelope: entry.envelope,
+        envelope_hash: entry.envelope_hash,
+        leaf: entry.leaf,
+        proof: entry.proof,
+    }
+}
+
+pub(crate) fn checkpoint(checkpoint: ledger::Checkpoint) -> Checkpoint {
+    Checkpoint {
+        origin: checkpoint.origin,
+        tree_size: checkpoint.tree_size,
+        root_hash: checkpoint.root_hash,
+        note: checkpoint.note,
+        verifier_key: checkpoint.verifier_key,
+    }
+}
+
+pub(crate) fn reading(reading: ledger::Reading) -> Reading {
+    Reading {
+        index: reading.index,
+        sensor: reading.sensor,
+        status: reading.status,
+        quality: reading.quality,
+        value: reading.value,
+        unit: reading.unit,
+        polled_at: Moment(reading.polled_at),
+        received_at: Moment(reading.received_at),
+    }
+}
+
+pub(crate) fn series(series: ledger::Series) -> Series {
+    match series {
+        ledger::Series::Raw(items) => Series::Raw(items.into_iter().map(reading).collect()),
+        ledger::Series::Buckets(items) => Series::Buckets(items.iter().map(bucket).collect()),
+    }
+}
+
+fn bucket(bucket: &ledger::Bucket) -> Bucket {
+    Bucket {
+        start: Moment(bucket.start),
+        count: bucket.count,
+        bad: bucket.bad,
+        min: bucket.min,
+        max: bucket.max,
+        mean: bucket.mean,
+        last: bucket.last,
+    }
+}
+
+pub(crate) fn ledger_status(status: ledger::LedgerStatus) -> LedgerStatus {
+    LedgerStatus {
+        origin: status.origin,
+        tree_size: status.tree_size,
+        indexed_size: status.indexed_size,
+        bytes_on_disk: status.bytes_on_disk,
+        appended: status.appended,
+        duplicates: status.duplicates,
+        rejected: status.rejected,
+        commits: status.commits,
+        recovery: status.recovery,
+        commit_p50: status.commit_p50,
+        commit_p99: status.commit_p99,
+    }
+}
