@@ -309,7 +309,7 @@ fn checked(event: LogEvent, note: &str, key: &LogKey) -> Result<Entry> {
     let leaf_hash = tree::leaf_hash(&STANDARD.decode(&leaf)?);
     let proof = EntryProof {
         index: event.leaf_index,
-        envelope: event.envelope.get().to_owned(),
+        envelope: Some(event.envelope.get().to_owned()),
         leaf,
         inclusion_proof: event.inclusion_proof.context("an entry without proof")?,
         checkpoint: note.to_owned(),
@@ -318,6 +318,6 @@ fn checked(event: LogEvent, note: &str, key: &LogKey) -> Result<Entry> {
     Ok(Entry {
         index: proof.index,
         leaf_hash,
-        envelope: serde_json::from_str(&proof.envelope)?,
+        envelope: serde_json::from_str(event.envelope.get())?,
     })
 }

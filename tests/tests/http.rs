@@ -365,7 +365,8 @@ async fn proofs(api: &Api, early: &TreeHead, head: &TreeHead) -> Result<()> {
             verified.head
         );
         let mut forged = proof;
-        forged.envelope = forged.envelope.replacen("SENSOR", "SENSER", 1);
+        let envelope = forged.envelope.context("an entry without envelope")?;
+        forged.envelope = Some(envelope.replacen("SENSOR", "SENSER", 1));
         ensure!(
             forged.verify(&key).is_err(),
             "a changed entry is proved, too"

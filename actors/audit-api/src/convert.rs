@@ -99,6 +99,18 @@ fn entry(entry: log::Entry) -> wit::Entry {
         envelope_hash: entry.envelope_hash,
         leaf: entry.leaf,
         proof: entry.proof,
+        removed: entry.removed.map(removal),
+    }
+}
+
+fn removal(removal: log::Removal) -> wit::Removal {
+    wit::Removal {
+        kind: match removal.kind {
+            log::RemovalKind::Erased => wit::RemovalKind::Erased,
+            log::RemovalKind::GivenUp => wit::RemovalKind::GivenUp,
+        },
+        entry: removal.entry,
+        reason: removal.reason,
     }
 }
 
@@ -109,6 +121,7 @@ pub(crate) fn checkpoint(checkpoint: log::Checkpoint) -> wit::Checkpoint {
         root_hash: checkpoint.root_hash,
         note: checkpoint.note,
         verifier_key: checkpoint.verifier_key,
+        verifier_keys: checkpoint.verifier_keys,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use fieldledger_api::backend::{
     Asset, Bucket, Calibration, Checkpoint, Entry, LedgerStatus, Liveness, PollingStatus, Range,
-    Reading, SearchPage, SearchQuery, SensorState, Series,
+    Reading, Removal, RemovalKind, SearchPage, SearchQuery, SensorState, Series,
 };
 use fieldledger_api::{BackendError, FieldProblem, Moment};
 
@@ -67,6 +67,18 @@ pub(crate) fn entry(entry: audit::Entry) -> Entry {
         envelope_hash: entry.envelope_hash,
         leaf: entry.leaf,
         proof: entry.proof,
+        removed: entry.removed.map(removal),
+    }
+}
+
+fn removal(removal: audit::Removal) -> Removal {
+    Removal {
+        kind: match removal.kind {
+            audit::RemovalKind::Erased => RemovalKind::Erased,
+            audit::RemovalKind::GivenUp => RemovalKind::GivenUp,
+        },
+        entry: removal.entry,
+        reason: removal.reason,
     }
 }
 
@@ -77,6 +89,7 @@ pub(crate) fn checkpoint(checkpoint: audit::Checkpoint) -> Checkpoint {
         root_hash: checkpoint.root_hash,
         note: checkpoint.note,
         verifier_key: checkpoint.verifier_key,
+        verifier_keys: checkpoint.verifier_keys,
     }
 }
 

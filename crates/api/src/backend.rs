@@ -159,7 +159,7 @@ pub struct SearchPage {
 pub struct Entry {
     /// Position in the log.
     pub index: u64,
-    /// Canonical JSON.
+    /// Canonical JSON; empty where it was removed.
     pub envelope: String,
     /// SHA-256 of the envelope, base64.
     pub envelope_hash: String,
@@ -167,6 +167,29 @@ pub struct Entry {
     pub leaf: String,
     /// Audit path, base64; empty unless asked for.
     pub proof: Vec<String>,
+    /// Where the envelope went, if it is gone.
+    pub removed: Option<Removal>,
+}
+
+/// How an entry lost its envelope. Its leaf stays, and so does every proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RemovalKind {
+    /// Somebody had it erased.
+    Erased,
+    /// It was older than what the log keeps.
+    GivenUp,
+}
+
+/// Where an envelope went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Removal {
+    /// How it was lost.
+    pub kind: RemovalKind,
+    /// The entry of the log that says so.
+    pub entry: u64,
+    /// Why, in words.
+    pub reason: String,
 }
 
 /// A signed tree head.
@@ -181,8 +204,10 @@ pub struct Checkpoint {
     pub root_hash: String,
     /// The whole signed note, C2SP tlog-checkpoint.
     pub note: String,
-    /// The key that verifies it, C2SP signed-note `name+hash+key`.
+    /// The key that verifies it, C2SP signed-note `name+hash+key`; the newest where two sign.
     pub verifier_key: String,
+    /// Every key that signed it, oldest first: two while one takes over from the other.
+    pub verifier_keys: Vec<String>,
 }
 
 /// The span of plausible engineering values, both ends included.

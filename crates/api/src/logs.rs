@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::Shared;
-use crate::backend::{BackendError, Checkpoint, Entry, SearchPage, SearchQuery};
+use crate::backend::{BackendError, Checkpoint, Entry, Removal, SearchPage, SearchQuery};
 use crate::extract::{JsonBody, in_range};
 use crate::moment::{Moment, TimeInput};
 use crate::problem::Problem;
@@ -164,9 +164,10 @@ pub(crate) struct LogResult {
 /// One entry of the log.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LogEvent {
-    /// `{event, received_at, salt, producer?, sequence?}`, in the canonical form that was hashed.
-    #[schema(value_type = Object)]
-    envelope: Box<RawValue>,
+    /// `{event, received_at, salt, producer?, sequence?}`, in the canonical form that was hashed;
+    /// null where it was removed.
+    #[schema(value_type = Option<Object>)]
+    envelope: Option<Box<RawValue>>,
     /// SHA-256 of the envelope's bytes.
     hash: String,
     /// Position in the log.
@@ -179,6 +180,9 @@ pub(crate) struct LogEvent {
     /// RFC 6962 audit path, leaf to root, in the tree of `root`; only if `verbose`.
     #[serde(skip_serializing_if = "Option::is_none")]
     inclusion_proof: Option<Vec<String>>,
+    /// Where the envelope went; only if it is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed: Option<Removal>,
 }
 
 /// A signed tree head.
@@ -192,8 +196,10 @@ pub(crate) struct Root {
     root_hash: String,
     /// The whole signed note, C2SP tlog-checkpoint.
     note: String,
-    /// The key that verifies it.
+    /// The key that verifies it; the newest where two sign.
     verifier_key: String,
+    /// Every key that signed it, oldest first.
+    verifier_keys: Vec<String>,
 }
 
 impl From<Checkpoint> for Root {
@@ -204,6 +210,7 @@ impl From<Checkpoint> for Root {
             root_hash: checkpoint.root_hash,
             note: checkpoint.note,
             verifier_key: checkpoint.verifier_key,
+            verifier_keys: checkpoint.verifier_keys,
         }
     }
 }
@@ -307,12 +314,15 @@ fn respond(
 
 fn log_event(entry: Entry, verbose: bool) -> Result<LogEvent, Problem> {
     let index = entry.index;
-    let envelope = RawValue::from_string(entry.envelope).map_err(|error| {
-        Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            format!("the envelope of entry {index} is not JSON: {error}"),
-        )
-    })?;
+    let envelope = match entry.removed {
+        Some(_) => None,
+        None => Some(RawValue::from_string(entry.envelope).map_err(|error| {
+            Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                format!("the envelope of entry {index} is not JSON: {error}"),
+            )
+        })?),
+    };
     Ok(LogEvent {
         envelope,
         hash: entry.envelope_hash,
@@ -320,5 +330,6 @@ fn log_event(entry: Entry, verbose: bool) -> Result<LogEvent, Problem> {
         published: true,
         leaf: verbose.then_some(entry.leaf),
         inclusion_proof: verbose.then_some(entry.proof),
+        removed: entry.removed,
     })
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::Shared;
-use crate::backend::Checkpoint;
+use crate::backend::{Checkpoint, Removal};
 use crate::extract::{PathParameter, QueryString};
 use crate::problem::{Problem, excerpt};
 use crate::sensors::NoQuery;
@@ -23,16 +23,21 @@ pub(crate) struct ProofResponse {
     tree_size: u64,
     /// The 49 bytes that the tree's leaf hashes: version, envelope hash, index, received time.
     leaf: String,
-    /// The envelope, byte for byte as it was hashed.
-    envelope: String,
+    /// The envelope, byte for byte as it was hashed; null where it was removed.
+    envelope: Option<String>,
     /// SHA-256 of the envelope's bytes.
     envelope_hash: String,
     /// RFC 6962 audit path, leaf to root.
     inclusion_proof: Vec<String>,
     /// The signed note, C2SP tlog-checkpoint, that has the tree's root hash.
     checkpoint: String,
-    /// The key that verifies the note, C2SP signed-note `name+hash+key`.
+    /// The key that verifies the note, C2SP signed-note `name+hash+key`; the newest where two sign.
     verifier_key: String,
+    /// Every key that signed the note, oldest first.
+    verifier_keys: Vec<String>,
+    /// Where the envelope went; only if it is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed: Option<Removal>,
 }
 
 /// Proves that an entry is in the log.
@@ -63,11 +68,13 @@ pub(crate) async fn prove_entry(
         index: entry.index,
         tree_size: checkpoint.tree_size,
         leaf: entry.leaf,
-        envelope: entry.envelope,
+        envelope: entry.removed.is_none().then_some(entry.envelope),
         envelope_hash: entry.envelope_hash,
         inclusion_proof: entry.proof,
         checkpoint: checkpoint.note,
         verifier_key: checkpoint.verifier_key,
+        verifier_keys: checkpoint.verifier_keys,
+        removed: entry.removed,
     }))
 }
 

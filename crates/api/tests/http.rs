@@ -400,6 +400,7 @@ async fn a_proof_has_all_that_a_verifier_needs() {
             "inclusion_proof": ["cGF0aA=="],
             "checkpoint": checkpoint.note,
             "verifier_key": checkpoint.verifier_key,
+            "verifier_keys": checkpoint.verifier_keys,
         })
     );
     get(&backend, "/api/proof/3")

@@ -68,8 +68,30 @@ pub struct Checkpoint {
     pub root_hash: String,
     /// The signed note, whole.
     pub note: String,
-    /// The key that verifies it.
+    /// The key that verifies it; the newest where two sign.
     pub verifier_key: String,
+    /// Every key that signed it, oldest first: two while one takes over from the other.
+    pub verifier_keys: Vec<String>,
+}
+
+/// How an entry lost its envelope. Its leaf stays, and so does every proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemovalKind {
+    /// Somebody had it erased.
+    Erased,
+    /// It was older than what the log keeps.
+    GivenUp,
+}
+
+/// Where an envelope went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removal {
+    /// How it was lost.
+    pub kind: RemovalKind,
+    /// The entry of the log that says so.
+    pub entry: u64,
+    /// Why, in words.
+    pub reason: String,
 }
 
 /// One entry of the log.
@@ -77,7 +99,7 @@ pub struct Checkpoint {
 pub struct Entry {
     /// Position in the log.
     pub index: u64,
-    /// Canonical JSON.
+    /// Canonical JSON; empty where it was removed.
     pub envelope: String,
     /// SHA-256 of the envelope, base64.
     pub envelope_hash: String,
@@ -85,6 +107,8 @@ pub struct Entry {
     pub leaf: String,
     /// RFC 6962 audit path, base64.
     pub proof: Vec<String>,
+    /// Where the envelope went, if it is gone.
+    pub removed: Option<Removal>,
 }
 
 /// A page of a result.

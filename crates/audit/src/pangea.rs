@@ -291,6 +291,7 @@ impl FoundEvent {
                 .unwrap_or_default(),
             leaf: String::new(),
             proof: Vec::new(),
+            removed: None,
         })
     }
 }
@@ -303,6 +304,7 @@ impl Root {
             tree_size: self.size,
             note: String::new(),
             verifier_key: String::new(),
+            verifier_keys: Vec::new(),
         })
     }
 }

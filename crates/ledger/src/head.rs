@@ -26,6 +26,7 @@ impl Head {
             root_hash: BASE64_STANDARD.encode(root.0),
             note: key.sign(edge.size(), root)?,
             verifier_key: key.verifier_key().to_owned(),
+            verifier_keys: vec![key.verifier_key().to_owned()],
         };
         Ok(Self {
             edge,

@@ -47,7 +47,9 @@ mod usage;
 
 pub use config::{Clock, Config, DEFAULT_ORIGIN};
 pub use error::{AppendError, OpenError, QueryError, StoreError};
-pub use fieldledger_audit::log::{Checkpoint, Entry, Order, SearchPage, SearchQuery, Written};
+pub use fieldledger_audit::log::{
+    Checkpoint, Entry, Order, Removal, RemovalKind, SearchPage, SearchQuery, Written,
+};
 pub use fieldledger_audit::{EventColumns, InvalidField};
 pub use ledger::Ledger;
 pub use own::{Details, OWN_PRODUCERS, OwnKind};

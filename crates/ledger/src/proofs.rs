@@ -43,6 +43,7 @@ impl Proofs {
             envelope_hash: BASE64_STANDARD.encode(leaf.envelope_hash),
             leaf: BASE64_STANDARD.encode(leaf.encode()),
             proof: Vec::new(),
+            removed: None,
         };
         Ok((entry, leaf))
     }

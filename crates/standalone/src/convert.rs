@@ -1,7 +1,8 @@
 //! Between the ledger's types and the API's: same names, same units, moved field by field.
 
 use fieldledger_api::backend::{
-    Bucket, Checkpoint, Entry, LedgerStatus, Reading, SearchPage, SearchQuery, Series,
+    Bucket, Checkpoint, Entry, LedgerStatus, Reading, Removal, RemovalKind, SearchPage,
+    SearchQuery, Series,
 };
 use fieldledger_api::{BackendError, FieldProblem, Moment};
 use fieldledger_ledger as ledger;
@@ -61,6 +62,18 @@ pub(crate) fn entry(entry: ledger::Entry) -> Entry {
         envelope_hash: entry.envelope_hash,
         leaf: entry.leaf,
         proof: entry.proof,
+        removed: entry.removed.map(removal),
+    }
+}
+
+fn removal(removal: ledger::Removal) -> Removal {
+    Removal {
+        kind: match removal.kind {
+            ledger::RemovalKind::Erased => RemovalKind::Erased,
+            ledger::RemovalKind::GivenUp => RemovalKind::GivenUp,
+        },
+        entry: removal.entry,
+        reason: removal.reason,
     }
 }
 
@@ -71,6 +84,7 @@ pub(crate) fn checkpoint(checkpoint: ledger::Checkpoint) -> Checkpoint {
         root_hash: checkpoint.root_hash,
         note: checkpoint.note,
         verifier_key: checkpoint.verifier_key,
+        verifier_keys: checkpoint.verifier_keys,
     }
 }
 

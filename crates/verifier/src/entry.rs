@@ -56,8 +56,8 @@ pub enum EntryError {
 pub struct EntryProof {
     /// Number of the entry, from 0.
     pub index: u64,
-    /// The envelope's exact text.
-    pub envelope: String,
+    /// The envelope's exact text; none where the log says that it was removed.
+    pub envelope: Option<String>,
     /// The leaf, base64.
     pub leaf: String,
     /// The audit path, leaf to root, base64.
@@ -73,6 +73,9 @@ pub struct Verified {
     pub head: TreeHead,
     /// When the ledger took it, microseconds since the Unix epoch.
     pub received_at: u64,
+    /// Whether there was an envelope to check. Without one it is proved that the log has an entry
+    /// with this leaf, but not what the entry said.
+    pub envelope_checked: bool,
 }
 
 impl EntryProof {
@@ -100,7 +103,11 @@ impl EntryProof {
             index: self.index,
             source,
         })?;
-        Ok(Verified { head, received_at })
+        Ok(Verified {
+            head,
+            received_at,
+            envelope_checked: self.envelope.is_some(),
+        })
     }
 
     /// Checks that the leaf is this entry's, and gives the time it holds.
@@ -127,7 +134,9 @@ impl EntryProof {
                 expected: self.index,
             });
         }
-        if envelope_hash != Sha256::digest(&self.envelope).as_slice() {
+        if let Some(envelope) = &self.envelope
+            && envelope_hash != Sha256::digest(envelope).as_slice()
+        {
             return Err(EntryError::Envelope(self.index));
         }
         Ok(number(received_at))
@@ -186,7 +195,7 @@ mod tests {
         let value = [id, &signing.sign(text.as_bytes()).to_bytes()].concat();
         let proof = EntryProof {
             index: 1,
-            envelope: envelope.to_owned(),
+            envelope: Some(envelope.to_owned()),
             leaf: STANDARD.encode(leaf),
             inclusion_proof: vec![STANDARD.encode(sibling)],
             checkpoint: format!("{text}\n\u{2014} plant {}\n", STANDARD.encode(value)),
@@ -202,6 +211,16 @@ mod tests {
             (verified.head.size, verified.received_at),
             (2, 1_700_000_000_000_000)
         );
+        assert!(verified.envelope_checked);
+    }
+
+    #[test]
+    fn an_entry_without_its_envelope_is_still_in_the_tree() {
+        let (mut erased, key) = proof();
+        erased.envelope = None;
+        assert!(!erased.verify(&key).unwrap().envelope_checked);
+        erased.leaf = STANDARD.encode([LEAF_VERSION; LEAF_LENGTH]);
+        assert!(erased.verify(&key).is_err());
     }
 
     #[test]
@@ -209,7 +228,10 @@ mod tests {
         let (honest, key) = proof();
 
         let mut edited = honest.clone();
-        edited.envelope = edited.envelope.replace("opened", "closed");
+        edited.envelope = honest
+            .envelope
+            .as_ref()
+            .map(|envelope| envelope.replace("opened", "closed"));
         assert_eq!(edited.verify(&key), Err(EntryError::Envelope(1)));
 
         let mut moved = honest.clone();

@@ -57,6 +57,7 @@ pub(crate) fn checkpoint(checkpoint: ledger::Checkpoint) -> lattice::Checkpoint 
         root_hash: checkpoint.root_hash,
         note: checkpoint.note,
         verifier_key: checkpoint.verifier_key,
+        verifier_keys: checkpoint.verifier_keys,
     }
 }
 
@@ -67,6 +68,18 @@ fn entry(entry: ledger::Entry) -> lattice::Entry {
         envelope_hash: entry.envelope_hash,
         leaf: entry.leaf,
         proof: entry.proof,
+        removed: entry.removed.map(removal),
+    }
+}
+
+fn removal(removal: ledger::Removal) -> lattice::Removal {
+    lattice::Removal {
+        kind: match removal.kind {
+            ledger::RemovalKind::Erased => lattice::RemovalKind::Erased,
+            ledger::RemovalKind::GivenUp => lattice::RemovalKind::GivenUp,
+        },
+        entry: removal.entry,
+        reason: removal.reason,
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) fn checkpoint() -> Checkpoint {
         root_hash: "cm9vdA==".to_owned(),
         note: "test/log\n3\ncm9vdA==\n\n— test/log c2ln\n".to_owned(),
         verifier_key: "test/log+00000000+a2V5".to_owned(),
+        verifier_keys: vec!["test/log+00000000+a2V5".to_owned()],
     }
 }
 
@@ -43,6 +44,7 @@ pub(crate) fn entry(index: u64, proof: &[&str]) -> Entry {
         envelope_hash: "aGFzaA==".to_owned(),
         leaf: "bGVhZg==".to_owned(),
         proof: proof.iter().map(|&hash| hash.to_owned()).collect(),
+        removed: None,
     }
 }
 
