@@ -3,7 +3,6 @@
 //! A commit takes all that waits, writes it to the segment, makes it durable, reads it back, extends
 //! the tree with what it read, signs, and only then answers. Nothing is signed that is not on disk.
 
-use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -18,11 +17,12 @@ use crate::error::{AppendError, StoreError, with_causes};
 use crate::grower::Grower;
 use crate::head::{Head, Published};
 use crate::producers::Producers;
-use crate::queue::{Queue, Request};
+use crate::queue::{Queue, Request, Work};
 use crate::readings::Latest;
+use crate::recovery::Paths;
 use crate::stats::Stats;
 use crate::store::checkpoint_file::CheckpointFile;
-use crate::store::frame::{FrameFault, read_frame, write_frame};
+use crate::store::frame::{Frame, FrameFault, read_frame, write_frame};
 use crate::store::reader::LogReader;
 use crate::store::segment::{AppendFailure, SegmentWriter, Stage};
 use crate::store::snapshot::Snapshot;
@@ -46,7 +46,7 @@ pub(crate) struct Committer {
     pub(crate) clock: Clock,
     /// When the last entry was received.
     pub(crate) received_at: u64,
-    pub(crate) snapshot_path: PathBuf,
+    pub(crate) paths: Paths,
     pub(crate) snapshot_every: u64,
     /// Size at the last snapshot.
     pub(crate) snapshot_size: u64,
@@ -66,8 +66,11 @@ struct Frames {
 impl Committer {
     /// Commits until the queue is closed and empty.
     pub(crate) fn run(mut self) {
-        while let Some(requests) = self.queue.take(self.commit_events, COMMIT_BYTES) {
-            self.commit(requests);
+        while let Some(work) = self.queue.take(self.commit_events, COMMIT_BYTES) {
+            match work {
+                Work::Commit(requests) => self.commit(requests),
+                Work::Command(command) => command(&mut self),
+            }
             self.housekeeping();
         }
         if self.stopped.is_none() && self.snapshot_size != self.grower.size() {
@@ -76,7 +79,7 @@ impl Committer {
         self.published.close();
     }
 
-    fn commit(&mut self, requests: Vec<Request>) {
+    pub(crate) fn commit(&mut self, requests: Vec<Request>) {
         if let Some(reason) = &self.stopped {
             return refuse(requests, reason);
         }
@@ -162,7 +165,8 @@ impl Committer {
         reason
     }
 
-    fn stop(&mut self, reason: &str) {
+    /// Takes nothing more until the ledger is opened again.
+    pub(crate) fn stop(&mut self, reason: &str) {
         tracing::error!(
             reason,
             tree_size = self.grower.size(),
@@ -183,9 +187,17 @@ impl Committer {
     ) -> Result<(), String> {
         let mut start = 0;
         for (index, &end) in (first..).zip(&frames.ends) {
-            let envelope = read_frame(&read_back[start..end], index)
-                .map_err(|fault: FrameFault| format!("entry {index} read back: {fault}"))?;
-            self.grower.push(&leaf_of(envelope, index, received_at));
+            let fault = match read_frame(&read_back[start..end], index) {
+                Ok((Frame::Envelope(envelope), _)) => {
+                    self.grower.push(&leaf_of(envelope, index, received_at));
+                    None
+                }
+                Ok((Frame::Erased(_), _)) => Some(FrameFault::Remains),
+                Err(fault) => Some(fault),
+            };
+            if let Some(fault) = fault {
+                return Err(format!("entry {index} read back: {fault}"));
+            }
             start = end;
         }
         let before = self.segment.length() - read_back.len() as u64;
@@ -269,7 +281,7 @@ impl Committer {
     }
 
     /// A snapshot that cannot be written only makes the next start longer.
-    fn write_snapshot(&mut self) {
+    pub(crate) fn write_snapshot(&mut self) {
         let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
         let producers = self.producers.ranges();
         let snapshot = Snapshot::new(
@@ -288,7 +300,7 @@ impl Committer {
             .checkpoint_file
             .sync()
             .and_then(|()| self.log.offsets().sync())
-            .and_then(|()| snapshot.write(&self.snapshot_path));
+            .and_then(|()| snapshot.write(&self.paths.snapshot));
         if let Err(error) = written {
             tracing::warn!(
                 error = with_causes(&error),

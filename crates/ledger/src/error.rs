@@ -54,6 +54,39 @@ impl From<StoreError> for QueryError {
     }
 }
 
+/// Why a log was not changed otherwise than by an append.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ControlError {
+    /// The caller's fault. Do not retry.
+    #[error("{} parameters are invalid", .0.len())]
+    Invalid(Vec<InvalidField>),
+    /// No such entry.
+    #[error("{0}")]
+    NotFound(String),
+    /// The log is not in a state, or the entry not of a kind, that allows this.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// The log cannot do this now. Retry.
+    #[error("the ledger cannot do this: {0}")]
+    Unavailable(String),
+}
+
+impl From<StoreError> for ControlError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(with_causes(&error))
+    }
+}
+
+impl From<QueryError> for ControlError {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::Invalid(fields) => Self::Invalid(fields),
+            QueryError::NotFound(what) => Self::NotFound(what),
+            QueryError::Expired(what) | QueryError::Unavailable(what) => Self::Unavailable(what),
+        }
+    }
+}
+
 /// Why a ledger could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

@@ -37,17 +37,19 @@ const MAX_SENSORS: usize = 10_000;
 /// [`Ledger::append`] can be awaited in any runtime. All other methods read files and may take
 /// milliseconds: call them where blocking is allowed, such as `tokio::task::spawn_blocking`.
 #[derive(Clone)]
-pub struct Ledger(Arc<Inner>);
+pub struct Ledger(pub(crate) Arc<Inner>);
 
-struct Inner {
-    queue: Arc<Queue>,
+pub(crate) struct Inner {
+    pub(crate) queue: Arc<Queue>,
     published: Arc<Published>,
     latest: Arc<RwLock<Latest>>,
     stats: Arc<Stats>,
     proofs: Proofs,
-    search: Search,
+    pub(crate) search: Search,
     paths: Paths,
     recovery: String,
+    /// Held while the log is changed otherwise than by an append.
+    pub(crate) control: Mutex<()>,
     running: Mutex<Option<Running>>,
 }
 
@@ -120,7 +122,7 @@ impl Ledger {
             stats: Arc::clone(&stats),
             clock: config.clock.clone(),
             received_at: recovered.state.received_at,
-            snapshot_path: paths.snapshot.clone(),
+            paths: paths.clone(),
             snapshot_every: config.snapshot_every,
             snapshot_size: recovered.snapshot_size,
             commit_events: config.commit_events,
@@ -145,6 +147,7 @@ impl Ledger {
             },
             paths,
             recovery: recovered.sentence,
+            control: Mutex::default(),
             running: Mutex::new(Some(running)),
         })))
     }

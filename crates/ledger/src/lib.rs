@@ -32,6 +32,7 @@ mod head;
 mod index;
 mod intake;
 mod ledger;
+mod life;
 mod own;
 mod producers;
 mod proofs;
@@ -46,11 +47,12 @@ mod types;
 mod usage;
 
 pub use config::{Clock, Config, DEFAULT_ORIGIN};
-pub use error::{AppendError, OpenError, QueryError, StoreError};
+pub use error::{AppendError, ControlError, OpenError, QueryError, StoreError};
 pub use fieldledger_audit::log::{
     Checkpoint, Entry, Order, Removal, RemovalKind, SearchPage, SearchQuery, Written,
 };
 pub use fieldledger_audit::{EventColumns, InvalidField};
 pub use ledger::Ledger;
+pub use life::erasure::Erasure;
 pub use own::{Details, OWN_PRODUCERS, OwnKind};
 pub use types::{Bucket, InclusionProof, LedgerStatus, Reading, Series};

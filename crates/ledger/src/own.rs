@@ -80,6 +80,12 @@ pub(crate) fn event(kind: OwnKind, sequence: u64, origin: &str, details: &Detail
     }
 }
 
+/// The reason that an entry of the ledger's own tells, from its message.
+pub(crate) fn reason_in(message: &str) -> Option<String> {
+    let details: BTreeMap<String, Value> = serde_json::from_str(message).ok()?;
+    Some(details.get("reason")?.as_str()?.to_owned())
+}
+
 /// Which events of a call use the ledger's own producers.
 pub(crate) fn impostors(columns: &EventColumns) -> Vec<InvalidField> {
     let named = columns.producer.iter().enumerate();

@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use fieldledger_audit::log::Entry;
+use fieldledger_audit::log::{Entry, Removal, RemovalKind};
 use fieldledger_tlog::{
     Hash, Leaf, ProofError, consistency, inclusion, root_at, verify_consistency, verify_inclusion,
 };
 
-use crate::envelope::{Envelope, leaf_of};
+use crate::envelope::Envelope;
 use crate::error::{QueryError, StoreError, with_causes};
 use crate::head::Head;
-use crate::store::reader::LogReader;
+use crate::own;
+use crate::store::reader::{LogReader, Stored};
 use crate::store::tiles::{TileStore, TreeView};
 
 /// Reads entries and proves them.
@@ -30,22 +31,42 @@ impl Proofs {
     }
 
     fn entry_and_leaf(&self, index: u64) -> Result<(Entry, Leaf), QueryError> {
-        let bytes = self.log.envelope(index)?;
-        let leaf = Envelope::parse(&bytes)
-            .and_then(|envelope| envelope.received_at())
-            .map(|received_at| leaf_of(&bytes, index, received_at))
-            .map_err(|problem| self.log.damaged(index, &problem))?;
-        let envelope = String::from_utf8(bytes)
-            .map_err(|error| self.log.damaged(index, &error.to_string()))?;
+        let stored = self.log.entry(index)?;
+        let leaf = stored.leaf();
+        let (envelope, removed) = match stored {
+            Stored::Envelope(bytes, _) => {
+                let text = String::from_utf8(bytes);
+                let text = text.map_err(|error| self.log.damaged(index, &error.to_string()))?;
+                (text, None)
+            }
+            Stored::Erased(_, marker) => {
+                let removal = Removal {
+                    kind: RemovalKind::Erased,
+                    entry: marker,
+                    reason: self.reason(marker)?,
+                };
+                (String::new(), Some(removal))
+            }
+        };
         let entry = Entry {
             index,
             envelope,
             envelope_hash: BASE64_STANDARD.encode(leaf.envelope_hash),
             leaf: BASE64_STANDARD.encode(leaf.encode()),
             proof: Vec::new(),
-            removed: None,
+            removed,
         };
         Ok((entry, leaf))
+    }
+
+    /// The reason that the entry `marker`, one of the log's own, tells.
+    fn reason(&self, marker: u64) -> Result<String, QueryError> {
+        let stored = self.log.entry(marker)?;
+        let told = stored
+            .envelope()
+            .and_then(|bytes| Envelope::parse(bytes).ok())
+            .and_then(|envelope| own::reason_in(envelope.event().message));
+        Ok(told.unwrap_or_default())
     }
 
     /// The entries with their proofs in the tree of `head`.

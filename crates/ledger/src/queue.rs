@@ -8,6 +8,7 @@ use futures::channel::oneshot;
 
 use fieldledger_audit::log::Written;
 
+use crate::commit::Committer;
 use crate::error::AppendError;
 use crate::types::Reading;
 
@@ -33,6 +34,17 @@ pub(crate) struct Request {
     pub(crate) answer: oneshot::Sender<Result<Written, AppendError>>,
 }
 
+/// Something for the commit thread to do between two commits.
+pub(crate) type Command = Box<dyn FnOnce(&mut Committer) + Send>;
+
+/// What the commit thread does next.
+pub(crate) enum Work {
+    /// Writes these.
+    Commit(Vec<Request>),
+    /// Does this.
+    Command(Command),
+}
+
 /// Why a request was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum QueueError {
@@ -50,16 +62,16 @@ pub(crate) enum QueueError {
 }
 
 /// A bounded queue between callers and the commit thread.
-#[derive(Debug)]
 pub(crate) struct Queue {
     state: Mutex<State>,
     arrived: Condvar,
     most_bytes: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     requests: VecDeque<Request>,
+    commands: VecDeque<Command>,
     bytes: usize,
     closed: bool,
 }
@@ -92,11 +104,29 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits for requests, and takes those that wait: at least one, and not more than `most_events`
-    /// events and `most_bytes` bytes if there are more. None once the queue is closed and empty.
-    pub(crate) fn take(&self, most_events: usize, most_bytes: usize) -> Option<Vec<Request>> {
+    /// Queues a command.
+    pub(crate) fn push_command(&self, command: Command) -> Result<(), QueueError> {
         let mut state = self.state();
-        while state.requests.is_empty() {
+        if state.closed {
+            return Err(QueueError::Closed);
+        }
+        state.commands.push_back(command);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Waits for work, and takes it: a command, or the requests that wait: at least one, and not
+    /// more than `most_events` events and `most_bytes` bytes if there are more. None once the queue
+    /// is closed and empty.
+    pub(crate) fn take(&self, most_events: usize, most_bytes: usize) -> Option<Work> {
+        let mut state = self.state();
+        loop {
+            if let Some(command) = state.commands.pop_front() {
+                return Some(Work::Command(command));
+            }
+            if !state.requests.is_empty() {
+                break;
+            }
             if state.closed {
                 return None;
             }
@@ -116,7 +146,7 @@ impl Queue {
             state.bytes -= request.bytes;
             taken.push(request);
         }
-        Some(taken)
+        Some(Work::Commit(taken))
     }
 
     /// Takes nothing more.
@@ -134,6 +164,14 @@ impl Queue {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    /// How many requests are taken; none once the queue is closed.
+    fn take(queue: &Queue, most_events: usize, most_bytes: usize) -> Option<usize> {
+        match queue.take(most_events, most_bytes)? {
+            Work::Commit(requests) => Some(requests.len()),
+            Work::Command(_) => panic!("there was no command"),
+        }
+    }
 
     fn request(bytes: usize) -> Request {
         let event = PreparedEvent {
@@ -159,7 +197,7 @@ mod tests {
             most: 100,
         };
         assert_eq!(queue.push(request(1)).unwrap_err(), full);
-        assert_eq!(queue.take(10, 10).unwrap().len(), 1);
+        assert_eq!(take(&queue, 10, 10).unwrap(), 1);
         queue.push(request(60)).unwrap();
         queue.push(request(40)).unwrap();
         assert!(queue.push(request(1)).is_err());
@@ -171,9 +209,9 @@ mod tests {
         for _ in 0..5 {
             queue.push(request(10)).unwrap();
         }
-        assert_eq!(queue.take(2, 1_000).unwrap().len(), 2);
-        assert_eq!(queue.take(100, 15).unwrap().len(), 1);
-        assert_eq!(queue.take(100, 1_000).unwrap().len(), 2);
+        assert_eq!(take(&queue, 2, 1_000).unwrap(), 2);
+        assert_eq!(take(&queue, 100, 15).unwrap(), 1);
+        assert_eq!(take(&queue, 100, 1_000).unwrap(), 2);
     }
 
     #[test]
@@ -182,7 +220,19 @@ mod tests {
         queue.push(request(10)).unwrap();
         queue.close();
         assert_eq!(queue.push(request(10)).unwrap_err(), QueueError::Closed);
-        assert_eq!(queue.take(10, 10).unwrap().len(), 1);
-        assert!(queue.take(10, 10).is_none());
+        assert_eq!(take(&queue, 10, 10).unwrap(), 1);
+        assert!(take(&queue, 10, 10).is_none());
+    }
+
+    #[test]
+    fn a_command_comes_before_what_waits() {
+        let queue = Queue::new(1_000);
+        queue.push(request(10)).unwrap();
+        queue.push_command(Box::new(|_| ())).unwrap();
+        assert!(matches!(queue.take(10, 10), Some(Work::Command(_))));
+        assert_eq!(take(&queue, 10, 10), Some(1));
+        queue.close();
+        let refused = queue.push_command(Box::new(|_| ()));
+        assert_eq!(refused.unwrap_err(), QueueError::Closed);
     }
 }

@@ -42,6 +42,15 @@ impl Latest {
         }
     }
 
+    /// Forgets the sensor's newest reading, if it is entry `index`; true if it was.
+    pub(crate) fn remove(&mut self, sensor: &str, index: u64) -> bool {
+        let is_newest = self.0.get(sensor).is_some_and(|known| known.index == index);
+        if is_newest {
+            self.0.remove(sensor);
+        }
+        is_newest
+    }
+
     /// The newest reading of these sensors, as far as they have one.
     pub(crate) fn of(&self, sensors: &[String]) -> Vec<Reading> {
         let found = sensors.iter().filter_map(|sensor| self.0.get(sensor));

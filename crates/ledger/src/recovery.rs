@@ -7,13 +7,16 @@ use std::sync::Arc;
 use fieldledger_tlog::{Edge, LogKey, TreeHead, open_checkpoint};
 
 use crate::config::Config;
-use crate::envelope::{Envelope, leaf_of};
+use crate::envelope::Envelope;
 use crate::error::{OpenError, StoreError, with_causes};
 use crate::grower::Grower;
 use crate::head::Head;
+use crate::life::{Told, erasure};
+use crate::own::OwnKind;
 use crate::producers::Producers;
 use crate::readings::{Latest, reading_of};
 use crate::store::checkpoint_file::CheckpointFile;
+use crate::store::frame::Frame;
 use crate::store::offsets::Offsets;
 use crate::store::reader::LogReader;
 use crate::store::scan::{Next, SegmentScan};
@@ -36,6 +39,8 @@ pub(crate) struct Paths {
     pub(crate) snapshot: PathBuf,
     pub(crate) index: PathBuf,
     pub(crate) lock: PathBuf,
+    /// What is being erased, while it is.
+    pub(crate) erasing: PathBuf,
 }
 
 impl Paths {
@@ -49,6 +54,7 @@ impl Paths {
             snapshot: folder.join("snapshot"),
             index: folder.join("index"),
             lock: folder.join("lock"),
+            erasing: folder.join("erasing"),
         }
     }
 }
@@ -74,6 +80,8 @@ pub(crate) struct State {
     pub(crate) producers: Producers,
     pub(crate) latest: Latest,
     pub(crate) received_at: u64,
+    /// What the entries that were read say of other entries.
+    pub(crate) life: Told,
 }
 
 /// Opens or creates the log. The folder is locked by the caller.
@@ -92,7 +100,15 @@ pub(crate) fn recover(paths: &Paths, config: &Config) -> Result<Recovered, OpenE
         log: &log,
         tiles: &tiles,
     };
-    let replayed = replay.run()?;
+    erasure::resume(paths)?;
+    let mut replayed = replay.run()?;
+    let erased = erasure::finish(&log, paths, &replayed.state.life)?;
+    if erased > 0 {
+        // What was erased just now must not be among the newest readings.
+        replayed = replay.run()?;
+    }
+    let told = &replayed.state.life;
+    erasure::check_markers(&log, replayed.state.grower.size(), told)?;
 
     let segment = match firsts.last() {
         Some(&last) => {
@@ -105,7 +121,10 @@ pub(crate) fn recover(paths: &Paths, config: &Config) -> Result<Recovered, OpenE
     };
     let head = sign(&key, replayed.state.grower.edge())?;
     let checkpoint_file = CheckpointFile::create(&paths.checkpoint, &head.checkpoint.note)?;
-    let sentence = describe(signed.as_ref(), &replayed);
+    let mut sentence = describe(signed.as_ref(), &replayed);
+    if erased > 0 {
+        sentence = format!("{sentence}, finished erasing {erased} entries");
+    }
     Ok(Recovered {
         key,
         head,
@@ -232,6 +251,7 @@ impl Replay<'_> {
                 producers: Producers::default(),
                 latest: Latest::default(),
                 received_at: 0,
+                life: Told::default(),
             },
             segment: 0,
             offset: 0,
@@ -275,6 +295,7 @@ impl Replay<'_> {
                 producers,
                 latest,
                 received_at: snapshot.received_at,
+                life: Told::default(),
             },
             segment: snapshot.segment,
             offset: snapshot.offset,
@@ -285,11 +306,12 @@ impl Replay<'_> {
         if index >= size {
             return Err(format!("entry {index} is not in a log of {size}"));
         }
-        let bytes = self
-            .log
-            .envelope(index)
-            .map_err(|error| with_causes(&error))?;
-        let envelope = Envelope::parse(&bytes)?;
+        let stored = self.log.entry(index);
+        let stored = stored.map_err(|error| with_causes(&error))?;
+        let bytes = stored
+            .envelope()
+            .ok_or_else(|| format!("entry {index} was removed"))?;
+        let envelope = Envelope::parse(bytes)?;
         reading_of(&envelope.event(), index, envelope.received_at()?)
             .ok_or_else(|| format!("entry {index} is no reading"))
     }
@@ -351,7 +373,7 @@ impl Replay<'_> {
             };
             match scan.next(index)? {
                 Next::End => break,
-                Next::Envelope(envelope) => apply(envelope, index, state).map_err(damaged)?,
+                Next::Frame(frame) => apply(frame, index, state).map_err(damaged)?,
                 Next::Bad(_) if self.may_be_half_written(path, index) => break,
                 Next::Bad(fault) => {
                     let problem = format!("{fault}, but the entry was signed; restore this file");
@@ -419,17 +441,35 @@ impl Replay<'_> {
 }
 
 /// Takes an entry into account.
-fn apply(bytes: &[u8], index: u64, state: &mut State) -> Result<(), String> {
-    let envelope = Envelope::parse(bytes)?;
-    let received_at = envelope.received_at()?;
-    if let Some((producer, sequence)) = envelope.origin() {
-        let new = state.producers.insert(producer, sequence);
-        debug_assert!(new, "entry {index} repeats {producer} {sequence}");
+fn apply(frame: Frame<'_>, index: u64, state: &mut State) -> Result<(), String> {
+    let leaf = frame.leaf(index)?;
+    match frame {
+        Frame::Envelope(bytes) => {
+            let envelope = Envelope::parse(bytes)?;
+            state.note_origin(envelope.origin(), index);
+            if let Some(reading) = reading_of(&envelope.event(), index, leaf.received_at) {
+                state.latest.update(reading);
+            }
+        }
+        Frame::Erased(erased) => {
+            state.note_origin(erased.origin, index);
+            state.life.erased.push((index, erased.marker));
+        }
     }
-    if let Some(reading) = reading_of(&envelope.event(), index, received_at) {
-        state.latest.update(reading);
-    }
-    state.received_at = state.received_at.max(received_at);
-    state.grower.push(&leaf_of(bytes, index, received_at));
+    state.received_at = state.received_at.max(leaf.received_at);
+    state.grower.push(&leaf);
     Ok(())
+}
+
+impl State {
+    fn note_origin(&mut self, origin: Option<(&str, u64)>, index: u64) {
+        let Some((producer, sequence)) = origin else {
+            return;
+        };
+        let new = self.producers.insert(producer, sequence);
+        debug_assert!(new, "entry {index} repeats {producer} {sequence}");
+        if producer == OwnKind::Erasure.producer() {
+            self.life.erasures.push((sequence, index));
+        }
+    }
 }

@@ -8,15 +8,16 @@ use fieldledger_audit::{log, timestamp};
 
 use crate::config::Clock;
 use crate::envelope::Envelope;
-use crate::error::QueryError;
+use crate::error::{QueryError, StoreError};
 use crate::head::{Head, Published};
 use crate::index::{Summary, View, Views};
 use crate::proofs::Proofs;
 use crate::query::cursor::{Cursor, Filter, LIFETIME};
 use crate::query::times;
-use crate::readings::reading_of;
+use crate::readings::{Latest, reading_of};
+use crate::store::frame::Frame;
 use crate::store::reader::LogReader;
-use crate::types::Series;
+use crate::types::{Reading, Series};
 
 /// Readings, or buckets, that a series has at most.
 const MAX_SERIES: u32 = 10_000;
@@ -98,11 +99,16 @@ impl Search {
             None => self.page_in_log_order(cursor, filter, offset, limit)?,
             Some(field) => self.page_by_field(cursor, filter, field, offset, limit)?,
         };
+        let mut entries = entries(&page, cursor.verbose, &head, proofs)?;
+        if !filter.is_empty() {
+            // What was erased since it was indexed must not be found by its words.
+            entries.retain(|entry| entry.removed.is_none());
+        }
         Ok(SearchPage {
             id: cursor.encode(),
             expires_at: cursor.expires_at,
-            count,
-            entries: entries(&page, cursor.verbose, &head, proofs)?,
+            count: count - (page.len() - entries.len()) as u64,
+            entries,
             checkpoint: head.checkpoint.clone(),
             indexed_size: self.indexed_size(),
         })
@@ -170,9 +176,12 @@ impl Search {
 
     /// Times of events are compared as times, not as texts; what the event lacks comes first.
     fn sort_key(&self, index: u64, field: usize) -> Result<(u64, String), QueryError> {
-        let bytes = self.log.envelope(index)?;
+        let stored = self.log.entry(index)?;
+        let Some(bytes) = stored.envelope() else {
+            return Ok((0, String::new()));
+        };
         let envelope =
-            Envelope::parse(&bytes).map_err(|problem| self.log.damaged(index, &problem))?;
+            Envelope::parse(bytes).map_err(|problem| self.log.damaged(index, &problem))?;
         let event = envelope.event();
         let text = event.values()[field];
         if FIELDS[field].name == "timestamp" {
@@ -232,14 +241,77 @@ impl Search {
         };
         let mut readings = Vec::with_capacity(indices.len());
         for index in indices {
-            let bytes = self.log.envelope(index)?;
-            let reading = Envelope::parse(&bytes).and_then(|envelope| {
-                reading_of(&envelope.event(), index, envelope.received_at()?)
-                    .ok_or_else(|| "the index took it for a reading".to_owned())
-            });
-            readings.push(reading.map_err(|problem| self.log.damaged(index, &problem))?);
+            let stored = self.log.entry(index)?;
+            // Erased since it was indexed.
+            let Some(bytes) = stored.envelope() else {
+                continue;
+            };
+            let reading = self.reading_in(bytes, index)?;
+            let no_reading = || self.log.damaged(index, "the index took it for a reading");
+            readings.push(reading.ok_or_else(no_reading)?);
         }
         Ok(Series::Raw(readings))
+    }
+}
+
+impl Search {
+    /// The newest reading of a sensor that the log still has: the one polled last.
+    pub(crate) fn newest_reading(&self, sensor: &str) -> Result<Option<Reading>, QueryError> {
+        let mut newest = Latest::default();
+        let mut unindexed = 0;
+        if let Some(views) = &self.views {
+            let view = views.newest();
+            unindexed = view.size;
+            self.newest_indexed(&view, sensor, &mut newest)?;
+        }
+        let size = self.published.head().size();
+        self.log.read(unindexed..size, |index, frame| {
+            if let Frame::Envelope(bytes) = frame
+                && let Some(reading) = self.reading_in(bytes, index)?
+                && reading.sensor == sensor
+            {
+                newest.update(reading);
+            }
+            Ok(())
+        })?;
+        Ok(newest.all(1).pop())
+    }
+
+    /// Takes the newest reading in the index into account. Those that were erased since they were
+    /// indexed are many at most once.
+    fn newest_indexed(
+        &self,
+        view: &View,
+        sensor: &str,
+        newest: &mut Latest,
+    ) -> Result<(), QueryError> {
+        let mut limit = 16;
+        loop {
+            let found = view.newest(sensor, limit);
+            let found = found.map_err(|error| QueryError::Unavailable(error.to_string()))?;
+            let mut any = false;
+            for &index in &found {
+                let stored = self.log.entry(index)?;
+                if let Some(bytes) = stored.envelope()
+                    && let Some(reading) = self.reading_in(bytes, index)?
+                {
+                    newest.update(reading);
+                    any = true;
+                }
+            }
+            if any || found.len() < limit {
+                return Ok(());
+            }
+            limit *= 16;
+        }
+    }
+
+    fn reading_in(&self, envelope: &[u8], index: u64) -> Result<Option<Reading>, StoreError> {
+        let reading = Envelope::parse(envelope).and_then(|envelope| {
+            let received_at = envelope.received_at()?;
+            Ok(reading_of(&envelope.event(), index, received_at))
+        });
+        reading.map_err(|problem| self.log.damaged(index, &problem))
     }
 }
 

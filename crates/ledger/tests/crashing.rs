@@ -252,3 +252,69 @@ fn what_cannot_be_signed_is_not_acknowledged_and_stops_the_ledger() {
     let written = append(&ledger, numbered("p", 0, 5)).unwrap();
     assert_eq!((written.duplicates, written.appended), (4, 1));
 }
+
+/// Appends and erases until it is killed, and prints `acknowledged erasures <entry + 1>` once an
+/// entry is erased.
+#[test]
+#[ignore = "run by a_killed_ledger_finishes_what_it_was_erasing"]
+fn child_erases_until_killed() {
+    let Some(folder) = folder_of_child() else {
+        return;
+    };
+    let ledger = Ledger::open(busy(&folder)).unwrap();
+    let mut next = ledger.checkpoint().tree_size;
+    loop {
+        append(&ledger, numbered("p", next, next + 3)).unwrap();
+        ledger
+            .erase(ledger.checkpoint().tree_size - 2, "r", "a")
+            .unwrap();
+        let erased = ledger.checkpoint().tree_size - 2;
+        writeln!(std::io::stdout(), "acknowledged erasures {erased}").unwrap();
+        next += 3;
+    }
+}
+
+#[test]
+fn a_killed_ledger_finishes_what_it_was_erasing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut random = rand::rng();
+    let mut acknowledged = HashMap::new();
+    for round in 0..8 {
+        let mut child = child("child_erases_until_killed", folder.path(), None);
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        for _ in 0..random.random_range(1..15) {
+            assert!(
+                read_one(&mut output, &mut acknowledged),
+                "the child ended by itself"
+            );
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        while read_one(&mut output, &mut acknowledged) {}
+        if round % 2 == 0 {
+            continue;
+        }
+        let ledger = Ledger::open(busy(folder.path())).unwrap();
+        let checkpoint = ledger.checkpoint();
+        let mut erased = Vec::new();
+        let mut told = Vec::new();
+        for index in 0..checkpoint.tree_size {
+            let proof = ledger.inclusion(index).unwrap();
+            verify(&proof.entry, &proof.checkpoint);
+            if let Some(removal) = proof.entry.removed {
+                erased.push((index, removal.entry));
+                continue;
+            }
+            let envelope: serde_json::Value = serde_json::from_str(&proof.entry.envelope).unwrap();
+            if envelope["producer"] == "ledger/erasure" {
+                told.push((envelope["sequence"].as_u64().unwrap(), index));
+            }
+        }
+        assert_eq!(erased, told);
+        let last = acknowledged["erasures"] - 1;
+        assert!(
+            erased.iter().any(|(entry, _)| *entry == last),
+            "{last} is not erased"
+        );
+    }
+}

@@ -35,6 +35,11 @@ pub(crate) fn readings(schema: &IndexSchema, sensor: &str, start: u64, end: u64)
     ])
 }
 
+/// The entries `from..to`.
+pub(crate) fn entries(schema: &IndexSchema, from: u64, to: u64) -> Box<dyn Query> {
+    range(schema.index, from, to)
+}
+
 fn range(field: Field, from: u64, to: u64) -> Box<dyn Query> {
     Box::new(RangeQuery::new(
         Bound::Included(Term::from_field_u64(field, from)),

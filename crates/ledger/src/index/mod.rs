@@ -62,6 +62,21 @@ impl View {
         Ok((count as u64, indices.take(limit).collect()))
     }
 
+    /// The entries with the `limit` newest readings of a sensor, by when they were polled.
+    pub(crate) fn newest(&self, sensor: &str, limit: usize) -> tantivy::Result<Vec<u64>> {
+        let query = matching::readings(&self.schema, sensor, 0, u64::MAX);
+        let newest = TopDocs::with_limit(limit)
+            .order_by_fast_field::<u64>(schema::POLLED_AT, tantivy::Order::Desc);
+        let found = self.searcher.search(&query, &newest)?;
+        let mut indices = Vec::with_capacity(found.len());
+        for (_, address) in found {
+            let segment = self.searcher.segment_reader(address.segment_ord);
+            let index = segment.fast_fields().u64(schema::INDEX)?;
+            indices.extend(index.first(address.doc_id));
+        }
+        Ok(indices)
+    }
+
     /// The readings of a sensor that were polled in `start..end`, as at most `limit` of them or
     /// summed up.
     pub(crate) fn series(

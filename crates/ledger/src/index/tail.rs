@@ -6,15 +6,17 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use tantivy::directory::MmapDirectory;
-use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
+use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, MergePolicy, NoMergePolicy};
 use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyError};
 
+use super::matching;
 use super::schema::IndexSchema;
 use super::words::{self, Words};
 use super::{View, Views};
 use crate::envelope::Envelope;
 use crate::error::{OpenError, StoreError, with_causes};
 use crate::head::Published;
+use crate::own::OwnKind;
 use crate::store::files;
 use crate::store::reader::LogReader;
 
@@ -96,20 +98,14 @@ impl Indexer {
 
     /// Returns once the ledger is closed.
     fn follow(&self) -> Result<(), String> {
-        let options = IndexWriterOptions::builder()
-            .memory_budget_per_thread(WRITER_BYTES)
-            .num_worker_threads(1)
-            .num_merge_threads(1)
-            .build();
-        let mut writer: IndexWriter = self
-            .index
-            .writer_with_options(options)
-            .map_err(|error| error.to_string())?;
-        let mut merging = LogMergePolicy::default();
-        merging.set_max_docs_before_merge(MERGE_BELOW_ENTRIES);
-        writer.set_merge_policy(Box::new(merging));
+        let mut writer = self.writer(merge_policy()).map_err(text)?;
         let mut size = self.views.newest().size;
         loop {
+            if self.holds_deleted().map_err(text)? && !self.published.is_closed() {
+                writer.wait_merging_threads().map_err(text)?;
+                self.purge(size).map_err(text)?;
+                writer = self.writer(merge_policy()).map_err(text)?;
+            }
             let (head, closed) = self.published.wait_beyond(size);
             if closed {
                 break;
@@ -120,9 +116,41 @@ impl Indexer {
             size = self.index_some(&mut writer, size)?;
         }
         self.index_some(&mut writer, size)?;
-        writer
-            .wait_merging_threads()
-            .map_err(|error| error.to_string())
+        writer.wait_merging_threads().map_err(text)
+    }
+
+    fn writer(&self, merging: Box<dyn MergePolicy>) -> tantivy::Result<IndexWriter> {
+        let options = IndexWriterOptions::builder()
+            .memory_budget_per_thread(WRITER_BYTES)
+            .num_worker_threads(1)
+            .num_merge_threads(1)
+            .build();
+        let writer = self.index.writer_with_options(options)?;
+        writer.set_merge_policy(merging);
+        Ok(writer)
+    }
+
+    /// Whether words of deleted entries are still in the index's files.
+    fn holds_deleted(&self) -> tantivy::Result<bool> {
+        let segments = self.index.searchable_segment_metas()?;
+        Ok(segments
+            .iter()
+            .any(|segment| segment.num_deleted_docs() > 0))
+    }
+
+    /// Writes every segment of the index anew that holds deleted entries. To be deleted only hides
+    /// an entry; its words stay on disk until then.
+    fn purge(&self, size: u64) -> tantivy::Result<()> {
+        let mut writer = self.writer(Box::new(NoMergePolicy))?;
+        for segment in self.index.searchable_segment_metas()? {
+            if segment.num_deleted_docs() > 0 {
+                writer.merge(&[segment.id()]).wait()?;
+            }
+        }
+        // Files are kept as long as a searcher has them open.
+        self.show(size)?;
+        writer.garbage_collect_files().wait()?;
+        writer.wait_merging_threads()
     }
 
     /// Makes entries from `from` on searchable, and returns up to where. Once the ledger closes it
@@ -147,11 +175,22 @@ impl Indexer {
 
     fn add(&self, writer: &IndexWriter, from: u64, to: u64) -> Result<(), String> {
         let mut failure = None;
-        let read = self.log.read(from..to, |index, bytes| {
+        let read = self.log.read(from..to, |index, frame| {
+            let Some(bytes) = frame.envelope() else {
+                return Ok(());
+            };
             let envelope =
                 Envelope::parse(bytes).map_err(|problem| self.log.damaged(index, &problem))?;
             let document = self.schema.document(index, &envelope.event());
-            if let Err(error) = writer.add_document(document) {
+            let mut done = writer.add_document(document);
+            if let Some((producer, entry)) = envelope.origin()
+                && producer == OwnKind::Erasure.producer()
+            {
+                // It comes later in the log, so what it is about was added before.
+                let erased = matching::entries(&self.schema, entry, entry + 1);
+                done = done.and_then(|_| writer.delete_query(erased));
+            }
+            if let Err(error) = done {
                 failure.get_or_insert(error);
             }
             Ok(())
@@ -164,6 +203,11 @@ impl Indexer {
         let mut prepared = writer.prepare_commit()?;
         prepared.set_payload(&size.to_string());
         prepared.commit()?;
+        self.show(size)
+    }
+
+    /// Lets searches see the index as it is now, with the entries below `size`.
+    fn show(&self, size: u64) -> tantivy::Result<()> {
         self.reader.reload()?;
         self.views.replace(View {
             searcher: self.reader.searcher(),
@@ -172,6 +216,17 @@ impl Indexer {
         });
         Ok(())
     }
+}
+
+fn merge_policy() -> Box<dyn MergePolicy> {
+    let mut merging = LogMergePolicy::default();
+    merging.set_max_docs_before_merge(MERGE_BELOW_ENTRIES);
+    Box::new(merging)
+}
+
+#[allow(clippy::needless_pass_by_value)]
+fn text(error: TantivyError) -> String {
+    error.to_string()
 }
 
 struct Opened {

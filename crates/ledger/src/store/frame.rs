@@ -1,16 +1,29 @@
-//! Frames: how an envelope lies in a segment.
+//! Frames: how an entry lies in a segment.
 //!
-//! `length u32 LE || CRC-32C u32 LE || envelope`. The checksum covers the entry's index (u64 LE),
-//! the length and the envelope, so that neither zeros, nor half a frame, nor the frame of another
-//! entry pass for a good one.
+//! `length u32 LE || CRC-32C u32 LE || body`. The body is the entry's envelope. The checksum covers
+//! the entry's index (u64 LE), the length and the body, so that neither zeros, nor half a frame, nor
+//! the frame of another entry pass for a good one.
+//!
+//! The frame of an erased entry is as long as the one it replaces, and has the highest bit of its
+//! length set. Its body is `leaf (49 bytes) || entry that says so u64 LE || sequence u64 LE || length
+//! of the producer u16 LE || producer || zeros`: the tree still has its leaf, and the event is still
+//! known when it is delivered again.
 
-use crate::envelope::MAX_ENVELOPE_BYTES;
+use fieldledger_tlog::{LEAF_BYTES, Leaf};
 
-/// Bytes before the envelope.
+use crate::envelope::{Envelope, MAX_ENVELOPE_BYTES, leaf_of};
+
+/// Bytes before the body.
 pub(crate) const HEADER_BYTES: usize = 8;
 
 /// Bytes of the longest frame.
 pub(crate) const MAX_FRAME_BYTES: usize = HEADER_BYTES + MAX_ENVELOPE_BYTES;
+
+/// In the length of an erased frame.
+const ERASED: u32 = 1 << 31;
+
+/// Bytes of an erased body before the producer.
+const ERASED_HEAD_BYTES: usize = LEAF_BYTES + 8 + 8 + 2;
 
 /// Why there is no good frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -24,40 +37,137 @@ pub(crate) enum FrameFault {
     /// Other bytes than were written, or those of another entry.
     #[error("the frame's checksum does not match")]
     Checksum,
+    /// What is left of an erased entry cannot be read.
+    #[error("the frame says that its entry was erased, but does not hold what is left of it")]
+    Remains,
+}
+
+/// What a frame holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Frame<'a> {
+    /// The entry's envelope.
+    Envelope(&'a [u8]),
+    /// The entry was erased.
+    Erased(Erased<'a>),
+}
+
+/// What is left of an erased entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Erased<'a> {
+    pub(crate) leaf: Leaf,
+    /// The entry that says that this one was erased.
+    pub(crate) marker: u64,
+    /// Producer and sequence, where it had them.
+    pub(crate) origin: Option<(&'a str, u64)>,
+}
+
+impl<'a> Frame<'a> {
+    /// The tree's leaf for entry `index`, whose frame this is.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the envelope, in words.
+    pub(crate) fn leaf(&self, index: u64) -> Result<Leaf, String> {
+        match self {
+            Self::Erased(erased) => Ok(erased.leaf),
+            Self::Envelope(bytes) => {
+                let received_at = Envelope::parse(bytes)?.received_at()?;
+                Ok(leaf_of(bytes, index, received_at))
+            }
+        }
+    }
+
+    /// The envelope; none where it was erased.
+    pub(crate) fn envelope(&self) -> Option<&'a [u8]> {
+        match self {
+            Self::Envelope(bytes) => Some(bytes),
+            Self::Erased(_) => None,
+        }
+    }
 }
 
 /// Appends the frame of entry `index` to `target`.
 pub(crate) fn write_frame(target: &mut Vec<u8>, index: u64, envelope: &[u8]) {
     // Envelopes are at most a mebibyte, which validation sees to.
-    let length = u32::try_from(envelope.len())
-        .unwrap_or(u32::MAX)
-        .to_le_bytes();
-    target.extend_from_slice(&length);
-    target.extend_from_slice(&checksum(index, length, envelope).to_le_bytes());
-    target.extend_from_slice(envelope);
+    let length = u32::try_from(envelope.len()).unwrap_or(u32::MAX);
+    write(target, index, length, envelope);
 }
 
-/// The envelope in the frame of entry `index` with which `bytes` begin.
-pub(crate) fn read_frame(bytes: &[u8], index: u64) -> Result<&[u8], FrameFault> {
+/// The frame that replaces one with a body of `body_bytes`; none where it has too little room, which
+/// no envelope has.
+pub(crate) fn erased_frame(index: u64, body_bytes: usize, erased: &Erased<'_>) -> Option<Vec<u8>> {
+    let (producer, sequence) = erased.origin.unwrap_or_default();
+    let mut body = Vec::with_capacity(body_bytes);
+    body.extend_from_slice(&erased.leaf.encode());
+    body.extend_from_slice(&erased.marker.to_le_bytes());
+    body.extend_from_slice(&sequence.to_le_bytes());
+    body.extend_from_slice(&u16::try_from(producer.len()).ok()?.to_le_bytes());
+    body.extend_from_slice(producer.as_bytes());
+    if body.len() > body_bytes {
+        return None;
+    }
+    body.resize(body_bytes, 0);
+    let mut frame = Vec::with_capacity(HEADER_BYTES + body_bytes);
+    let length = u32::try_from(body_bytes).ok()? | ERASED;
+    write(&mut frame, index, length, &body);
+    Some(frame)
+}
+
+fn write(target: &mut Vec<u8>, index: u64, length: u32, body: &[u8]) {
+    let length = length.to_le_bytes();
+    target.extend_from_slice(&length);
+    target.extend_from_slice(&checksum(index, length, body).to_le_bytes());
+    target.extend_from_slice(body);
+}
+
+/// What the frame of entry `index`, with which `bytes` begin, holds, and how long it is.
+pub(crate) fn read_frame(bytes: &[u8], index: u64) -> Result<(Frame<'_>, usize), FrameFault> {
     let (length, rest) = bytes.split_first_chunk::<4>().ok_or(FrameFault::Cut)?;
     let claimed = u32::from_le_bytes(*length);
-    let envelope_bytes = claimed as usize;
-    if envelope_bytes == 0 || envelope_bytes > MAX_ENVELOPE_BYTES {
+    let body_bytes = (claimed & !ERASED) as usize;
+    if body_bytes == 0 || body_bytes > MAX_ENVELOPE_BYTES {
         return Err(FrameFault::Length(claimed));
     }
     let (expected, rest) = rest.split_first_chunk::<4>().ok_or(FrameFault::Cut)?;
-    let envelope = rest.get(..envelope_bytes).ok_or(FrameFault::Cut)?;
-    if checksum(index, *length, envelope) != u32::from_le_bytes(*expected) {
+    let body = rest.get(..body_bytes).ok_or(FrameFault::Cut)?;
+    if checksum(index, *length, body) != u32::from_le_bytes(*expected) {
         return Err(FrameFault::Checksum);
     }
-    Ok(envelope)
+    let frame = if claimed & ERASED == 0 {
+        Frame::Envelope(body)
+    } else {
+        Frame::Erased(read_remains(body, index).ok_or(FrameFault::Remains)?)
+    };
+    Ok((frame, HEADER_BYTES + body_bytes))
 }
 
-fn checksum(index: u64, length: [u8; 4], envelope: &[u8]) -> u32 {
+fn read_remains(body: &[u8], index: u64) -> Option<Erased<'_>> {
+    let (head, rest) = body.split_first_chunk::<ERASED_HEAD_BYTES>()?;
+    let (leaf, head) = head.split_at(LEAF_BYTES);
+    let leaf = Leaf::decode(leaf).ok().filter(|leaf| leaf.index == index)?;
+    let (marker, head) = head.split_first_chunk::<8>()?;
+    let (sequence, head) = head.split_first_chunk::<8>()?;
+    let (producer_bytes, _) = head.split_first_chunk::<2>()?;
+    let producer_bytes = usize::from(u16::from_le_bytes(*producer_bytes));
+    let (producer, padding) = rest.split_at_checked(producer_bytes)?;
+    // Anything else here could be what should be gone.
+    if padding.iter().any(|&byte| byte != 0) {
+        return None;
+    }
+    let producer = std::str::from_utf8(producer).ok()?;
+    let sequence = u64::from_le_bytes(*sequence);
+    Some(Erased {
+        leaf,
+        marker: u64::from_le_bytes(*marker),
+        origin: (!producer.is_empty()).then_some((producer, sequence)),
+    })
+}
+
+fn checksum(index: u64, length: [u8; 4], body: &[u8]) -> u32 {
     let mut header = [0; 12];
     header[..8].copy_from_slice(&index.to_le_bytes());
     header[8..].copy_from_slice(&length);
-    crc32c::crc32c_append(crc32c::crc32c(&header), envelope)
+    crc32c::crc32c_append(crc32c::crc32c(&header), body)
 }
 
 #[cfg(test)]
@@ -85,8 +195,49 @@ mod tests {
     #[test]
     fn a_length_that_cannot_be_is_refused() {
         let mut bytes = frame(4, b"x");
-        bytes[3] = 0xff;
-        assert_eq!(read_frame(&bytes, 4), Err(FrameFault::Length(0xff00_0001)));
+        bytes[3] = 0x7f;
+        assert_eq!(read_frame(&bytes, 4), Err(FrameFault::Length(0x7f00_0001)));
+    }
+
+    fn remains(origin: Option<(&str, u64)>) -> Erased<'_> {
+        let leaf = Leaf {
+            envelope_hash: [7; 32],
+            index: 4,
+            received_at: 9,
+        };
+        Erased {
+            leaf,
+            marker: 12,
+            origin,
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_an_entry_is_read_again() {
+        for origin in [None, Some(("p", 5))] {
+            let frame = erased_frame(4, 120, &remains(origin)).unwrap();
+            assert_eq!(frame.len(), HEADER_BYTES + 120);
+            let expected = Frame::Erased(remains(origin));
+            assert_eq!(read_frame(&frame, 4), Ok((expected, frame.len())));
+            assert_eq!(read_frame(&frame, 5), Err(FrameFault::Checksum));
+        }
+        let too_long = "p".repeat(60);
+        assert_eq!(erased_frame(4, 120, &remains(Some((&too_long, 5)))), None);
+    }
+
+    #[test]
+    fn nothing_else_is_left_of_an_entry() {
+        let mut body = erased_frame(4, 120, &remains(None)).unwrap()[HEADER_BYTES..].to_vec();
+        body[119] = b'x';
+        let mut frame = Vec::new();
+        write(&mut frame, 4, 120 | ERASED, &body);
+        assert_eq!(read_frame(&frame, 4), Err(FrameFault::Remains));
+        let mut short = Vec::new();
+        write(&mut short, 4, 10 | ERASED, &body[..10]);
+        assert_eq!(read_frame(&short, 4), Err(FrameFault::Remains));
+        let mut other = Vec::new();
+        write(&mut other, 5, 120 | ERASED, &body);
+        assert_eq!(read_frame(&other, 5), Err(FrameFault::Remains));
     }
 
     proptest! {
@@ -99,7 +250,8 @@ mod tests {
             flip in 1_u8..=255,
         ) {
             let good = frame(index, &envelope);
-            prop_assert_eq!(read_frame(&good, index).unwrap(), &envelope);
+            let expected = (Frame::Envelope(envelope.as_slice()), good.len());
+            prop_assert_eq!(read_frame(&good, index), Ok(expected));
             prop_assert_eq!(read_frame(&good[..cut % good.len()], index), Err(FrameFault::Cut));
             let mut bad = good.clone();
             let position = position % bad.len();

@@ -6,10 +6,11 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock};
 
-use super::frame::{HEADER_BYTES, read_frame};
+use fieldledger_tlog::Leaf;
+
+use super::frame::{Frame, read_frame};
 use super::offsets::Offsets;
 use super::segment;
-use crate::envelope::Envelope;
 use crate::error::StoreError;
 
 /// Bytes that are read in one go, unless a single frame is longer.
@@ -47,46 +48,72 @@ impl LogReader {
         firsts.push(first);
     }
 
-    /// The envelope of entry `index`.
-    pub(crate) fn envelope(&self, index: u64) -> Result<Vec<u8>, StoreError> {
-        let mut envelope = Vec::new();
-        self.read(index..index + 1, |_, bytes| {
-            envelope.extend_from_slice(bytes);
+    /// Entry `index`.
+    pub(crate) fn entry(&self, index: u64) -> Result<Stored, StoreError> {
+        let mut stored = None;
+        self.read(index..index + 1, |_, frame| {
+            let leaf = frame.leaf(index);
+            let leaf = leaf.map_err(|problem| self.damaged(index, &problem))?;
+            stored = Some(match frame {
+                Frame::Envelope(bytes) => Stored::Envelope(bytes.to_vec(), leaf),
+                Frame::Erased(erased) => Stored::Erased(leaf, erased.marker),
+            });
             Ok(())
         })?;
-        Ok(envelope)
+        stored.ok_or_else(|| self.damaged(index, "it could not be read"))
     }
 
     /// When entry `index` was received.
     pub(crate) fn received_at(&self, index: u64) -> Result<u64, StoreError> {
-        let bytes = self.envelope(index)?;
-        Envelope::parse(&bytes)
-            .and_then(|envelope| envelope.received_at())
-            .map_err(|problem| self.damaged(index, &problem))
+        Ok(self.entry(index)?.leaf().received_at)
     }
 
-    /// Hands every envelope of the range to `each`, in order.
+    /// Hands every frame of the range to `each`, in order.
     pub(crate) fn read(
         &self,
         range: Range<u64>,
-        mut each: impl FnMut(u64, &[u8]) -> Result<(), StoreError>,
+        mut each: impl FnMut(u64, Frame<'_>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let mut next = range.start;
+        // An entry that is being erased can be read half old, half new: then it is read once more.
+        let mut read_again = None;
         while next < range.end {
             let chunk = self.chunk(next, range.end)?;
             let mut rest = chunk.bytes.as_slice();
-            for index in next..next + chunk.entries {
-                let envelope = read_frame(rest, index).map_err(|fault| StoreError::Damaged {
-                    path: chunk.path.clone(),
-                    offset: chunk.offset + (chunk.bytes.len() - rest.len()) as u64,
-                    problem: format!("entry {index}: {fault}"),
-                })?;
-                each(index, envelope)?;
-                rest = &rest[HEADER_BYTES + envelope.len()..];
+            let first = next;
+            for index in first..first + chunk.entries {
+                match read_frame(rest, index) {
+                    Ok((frame, length)) => {
+                        each(index, frame)?;
+                        rest = &rest[length..];
+                        next = index + 1;
+                    }
+                    Err(_) if read_again != Some(index) => {
+                        read_again = Some(index);
+                        break;
+                    }
+                    Err(fault) => {
+                        return Err(StoreError::Damaged {
+                            path: chunk.path.clone(),
+                            offset: chunk.offset + (chunk.bytes.len() - rest.len()) as u64,
+                            problem: format!("entry {index}: {fault}"),
+                        });
+                    }
+                }
             }
-            next += chunk.entries;
         }
         Ok(())
+    }
+
+    /// Where the frame of entry `index` lies: the segment's first entry, and the frame's bytes in it.
+    pub(crate) fn place(&self, index: u64) -> Result<(u64, Range<u64>), StoreError> {
+        let (first, _) = self.segment_of(index);
+        let start = match index.checked_sub(1) {
+            Some(before) if index > first => self.offsets.read(before, 1)?[0],
+            _ => 0,
+        };
+        let end = self.offsets.read(index, 1)?[0];
+        Ok((first, start..end))
     }
 
     /// The frames of as many entries from `next` on as are read in one go: at least one, all of one
@@ -132,14 +159,36 @@ impl LogReader {
     /// Entry `index` is not what it should be.
     pub(crate) fn damaged(&self, index: u64, problem: &str) -> StoreError {
         let (first, _) = self.segment_of(index);
-        let offset = match index.checked_sub(1) {
-            Some(before) if index > first => self.offsets.read(before, 1),
-            _ => Ok(vec![0]),
-        };
         StoreError::Damaged {
             path: segment::path_of(&self.folder, first),
-            offset: offset.map_or(0, |ends| ends[0]),
+            offset: self.place(index).map_or(0, |(_, bytes)| bytes.start),
             problem: format!("entry {index}: {problem}"),
+        }
+    }
+}
+
+/// What the log has of an entry.
+#[derive(Debug)]
+pub(crate) enum Stored {
+    /// Its envelope.
+    Envelope(Vec<u8>, Leaf),
+    /// The entry was erased; which entry says so.
+    Erased(Leaf, u64),
+}
+
+impl Stored {
+    /// The tree's leaf for the entry.
+    pub(crate) fn leaf(&self) -> Leaf {
+        match self {
+            Self::Envelope(_, leaf) | Self::Erased(leaf, _) => *leaf,
+        }
+    }
+
+    /// The envelope; none where it was removed.
+    pub(crate) fn envelope(&self) -> Option<&[u8]> {
+        match self {
+            Self::Envelope(bytes, _) => Some(bytes),
+            Self::Erased(..) => None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::frame::{FrameFault, HEADER_BYTES, MAX_FRAME_BYTES, read_frame};
+use super::frame::{Frame, FrameFault, MAX_FRAME_BYTES, read_frame};
 use crate::error::StoreError;
 
 /// Bytes that are read in one go; several of the longest frames.
@@ -25,8 +25,8 @@ pub(crate) struct SegmentScan {
 
 /// What follows in a segment.
 pub(crate) enum Next<'a> {
-    /// The envelope of a good frame.
-    Envelope(&'a [u8]),
+    /// A good frame.
+    Frame(Frame<'a>),
     /// Nothing.
     End,
     /// Something that is no good frame.
@@ -71,9 +71,9 @@ impl SegmentScan {
         }
         let start = self.chunk.len() - self.remaining();
         match read_frame(&self.chunk[start..], index) {
-            Ok(envelope) => {
-                self.offset += (HEADER_BYTES + envelope.len()) as u64;
-                Ok(Next::Envelope(envelope))
+            Ok((frame, length)) => {
+                self.offset += length as u64;
+                Ok(Next::Frame(frame))
             }
             Err(fault) => Ok(Next::Bad(fault)),
         }

@@ -9,13 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fieldledger_tlog::{
-    Edge, LEAF_BYTES, Leaf, TILE_BYTES, TILE_WIDTH, TileSource, encode_bundle, entries_path,
-    tile_path,
+    Edge, LEAF_BYTES, TILE_BYTES, TILE_WIDTH, TileSource, encode_bundle, entries_path, tile_path,
 };
 
 use super::files::{self, Durability};
 use super::reader::LogReader;
-use crate::envelope::{Envelope, leaf_of};
 use crate::error::StoreError;
 
 /// Reads and writes tiles.
@@ -73,9 +71,9 @@ impl TileStore {
         let mut leaves = Vec::new();
         let mut tile = Vec::new();
         self.log
-            .read(number * width..(number + 1) * width, |index, bytes| {
-                let leaf =
-                    leaf(bytes, index).map_err(|problem| self.log.damaged(index, &problem))?;
+            .read(number * width..(number + 1) * width, |index, frame| {
+                let leaf = frame.leaf(index);
+                let leaf = leaf.map_err(|problem| self.log.damaged(index, &problem))?;
                 leaves.extend_from_slice(&leaf.encode());
                 for full in edge.push(leaf.hash()) {
                     let levels_below = u32::from(level - full.level);
@@ -93,11 +91,6 @@ impl TileStore {
             })?;
         Ok(tile)
     }
-}
-
-fn leaf(envelope: &[u8], index: u64) -> Result<Leaf, String> {
-    let received_at = Envelope::parse(envelope)?.received_at()?;
-    Ok(leaf_of(envelope, index, received_at))
 }
 
 /// Tiles may be lost with the power: they can be computed again, and each sync would cost as much

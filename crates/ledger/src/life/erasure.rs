@@ -1,0 +1,289 @@
+//! Erasing the payload of an entry.
+//!
+//! First an entry says who had it erased and why; once that is durable and signed, the frame is
+//! overwritten where it is, by one that keeps the leaf. A crash may tear the overwriting, so the new
+//! frame is written to the file `erasing` before: a start that finds it writes it again.
+//!
+//! What lies under the file system, such as a copy-on-write snapshot of it, is beyond reach here.
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::sync::PoisonError;
+
+use serde_json::Value;
+
+use super::Told;
+use crate::commit::Committer;
+use crate::envelope::Envelope;
+use crate::error::{ControlError, StoreError, with_causes};
+use crate::own::{Details, OWN_PRODUCERS, OwnKind};
+use crate::readings::reading_of;
+use crate::recovery::Paths;
+use crate::store::files::{self, Durability};
+use crate::store::frame::{Erased, Frame, erased_frame, read_frame};
+use crate::store::reader::{LogReader, Stored};
+use crate::store::segment;
+
+/// Bytes in the file `erasing` before the frame: checksum, entry, segment, offset.
+const PLAN_HEAD_BYTES: usize = 4 + 3 * 8;
+
+/// What became of an erasure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Erasure {
+    /// The entry whose payload is gone.
+    pub entry: u64,
+    /// The entry of the log that says so.
+    pub marker: u64,
+    /// Whether it was gone before.
+    pub already: bool,
+}
+
+impl Committer {
+    /// Erases the payload of an entry. With the erasure comes the sensor whose newest reading it
+    /// was, if it was one.
+    pub(crate) fn erase(
+        &mut self,
+        entry: u64,
+        reason: &str,
+        actor: &str,
+    ) -> Result<(Erasure, Option<String>), ControlError> {
+        if let Some(reason) = &self.stopped {
+            return Err(ControlError::Unavailable(reason.clone()));
+        }
+        let size = self.grower.size();
+        if entry >= size {
+            let problem = format!("no entry {entry}; the log has {size} entries");
+            return Err(ControlError::NotFound(problem));
+        }
+        let stored = self.log.entry(entry)?;
+        let envelope = match &stored {
+            Stored::Envelope(bytes, _) => {
+                Envelope::parse(bytes).map_err(|problem| self.log.damaged(entry, &problem))?
+            }
+            Stored::Erased(_, marker) => {
+                let erasure = Erasure {
+                    entry,
+                    marker: *marker,
+                    already: true,
+                };
+                return Ok((erasure, None));
+            }
+        };
+        if envelope
+            .origin()
+            .is_some_and(|(producer, _)| producer.starts_with(OWN_PRODUCERS))
+        {
+            return Err(ControlError::Refused(format!(
+                "entry {entry} is one of the log's own, which cannot be erased"
+            )));
+        }
+        let sensor = reading_of(&envelope.event(), entry, 0).map(|reading| reading.sensor);
+        let details = Details::from([
+            ("entry", Value::from(entry)),
+            (
+                "envelope_hash",
+                Value::from(hex(&stored.leaf().envelope_hash)),
+            ),
+            ("reason", Value::from(reason)),
+            ("actor", Value::from(actor)),
+        ]);
+        let marker = self.append_own(OwnKind::Erasure, entry, &details)?;
+        if let Err(error) = overwrite(&self.log, &self.paths, entry, marker) {
+            let problem = with_causes(&error);
+            self.stop(&problem);
+            return Err(ControlError::Unavailable(format!(
+                "entry {entry} could not be overwritten: {problem}; opening the ledger again does it"
+            )));
+        }
+        let erasure = Erasure {
+            entry,
+            marker,
+            already: false,
+        };
+        let was_newest = sensor.filter(|sensor| {
+            let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
+            latest.remove(sensor, entry)
+        });
+        tracing::info!(entry, marker, actor, reason, "an entry was erased");
+        Ok((erasure, was_newest))
+    }
+}
+
+/// Overwrites the frame of an entry, whose erasure the entry `marker` tells of; false if that was
+/// done before.
+fn overwrite(log: &LogReader, paths: &Paths, entry: u64, marker: u64) -> Result<bool, StoreError> {
+    let stored = log.entry(entry)?;
+    let Some(bytes) = stored.envelope() else {
+        return Ok(false);
+    };
+    let envelope = Envelope::parse(bytes).map_err(|problem| log.damaged(entry, &problem))?;
+    let remains = Erased {
+        leaf: stored.leaf(),
+        marker,
+        origin: envelope.origin(),
+    };
+    let frame = erased_frame(entry, bytes.len(), &remains)
+        .ok_or_else(|| log.damaged(entry, "it has no room for what must be left of it"))?;
+    let (first, place) = log.place(entry)?;
+    let plan = Plan {
+        entry,
+        segment: first,
+        offset: place.start,
+        frame: &frame,
+    };
+    files::replace(&paths.erasing, &plan.encode(), 0o600, Durability::Power)?;
+    plan.carry_out(paths)?;
+    remove_plan(paths)?;
+    Ok(true)
+}
+
+/// The file `erasing`.
+struct Plan<'a> {
+    entry: u64,
+    /// First entry of the segment.
+    segment: u64,
+    /// Where in it the frame begins.
+    offset: u64,
+    frame: &'a [u8],
+}
+
+impl<'a> Plan<'a> {
+    /// `CRC-32C of the rest u32 LE || entry || segment || offset, each u64 LE || frame`.
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![0; 4];
+        for number in [self.entry, self.segment, self.offset] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        bytes.extend_from_slice(self.frame);
+        let checksum = crc32c::crc32c(&bytes[4..]).to_le_bytes();
+        bytes[..4].copy_from_slice(&checksum);
+        bytes
+    }
+
+    fn decode(bytes: &'a [u8]) -> Option<Self> {
+        let (head, frame) = bytes.split_at_checked(PLAN_HEAD_BYTES)?;
+        let (checksum, numbers) = head.split_first_chunk::<4>()?;
+        if u32::from_le_bytes(*checksum) != crc32c::crc32c(&bytes[4..]) {
+            return None;
+        }
+        let (numbers, _) = numbers.as_chunks::<8>();
+        let [entry, segment, offset] = *numbers else {
+            return None;
+        };
+        let plan = Self {
+            entry: u64::from_le_bytes(entry),
+            segment: u64::from_le_bytes(segment),
+            offset: u64::from_le_bytes(offset),
+            frame,
+        };
+        let (read, length) = read_frame(frame, plan.entry).ok()?;
+        (matches!(read, Frame::Erased(_)) && length == frame.len()).then_some(plan)
+    }
+
+    fn carry_out(&self, paths: &Paths) -> Result<(), StoreError> {
+        let path = segment::path_of(&paths.segments, self.segment);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(StoreError::io("open", &path))?;
+        file.write_all_at(self.frame, self.offset)
+            .map_err(StoreError::io("overwrite an entry of", &path))?;
+        file.sync_data().map_err(StoreError::io("sync", &path))
+    }
+}
+
+fn remove_plan(paths: &Paths) -> Result<(), StoreError> {
+    fs::remove_file(&paths.erasing).map_err(StoreError::io("remove", &paths.erasing))?;
+    files::sync(&paths.folder)
+}
+
+/// Before the log is read: overwrites again what a crash may have left half overwritten.
+pub(crate) fn resume(paths: &Paths) -> Result<(), StoreError> {
+    let Some(bytes) = files::read_if_there(&paths.erasing)? else {
+        return Ok(());
+    };
+    match Plan::decode(&bytes) {
+        Some(plan) => plan.carry_out(paths)?,
+        None => tracing::warn!(
+            path = %paths.erasing.display(),
+            "the file does not say what to erase; the log itself does"
+        ),
+    }
+    remove_plan(paths)
+}
+
+/// After the log was read: erases what an entry says was erased, and returns how many were left.
+pub(crate) fn finish(log: &LogReader, paths: &Paths, told: &Told) -> Result<u64, StoreError> {
+    let mut left = 0;
+    for &(entry, marker) in &told.erasures {
+        if entry >= marker {
+            return Err(log.damaged(marker, "it tells of an erasure of what came after it"));
+        }
+        left += u64::from(overwrite(log, paths, entry, marker)?);
+    }
+    Ok(left)
+}
+
+/// Every entry without payload must have an entry that says why.
+pub(crate) fn check_markers(log: &LogReader, size: u64, told: &Told) -> Result<(), StoreError> {
+    for &(entry, marker) in &told.erased {
+        let says_so = marker < size && {
+            let stored = log.entry(marker)?;
+            let envelope = stored.envelope().map(Envelope::parse);
+            let origin = envelope
+                .as_ref()
+                .and_then(|parsed| parsed.as_ref().ok()?.origin());
+            origin == Some((OwnKind::Erasure.producer(), entry))
+        };
+        if !says_so {
+            let problem = format!("its payload is gone, but entry {marker} does not say why");
+            return Err(log.damaged(entry, &problem));
+        }
+    }
+    Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use fieldledger_tlog::Leaf;
+
+    #[test]
+    fn a_plan_is_read_whole_or_not_at_all() {
+        let remains = Erased {
+            leaf: Leaf {
+                envelope_hash: [1; 32],
+                index: 3,
+                received_at: 4,
+            },
+            marker: 5,
+            origin: Some(("p", 6)),
+        };
+        let frame = erased_frame(3, 100, &remains).unwrap();
+        let plan = Plan {
+            entry: 3,
+            segment: 0,
+            offset: 77,
+            frame: &frame,
+        };
+        let bytes = plan.encode();
+        let read = Plan::decode(&bytes).unwrap();
+        assert_eq!((read.entry, read.segment, read.offset), (3, 0, 77));
+        assert_eq!(read.frame, frame);
+        for position in 0..bytes.len() {
+            let mut bad = bytes.clone();
+            bad[position] ^= 1;
+            assert!(Plan::decode(&bad).is_none(), "byte {position}");
+            assert!(
+                Plan::decode(&bytes[..position]).is_none(),
+                "cut at {position}"
+            );
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The changes of a log's life as methods of [`Ledger`]. All of them block.
+
+use std::sync::PoisonError;
+use std::sync::mpsc;
+
+use fieldledger_audit::InvalidField;
+
+use super::erasure::Erasure;
+use crate::Ledger;
+use crate::commit::Committer;
+use crate::error::ControlError;
+
+/// Bytes of the reason that is given for a change.
+const MAX_REASON_BYTES: usize = 1_000;
+
+/// Bytes of the name of who asks for a change.
+const MAX_ACTOR_BYTES: usize = 128;
+
+impl Ledger {
+    /// Erases the payload and the salt of an entry for good. Its leaf stays, so every proof holds
+    /// as before, its own too; an entry of the log says that `actor` had it erased, and why.
+    ///
+    /// Returns once the payload is gone from the log on disk and from the newest readings. The
+    /// search index follows within moments; until then a search does not show the entry.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::Invalid`] without a reason or an actor, [`ControlError::NotFound`] for an
+    /// entry that is not there, [`ControlError::Refused`] for one of the log's own.
+    pub fn erase(&self, entry: u64, reason: &str, actor: &str) -> Result<Erasure, ControlError> {
+        check_texts(reason, actor)?;
+        let _alone = self.control();
+        let (its_reason, its_actor) = (reason.to_owned(), actor.to_owned());
+        let (erasure, sensor) =
+            self.command(move |committer| committer.erase(entry, &its_reason, &its_actor))?;
+        if let Some(sensor) = sensor {
+            let newest = self.0.search.newest_reading(&sensor)?;
+            self.command(move |committer| {
+                if let Some(reading) = newest {
+                    let mut latest = committer
+                        .latest
+                        .write()
+                        .unwrap_or_else(PoisonError::into_inner);
+                    latest.update(reading);
+                }
+                // The one on disk names the erased entry as that sensor's newest.
+                committer.write_snapshot();
+                Ok(())
+            })?;
+        }
+        Ok(erasure)
+    }
+
+    /// One change at a time.
+    fn control(&self) -> std::sync::MutexGuard<'_, ()> {
+        let control = self.0.control.lock();
+        control.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the commit thread carry this out, and waits for it.
+    fn command<T: Send + 'static>(
+        &self,
+        carry_out: impl FnOnce(&mut Committer) -> Result<T, ControlError> + Send + 'static,
+    ) -> Result<T, ControlError> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        let queued = self.0.queue.push_command(Box::new(move |committer| {
+            // Whoever asked waits for it.
+            let _ = answer.send(carry_out(committer));
+        }));
+        queued.map_err(|error| ControlError::Unavailable(error.to_string()))?;
+        answered.recv().unwrap_or_else(|_closed| {
+            let reason = "it closed before this was done";
+            Err(ControlError::Unavailable(reason.to_owned()))
+        })
+    }
+}
+
+/// Checks what is to be told of a change.
+fn check_texts(reason: &str, actor: &str) -> Result<(), ControlError> {
+    let mut problems = Vec::new();
+    for (field, text, most) in [
+        ("reason", reason, MAX_REASON_BYTES),
+        ("actor", actor, MAX_ACTOR_BYTES),
+    ] {
+        if text.trim().is_empty() || text.len() > most {
+            let bytes = text.len();
+            problems.push(InvalidField {
+                item: 0,
+                field: field.into(),
+                problem: format!("has {bytes} bytes; it must say something in at most {most}"),
+            });
+        }
+    }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(ControlError::Invalid(problems))
+    }
+}
