@@ -6,7 +6,8 @@ use fieldledger_api::backend::{
     Asset, Checkpoint, Entry, LedgerStatus, PollingStatus, Reading, SearchPage, SearchQuery,
     SensorState, Series,
 };
-use fieldledger_api::{Backend, BackendError, Moment};
+use fieldledger_api::{Backend, BackendError, Moment, Tokens};
+use wasmcloud_component::wasi::config::store as config;
 
 use crate::bindings::fieldledger::audit::log;
 use crate::bindings::fieldledger::audit::types::AuditError;
@@ -23,6 +24,12 @@ impl Backend for Lattice {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
         let micros = since_epoch.map_or(0, |elapsed| elapsed.as_micros());
         Moment(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+
+    fn tokens(&self) -> Result<Tokens, String> {
+        let setting = config::get("tokens")
+            .map_err(|error| format!("the setting tokens cannot be read: {error:?}"))?;
+        Tokens::parse(setting.as_deref().unwrap_or_default()).map_err(|error| error.to_string())
     }
 
     fn search(&self, query: &SearchQuery) -> Result<SearchPage, BackendError> {

@@ -1,5 +1,9 @@
 //! The HTTP gateway: serves the API of `fieldledger-api` from calls over the lattice.
 //!
+//! | configuration | meaning |
+//! |---|---|
+//! | `tokens` | bearer tokens as `name:scopes:hash`, see `fieldledger_api::Tokens`; none by default |
+//!
 //! Each request gets an instance of its own, so there is no state here.
 #![deny(unsafe_code)]
 

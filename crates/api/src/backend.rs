@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::moment::Moment;
 use crate::problem::FieldProblem;
+use crate::tokens::Tokens;
 
 /// Why a call behind the API failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +29,13 @@ pub enum BackendError {
 pub trait Backend: Send + Sync + 'static {
     /// The present time.
     fn now(&self) -> Moment;
+
+    /// The tokens that this site knows.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, where they are configured in a way that cannot be used.
+    fn tokens(&self) -> Result<Tokens, String>;
 
     /// Entries of the log that match, from the first.
     ///

@@ -12,6 +12,7 @@
 //! extract.rs    how bodies, query strings and paths are read
 //! problem.rs    errors, all of one shape (RFC 9457)
 //! moment.rs     times
+//! tokens.rs     who may use what is not for everybody
 //! backend.rs    the calls behind the API
 //! ```
 //!
@@ -32,12 +33,14 @@ mod proofs;
 mod readings;
 mod router;
 mod sensors;
+mod tokens;
 
 pub use backend::{Backend, BackendError};
 pub use extract::BODY_LIMIT;
 pub use moment::{Moment, TimeInput};
 pub use problem::{FieldProblem, Problem};
 pub use router::{openapi, router};
+pub use tokens::{Denied, Scope, Tokens, TokensError, authorize};
 
 use std::sync::Arc;
 

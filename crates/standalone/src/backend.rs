@@ -4,7 +4,7 @@ use fieldledger_api::backend::{
     Asset, Checkpoint, Entry, LedgerStatus, PollingStatus, Reading, SearchPage, SearchQuery,
     SensorState, Series,
 };
-use fieldledger_api::{Backend, BackendError, Moment};
+use fieldledger_api::{Backend, BackendError, Moment, Tokens};
 use fieldledger_ledger::{Clock, Ledger};
 
 use crate::convert;
@@ -14,22 +14,35 @@ use crate::convert;
 pub struct OverLedger {
     ledger: Ledger,
     clock: Clock,
+    tokens: Tokens,
 }
 
 impl OverLedger {
-    /// Answers from this ledger, and tells the system's time.
+    /// Answers from this ledger, and tells the system's time. Knows no tokens.
     #[must_use]
     pub fn new(ledger: Ledger) -> Self {
         Self {
             ledger,
             clock: Clock::default(),
+            tokens: Tokens::default(),
         }
+    }
+
+    /// The same with these tokens.
+    #[must_use]
+    pub fn with_tokens(mut self, tokens: Tokens) -> Self {
+        self.tokens = tokens;
+        self
     }
 }
 
 impl Backend for OverLedger {
     fn now(&self) -> Moment {
         Moment(self.clock.now())
+    }
+
+    fn tokens(&self) -> Result<Tokens, String> {
+        Ok(self.tokens.clone())
     }
 
     fn search(&self, query: &SearchQuery) -> Result<SearchPage, BackendError> {

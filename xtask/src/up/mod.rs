@@ -4,6 +4,7 @@ mod backoff;
 mod metrics;
 mod screen;
 mod state;
+mod token;
 mod watch;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -138,7 +139,11 @@ fn options(args: &UpArgs, state: &State) -> anyhow::Result<SiteOptions> {
         mqtt_port: args.mqtt_port,
         lattice: "default".to_owned(),
         log_level: "info".to_owned(),
-        overrides: Vec::new(),
+        overrides: vec![(
+            "http-gateway".to_owned(),
+            "tokens".to_owned(),
+            token::setting(state.folder())?,
+        )],
     })
 }
 
@@ -180,6 +185,7 @@ fn announce(site: &Site) {
     println!("  NATS   {}", site.nats_url());
     println!("  MQTT   {}", site.mqtt_address());
     println!("  state  {}", site.state().display());
+    println!("  token  {}", token::path(site.state()).display());
     println!("  stop   Ctrl-C");
     println!();
 }

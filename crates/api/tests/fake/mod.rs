@@ -6,7 +6,7 @@ use fieldledger_api::backend::{
     Asset, Checkpoint, Entry, LedgerStatus, Liveness, PollingStatus, Reading, SearchPage,
     SearchQuery, SensorState, Series,
 };
-use fieldledger_api::{Backend, BackendError, Moment};
+use fieldledger_api::{Backend, BackendError, Moment, Tokens};
 
 /// 2026-01-02T03:04:05.000006Z.
 pub(crate) const NOW: Moment = Moment(1_767_323_045_000_006);
@@ -19,6 +19,7 @@ pub(crate) const ENVELOPE: &str = r#"{"event":{"message":"a  b"},"a":1.0}"#;
 pub(crate) struct Fake {
     pub(crate) ledger_fails: Option<BackendError>,
     pub(crate) polling_fails: Option<BackendError>,
+    pub(crate) tokens: Tokens,
     pub(crate) series: Option<Series>,
     pub(crate) searched: Mutex<Vec<SearchQuery>>,
     pub(crate) paged: Mutex<Vec<(String, u32, u32)>>,
@@ -110,6 +111,10 @@ impl Fake {
 impl Backend for Fake {
     fn now(&self) -> Moment {
         NOW
+    }
+
+    fn tokens(&self) -> Result<Tokens, String> {
+        Ok(self.tokens.clone())
     }
 
     fn search(&self, query: &SearchQuery) -> Result<SearchPage, BackendError> {
