@@ -18,6 +18,8 @@ pub(crate) fn columns_in(events: wit::EventColumns) -> EventColumns {
         target: events.target,
         tenant_id: events.tenant_id,
         timestamp: events.timestamp,
+        signature: events.signature,
+        public_key: events.public_key,
     }
 }
 
@@ -35,6 +37,8 @@ pub(crate) fn columns_out(events: EventColumns) -> wit::EventColumns {
         target: events.target,
         tenant_id: events.tenant_id,
         timestamp: events.timestamp,
+        signature: events.signature,
+        public_key: events.public_key,
     }
 }
 

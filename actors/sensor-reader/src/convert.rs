@@ -71,6 +71,8 @@ pub(crate) fn event_columns(events: EventColumns) -> audit::EventColumns {
         target: events.target,
         tenant_id: events.tenant_id,
         timestamp: events.timestamp,
+        signature: events.signature,
+        public_key: events.public_key,
     }
 }
 

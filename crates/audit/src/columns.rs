@@ -1,6 +1,6 @@
 //! Events as they cross a component boundary: column by column.
 
-use crate::event::{Event, EventRow, Origin};
+use crate::event::{Event, EventRow, Origin, Signature};
 
 /// The Rust twin of `fieldledger:audit/types.event-columns` in `wit/`, where the limits stand.
 ///
@@ -33,6 +33,10 @@ pub struct EventColumns {
     pub tenant_id: Vec<String>,
     /// The client's own time of the event, RFC 3339.
     pub timestamp: Vec<String>,
+    /// The client's signature of the event, base64.
+    pub signature: Vec<String>,
+    /// The key that verifies the signature.
+    pub public_key: Vec<String>,
 }
 
 impl EventColumns {
@@ -50,6 +54,11 @@ impl EventColumns {
 
     /// Appends an event. Columns that no event has used stay empty.
     pub fn push(&mut self, event: Event, origin: Option<Origin>) {
+        self.push_signed(event, origin, Signature::default());
+    }
+
+    /// Appends an event with its client's signature.
+    pub fn push_signed(&mut self, event: Event, origin: Option<Origin>, signed: Signature<'_>) {
         let earlier = self.message.len();
         let (producer, sequence) = match origin {
             Some(origin) => (origin.producer, origin.sequence),
@@ -71,6 +80,8 @@ impl EventColumns {
         push_text(&mut self.target, earlier, event.target);
         push_text(&mut self.tenant_id, earlier, event.tenant_id);
         push_text(&mut self.timestamp, earlier, event.timestamp);
+        push_text(&mut self.signature, earlier, signed.signature.to_owned());
+        push_text(&mut self.public_key, earlier, signed.public_key.to_owned());
         self.message.push(event.message);
     }
 
@@ -98,6 +109,15 @@ impl EventColumns {
         let producer = text_at(&self.producer, item);
         let sequence = *self.sequence.get(item)?;
         (!producer.is_empty()).then_some((producer, sequence))
+    }
+
+    /// The client's signature of the event at `item`.
+    #[must_use]
+    pub fn signature(&self, item: usize) -> Signature<'_> {
+        Signature {
+            signature: text_at(&self.signature, item),
+            public_key: text_at(&self.public_key, item),
+        }
     }
 
     /// Every event, in order.
@@ -137,18 +157,19 @@ mod tests {
     proptest! {
         #[test]
         fn events_come_back_out_of_columns(
-            events in proptest::collection::vec((any_event(), any_origin()), 0..8)
+            events in proptest::collection::vec((any_event(), any_origin(), "[a-z]{0,2}", "[a-z]{0,2}"), 0..8)
         ) {
             let mut columns = EventColumns::default();
-            for (event, origin) in &events {
-                columns.push(event.clone(), origin.clone());
+            for (event, origin, signature, public_key) in &events {
+                columns.push_signed(event.clone(), origin.clone(), Signature { signature, public_key });
             }
             prop_assert_eq!(columns.len(), events.len());
             prop_assert!(columns.sequence.is_empty() || columns.sequence.len() == events.len());
-            for (item, (event, origin)) in events.iter().enumerate() {
+            for (item, (event, origin, signature, public_key)) in events.iter().enumerate() {
                 prop_assert_eq!(&columns.row(item).unwrap().to_event(), event);
                 let expected = origin.as_ref().map(|origin| (origin.producer.as_str(), origin.sequence));
                 prop_assert_eq!(columns.origin(item), expected);
+                prop_assert_eq!(columns.signature(item), Signature { signature, public_key });
             }
         }
     }

@@ -99,6 +99,18 @@ pub struct Origin {
     pub sequence: u64,
 }
 
+/// A client's signature of an event, as Pangea's SDKs make it. Empty strings where there is none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Signature<'a> {
+    /// Of the event's canonical JSON, base64.
+    pub signature: &'a str,
+    /// What verifies it: PEM, or a JSON object that holds PEM.
+    pub public_key: &'a str,
+}
+
+/// Most bytes of a signature, and of a public key.
+pub const MAX_SIGNATURE_BYTES: usize = 256;
+
 /// An event that borrows its texts. The fields stand in the order of their names, because the
 /// canonical form is what serde makes of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

@@ -15,5 +15,5 @@ pub mod timestamp;
 pub mod validate;
 
 pub use columns::EventColumns;
-pub use event::{Event, EventRow, Origin};
+pub use event::{Event, EventRow, Origin, Signature};
 pub use validate::InvalidField;

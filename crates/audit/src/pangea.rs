@@ -65,13 +65,24 @@ pub fn log_requests(columns: &EventColumns) -> Vec<LogRequest> {
         body: String::new(),
         events: 0,
     };
-    for row in columns.rows() {
+    for (item, row) in columns.rows().enumerate() {
         open.body.push_str(if open.events == 0 {
             "{\"events\":[{\"event\":"
         } else {
             ",{\"event\":"
         });
         open.body.push_str(&row.canonical());
+        let signed = columns.signature(item);
+        for (name, text) in [
+            ("public_key", signed.public_key),
+            ("signature", signed.signature),
+        ] {
+            if !text.is_empty() {
+                // A string cannot fail to serialise into memory.
+                let text = serde_json::to_string(text).unwrap_or_default();
+                open.body.push_str(&format!(",\"{name}\":{text}"));
+            }
+        }
         open.body.push('}');
         open.events += 1;
         if open.events == MAX_EVENTS_PER_REQUEST || open.body.len() >= REQUEST_BYTES {
@@ -420,6 +431,16 @@ mod tests {
             }]
         );
         assert!(log_requests(&EventColumns::default()).is_empty());
+    }
+
+    #[test]
+    fn a_signature_goes_with_its_event() {
+        let mut signed = columns(2, "m");
+        signed.signature = vec![String::new(), "c2ln".into()];
+        signed.public_key = vec![String::new(), "\"k\"".into()];
+        let body = &log_requests(&signed)[0].body;
+        let expected = r#"{"events":[{"event":{"message":"m"}},{"event":{"message":"m"},"public_key":"\"k\"","signature":"c2ln"}],"verbose":false}"#;
+        assert_eq!(body, expected);
     }
 
     #[test]

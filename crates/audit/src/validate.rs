@@ -1,7 +1,7 @@
 //! Holds events against the limits of the schema and names every fault.
 
 use crate::columns::EventColumns;
-use crate::event::{EventRow, FIELDS};
+use crate::event::{EventRow, FIELDS, MAX_SIGNATURE_BYTES};
 use crate::timestamp;
 
 /// Most events in one call.
@@ -107,6 +107,7 @@ pub fn validate(columns: &EventColumns) -> Result<(), Vec<InvalidField>> {
     for (item, row) in columns.rows().enumerate() {
         problems.check_row(item, &row);
         check_origin(columns, item, &mut problems);
+        check_signature(columns, item, &mut problems);
     }
     problems.into_result()
 }
@@ -130,6 +131,8 @@ fn check_lengths(columns: &EventColumns, problems: &mut Problems) {
         ("target", columns.target.len()),
         ("tenant_id", columns.tenant_id.len()),
         ("timestamp", columns.timestamp.len()),
+        ("signature", columns.signature.len()),
+        ("public_key", columns.public_key.len()),
     ];
     for (name, length) in lengths {
         if length != 0 && length != events {
@@ -165,6 +168,22 @@ fn check_origin(columns: &EventColumns, item: usize, problems: &mut Problems) {
         problems.add(item, "sequence", || {
             format!("is {sequence}; it must be below 2^53")
         });
+    }
+}
+
+/// Whether the signature is one of the event is for its readers to find out.
+fn check_signature(columns: &EventColumns, item: usize, problems: &mut Problems) {
+    let signed = columns.signature(item);
+    for (name, text) in [
+        ("signature", signed.signature),
+        ("public_key", signed.public_key),
+    ] {
+        let found = text.len();
+        if found > MAX_SIGNATURE_BYTES {
+            problems.add(item, name, || {
+                format!("has {found} bytes; at most {MAX_SIGNATURE_BYTES} are allowed")
+            });
+        }
     }
 }
 
@@ -242,8 +261,16 @@ mod tests {
         let fields: Vec<&str> = faults.iter().map(|fault| fault.field.as_str()).collect();
         assert_eq!(fields, ["producer", "sequence"]);
 
+        let faults = one(|columns| {
+            columns.signature = vec!["s".repeat(257)];
+            columns.public_key = vec!["k".repeat(257)];
+        });
+        let fields: Vec<&str> = faults.iter().map(|fault| fault.field.as_str()).collect();
+        assert_eq!(fields, ["signature", "public_key"]);
+
         assert_eq!(
             one(|columns| {
+                columns.signature = vec!["s".repeat(256)];
                 columns.producer = vec!["p".repeat(160)];
                 columns.sequence = vec![(1 << 53) - 1];
             }),
@@ -294,8 +321,10 @@ mod tests {
                 target: texts(9),
                 tenant_id: texts(10),
                 timestamp: vec![],
+                signature: texts(11),
+                public_key: vec![],
             };
-            let uneven = lengths[..11].iter().any(|length| *length != 0 && *length != lengths[2]);
+            let uneven = lengths.iter().any(|length| *length != 0 && *length != lengths[2]);
             let verdict = validate(&columns);
             if uneven {
                 prop_assert!(verdict.is_err());

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use fieldledger_audit::log::Written;
-use fieldledger_audit::timestamp;
+use fieldledger_audit::{Signature, timestamp};
 use fieldledger_tlog::LogKey;
 use rand::RngCore;
 
@@ -330,7 +330,18 @@ fn frame(
                 (!event.producer.is_empty()).then_some((event.producer.as_str(), event.sequence));
             random.fill_bytes(&mut salt);
             envelope.clear();
-            write_envelope(&mut envelope, &event.canonical, origin, &received_at, salt);
+            let signed = Signature {
+                signature: &event.signature,
+                public_key: &event.public_key,
+            };
+            write_envelope(
+                &mut envelope,
+                &event.canonical,
+                origin,
+                signed,
+                &received_at,
+                salt,
+            );
             let index = first + frames.ends.len() as u64;
             write_frame(&mut frames.bytes, index, &envelope);
             frames.ends.push(frames.bytes.len());

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use fieldledger_audit::{EventRow, timestamp};
+use fieldledger_audit::{EventRow, Signature, timestamp};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -22,6 +22,7 @@ pub(crate) fn write_envelope(
     target: &mut Vec<u8>,
     canonical_event: &str,
     origin: Option<(&str, u64)>,
+    signed: Signature<'_>,
     received_at: &str,
     salt: [u8; SALT_BYTES],
 ) {
@@ -31,6 +32,10 @@ pub(crate) fn write_envelope(
         target.extend_from_slice(b",\"producer\":");
         target.extend_from_slice(json_string(producer).as_bytes());
     }
+    if !signed.public_key.is_empty() {
+        target.extend_from_slice(b",\"public_key\":");
+        target.extend_from_slice(json_string(signed.public_key).as_bytes());
+    }
     target.extend_from_slice(b",\"received_at\":\"");
     target.extend_from_slice(received_at.as_bytes());
     target.extend_from_slice(b"\",\"salt\":\"");
@@ -39,6 +44,10 @@ pub(crate) fn write_envelope(
     if let Some((_, sequence)) = origin {
         target.extend_from_slice(b",\"sequence\":");
         target.extend_from_slice(sequence.to_string().as_bytes());
+    }
+    if !signed.signature.is_empty() {
+        target.extend_from_slice(b",\"signature\":");
+        target.extend_from_slice(json_string(signed.signature).as_bytes());
     }
     target.push(b'}');
 }
@@ -146,11 +155,20 @@ mod tests {
     const RECEIVED_AT: &str = "2026-01-02T03:04:05.000006Z";
 
     fn envelope(event: EventRow<'_>, origin: Option<(&str, u64)>) -> Vec<u8> {
+        signed_envelope(event, origin, Signature::default())
+    }
+
+    fn signed_envelope(
+        event: EventRow<'_>,
+        origin: Option<(&str, u64)>,
+        signed: Signature<'_>,
+    ) -> Vec<u8> {
         let mut bytes = Vec::new();
         write_envelope(
             &mut bytes,
             &event.canonical(),
             origin,
+            signed,
             RECEIVED_AT,
             [0xff; 16],
         );
@@ -174,6 +192,18 @@ mod tests {
         assert_eq!(String::from_utf8(with_origin).unwrap(), expected);
         let without = String::from_utf8(envelope(event, None)).unwrap();
         assert!(!without.contains("producer") && !without.contains("sequence"));
+        let signed = Signature {
+            signature: "c2ln",
+            public_key: "{\"key\":\"k\"}",
+        };
+        let signed = signed_envelope(event, Some(("p\\q", 7)), signed);
+        let expected = expected
+            .replace(
+                r#","received_at""#,
+                r#","public_key":"{\"key\":\"k\"}","received_at""#,
+            )
+            .replace(r#""sequence":7}"#, r#""sequence":7,"signature":"c2ln"}"#);
+        assert_eq!(String::from_utf8(signed).unwrap(), expected);
     }
 
     #[test]
@@ -198,10 +228,13 @@ mod tests {
             actor in any::<String>(),
             producer in any::<String>(),
             sequence in 0_u64..1 << 53,
+            signature in any::<String>(),
+            public_key in any::<String>(),
         ) {
+            let signed = Signature { signature: &signature, public_key: &public_key };
             let event = EventRow { message: &message, actor: &actor, ..EventRow::default() };
             let origin = (!producer.is_empty()).then_some((producer.as_str(), sequence));
-            let bytes = envelope(event, origin);
+            let bytes = signed_envelope(event, origin, signed);
             let read = Envelope::parse(&bytes).unwrap();
             prop_assert_eq!(read.event(), event);
             prop_assert_eq!(read.origin(), origin);

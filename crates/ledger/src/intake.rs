@@ -29,15 +29,19 @@ pub(crate) fn prepare(columns: &EventColumns) -> Result<Prepared, Vec<InvalidFie
         bytes: 0,
     };
     for (item, row) in columns.rows().enumerate() {
+        let signed = columns.signature(item);
         let (producer, sequence) = columns.origin(item).unwrap_or_default();
         let event = PreparedEvent {
             producer: producer.to_owned(),
             sequence,
             canonical: row.canonical(),
+            signature: signed.signature.to_owned(),
+            public_key: signed.public_key.to_owned(),
             // Where and when it will be logged is not known yet.
             reading: reading_of(&row, 0, 0),
         };
         prepared.bytes += OVERHEAD_BYTES + event.canonical.len() + event.producer.len();
+        prepared.bytes += event.signature.len() + event.public_key.len();
         prepared.events.push(event);
     }
     Ok(prepared)

@@ -20,6 +20,9 @@ pub(crate) struct PreparedEvent {
     pub(crate) sequence: u64,
     /// The event's canonical JSON.
     pub(crate) canonical: String,
+    /// Its client's signature; empty where it has none, as is `public_key`.
+    pub(crate) signature: String,
+    pub(crate) public_key: String,
     /// The reading in it; its index and `received_at` are yet to be set.
     pub(crate) reading: Option<Reading>,
 }
@@ -178,6 +181,8 @@ mod tests {
             producer: String::new(),
             sequence: 0,
             canonical: String::new(),
+            signature: String::new(),
+            public_key: String::new(),
             reading: None,
         };
         Request {

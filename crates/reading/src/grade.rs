@@ -415,6 +415,8 @@ mod tests {
             target: vec!["Boiler Room".into()],
             tenant_id: vec![],
             timestamp: vec!["2026-01-02T03:04:05.000006Z".into()],
+            signature: vec![],
+            public_key: vec![],
         };
         assert_eq!(events, expected);
     }

@@ -21,6 +21,8 @@ pub(crate) fn events(events: lattice::EventColumns) -> ledger::EventColumns {
         target: events.target,
         tenant_id: events.tenant_id,
         timestamp: events.timestamp,
+        signature: events.signature,
+        public_key: events.public_key,
     }
 }
 
