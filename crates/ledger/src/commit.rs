@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use fieldledger_audit::log::Written;
 use fieldledger_audit::{Signature, timestamp};
-use fieldledger_tlog::LogKey;
 use rand::RngCore;
 
 use crate::config::Clock;
@@ -16,6 +15,7 @@ use crate::envelope::{SALT_BYTES, leaf_of, write_envelope};
 use crate::error::{AppendError, StoreError, with_causes};
 use crate::grower::Grower;
 use crate::head::{Head, Published};
+use crate::life::keys::Keys;
 use crate::producers::Producers;
 use crate::queue::{Queue, Request, Work};
 use crate::readings::Latest;
@@ -37,7 +37,9 @@ pub(crate) struct Committer {
     pub(crate) segment: SegmentWriter,
     pub(crate) log: Arc<LogReader>,
     pub(crate) grower: Grower,
-    pub(crate) key: LogKey,
+    pub(crate) keys: Keys,
+    /// The newest entry about the keys.
+    pub(crate) key_entry: Option<u64>,
     pub(crate) checkpoint_file: CheckpointFile,
     pub(crate) published: Arc<Published>,
     pub(crate) producers: Producers,
@@ -206,7 +208,7 @@ impl Committer {
             .offsets()
             .write(first, &ends)
             .map_err(|error| with_causes(&error))?;
-        let head = Head::sign(&self.key, self.grower.edge().clone())
+        let head = Head::sign(&self.keys, self.grower.edge().clone())
             .map_err(|error| with_causes(&error))?;
         self.checkpoint_file
             .replace(&head.checkpoint.note)
@@ -293,6 +295,7 @@ impl Committer {
                 .map(|(producer, ranges)| (producer.to_owned(), ranges))
                 .collect(),
             latest.indices(),
+            self.key_entry,
         );
         drop(latest);
         // A snapshot must never be newer than the checkpoint and the offsets that go with it.

@@ -118,6 +118,9 @@ pub enum OpenError {
         /// What is wrong, and what would be right.
         problem: String,
     },
+    /// A change of the log that a crash interrupted could not be finished.
+    #[error("a change that was begun could not be finished")]
+    Unfinished(#[source] ControlError),
     /// A thread could not be started.
     #[error("cannot start the thread {name}")]
     Thread {

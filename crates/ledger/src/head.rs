@@ -6,7 +6,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fieldledger_audit::log::Checkpoint;
-use fieldledger_tlog::{CheckpointError, Edge, Hash, LogKey};
+use fieldledger_tlog::{CheckpointError, Edge, Hash};
+
+use crate::life::keys::Keys;
 
 /// A signed tree and what is needed to prove things in it.
 #[derive(Debug)]
@@ -18,15 +20,16 @@ pub(crate) struct Head {
 
 impl Head {
     /// Signs the tree with this edge.
-    pub(crate) fn sign(key: &LogKey, edge: Edge) -> Result<Self, CheckpointError> {
+    pub(crate) fn sign(keys: &Keys, edge: Edge) -> Result<Self, CheckpointError> {
         let root = edge.root();
+        let verifier_keys = keys.verifier_keys();
         let checkpoint = Checkpoint {
-            origin: key.origin().to_owned(),
+            origin: keys.origin().to_owned(),
             tree_size: edge.size(),
             root_hash: BASE64_STANDARD.encode(root.0),
-            note: key.sign(edge.size(), root)?,
-            verifier_key: key.verifier_key().to_owned(),
-            verifier_keys: vec![key.verifier_key().to_owned()],
+            note: keys.sign(edge.size(), root)?,
+            verifier_key: verifier_keys.last().cloned().unwrap_or_default(),
+            verifier_keys,
         };
         Ok(Self {
             edge,

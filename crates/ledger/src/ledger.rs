@@ -109,12 +109,13 @@ impl Ledger {
         let queue = Arc::new(Queue::new(config.queue_bytes));
         let latest = Arc::new(RwLock::new(recovered.state.latest));
         let stats = Arc::new(Stats::default());
-        let committer = Committer {
+        let mut committer = Committer {
             queue: Arc::clone(&queue),
             segment: recovered.segment,
             log: Arc::clone(&recovered.log),
             grower: recovered.state.grower,
-            key: recovered.key,
+            keys: recovered.keys,
+            key_entry: recovered.state.life.key_entry,
             checkpoint_file: recovered.checkpoint_file,
             published: Arc::clone(&published),
             producers: recovered.state.producers,
@@ -128,6 +129,9 @@ impl Ledger {
             commit_events: config.commit_events,
             stopped: None,
         };
+        if recovered.untold_key {
+            committer.finish_rotation().map_err(OpenError::Unfinished)?;
+        }
         running.commit_thread = Some(spawn("ledger-commit", move || committer.run())?);
         tracing::info!(folder = %paths.folder.display(), size, recovery = recovered.sentence, "ledger open");
         Ok(Self(Arc::new(Inner {

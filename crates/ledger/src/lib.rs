@@ -54,5 +54,6 @@ pub use fieldledger_audit::log::{
 pub use fieldledger_audit::{EventColumns, InvalidField};
 pub use ledger::Ledger;
 pub use life::erasure::Erasure;
+pub use life::keys::KeyChange;
 pub use own::{Details, OWN_PRODUCERS, OwnKind};
 pub use types::{Bucket, InclusionProof, LedgerStatus, Reading, Series};

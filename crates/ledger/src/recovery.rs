@@ -4,13 +4,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fieldledger_tlog::{Edge, LogKey, TreeHead, open_checkpoint};
+use fieldledger_tlog::{Edge, TreeHead};
 
 use crate::config::Config;
 use crate::envelope::Envelope;
 use crate::error::{OpenError, StoreError, with_causes};
 use crate::grower::Grower;
 use crate::head::Head;
+use crate::life::keys::Keys;
 use crate::life::{Told, erasure};
 use crate::own::OwnKind;
 use crate::producers::Producers;
@@ -61,7 +62,9 @@ impl Paths {
 
 /// A log that is ready to be read and written.
 pub(crate) struct Recovered {
-    pub(crate) key: LogKey,
+    pub(crate) keys: Keys,
+    /// Whether an entry must yet tell of the newest key.
+    pub(crate) untold_key: bool,
     pub(crate) head: Head,
     pub(crate) checkpoint_file: CheckpointFile,
     pub(crate) segment: SegmentWriter,
@@ -88,7 +91,7 @@ pub(crate) struct State {
 pub(crate) fn recover(paths: &Paths, config: &Config) -> Result<Recovered, OpenError> {
     files::create_folder(&paths.segments)?;
     let firsts = segment::list(&paths.segments)?;
-    let (key, signed) = identity(paths, config, !firsts.is_empty())?;
+    let (mut keys, signed) = identity(paths, config, !firsts.is_empty())?;
     let offsets = Offsets::open(&paths.offsets)?;
     let log = LogReader::new(paths.segments.clone(), offsets, firsts.clone());
     let log = Arc::new(log);
@@ -119,14 +122,16 @@ pub(crate) fn recover(paths: &Paths, config: &Config) -> Result<Recovered, OpenE
             SegmentWriter::create(&paths.segments, 0, config.segment_bytes)?
         }
     };
-    let head = sign(&key, replayed.state.grower.edge())?;
+    let untold_key = keys.reconcile(&log, replayed.state.life.key_entry, paths)?;
+    let head = sign(&keys, replayed.state.grower.edge())?;
     let checkpoint_file = CheckpointFile::create(&paths.checkpoint, &head.checkpoint.note)?;
     let mut sentence = describe(signed.as_ref(), &replayed);
     if erased > 0 {
         sentence = format!("{sentence}, finished erasing {erased} entries");
     }
     Ok(Recovered {
-        key,
+        keys,
+        untold_key,
         head,
         checkpoint_file,
         segment,
@@ -138,34 +143,38 @@ pub(crate) fn recover(paths: &Paths, config: &Config) -> Result<Recovered, OpenE
     })
 }
 
-fn sign(key: &LogKey, edge: &Edge) -> Result<Head, OpenError> {
-    Head::sign(key, edge.clone()).map_err(|error| OpenError::Setting {
+fn sign(keys: &Keys, edge: &Edge) -> Result<Head, OpenError> {
+    Head::sign(keys, edge.clone()).map_err(|error| OpenError::Setting {
         setting: "origin",
         problem: with_causes(&error),
     })
 }
 
-/// The key, and what it signed last; a new key for a new log.
+/// The keys, and what they signed last; a new key for a new log.
 fn identity(
     paths: &Paths,
     config: &Config,
     has_segments: bool,
-) -> Result<(LogKey, Option<TreeHead>), OpenError> {
+) -> Result<(Keys, Option<TreeHead>), OpenError> {
     let forked = |problem: String| OpenError::Forked {
         folder: paths.folder.clone(),
         problem,
     };
     let note = CheckpointFile::read(&paths.checkpoint)?;
-    let seed = match key_file::read(&paths.key)? {
-        Some(seed) => seed,
+    let seeds = match key_file::read(&paths.key)? {
+        Some(seeds) => seeds,
         None if note.is_some() || has_segments => {
             let problem =
                 "the file key is missing, and another key would be another log; restore it";
             return Err(forked(problem.to_owned()));
         }
-        None => key_file::create(&paths.key)?,
+        None => {
+            let seeds = vec![key_file::new_seed()];
+            key_file::write(&paths.key, &seeds)?;
+            seeds
+        }
     };
-    let key = LogKey::from_seed(&config.origin, &seed).map_err(|error| OpenError::Setting {
+    let keys = Keys::of(&config.origin, &seeds).map_err(|error| OpenError::Setting {
         setting: "origin",
         problem: with_causes(&error),
     })?;
@@ -176,17 +185,17 @@ fn identity(
             return Err(forked(problem.to_owned()));
         }
         // Before the first segment, so that a log without a checkpoint is never a crash's doing.
-        let empty = sign(&key, &Edge::default())?;
+        let empty = sign(&keys, &Edge::default())?;
         CheckpointFile::create(&paths.checkpoint, &empty.checkpoint.note)?;
-        return Ok((key, None));
+        return Ok((keys, None));
     };
-    let signed = open_checkpoint(&note, key.verifier_key()).map_err(|error| {
+    let signed = keys.open(&note).map_err(|error| {
         forked(format!(
             "{}; origin, key and checkpoint must be those of one log",
             with_causes(&error)
         ))
     })?;
-    Ok((key, Some(signed)))
+    Ok((keys, Some(signed)))
 }
 
 fn describe(signed: Option<&TreeHead>, replayed: &Replayed) -> String {
@@ -295,7 +304,10 @@ impl Replay<'_> {
                 producers,
                 latest,
                 received_at: snapshot.received_at,
-                life: Told::default(),
+                life: Told {
+                    key_entry: snapshot.key_entry,
+                    ..Told::default()
+                },
             },
             segment: snapshot.segment,
             offset: snapshot.offset,
@@ -470,6 +482,8 @@ impl State {
         debug_assert!(new, "entry {index} repeats {producer} {sequence}");
         if producer == OwnKind::Erasure.producer() {
             self.life.erasures.push((sequence, index));
+        } else if producer == OwnKind::Key.producer() {
+            self.life.key_entry = Some(index);
         }
     }
 }

@@ -318,3 +318,78 @@ fn a_killed_ledger_finishes_what_it_was_erasing() {
         );
     }
 }
+
+/// Changes keys until it is killed, and prints `acknowledged changes <how many>`.
+#[test]
+#[ignore = "run by a_killed_ledger_keeps_its_keys"]
+fn child_changes_keys_until_killed() {
+    let Some(folder) = folder_of_child() else {
+        return;
+    };
+    let ledger = Ledger::open(busy(&folder)).unwrap();
+    for change in 1.. {
+        append(&ledger, numbered("p", change, change + 1)).unwrap();
+        match ledger.checkpoint().verifier_keys.len() {
+            1 => ledger.rotate_key("r", "a").unwrap(),
+            _ => ledger.retire_key("r", "a").unwrap(),
+        };
+        writeln!(std::io::stdout(), "acknowledged changes {change}").unwrap();
+    }
+}
+
+#[test]
+fn a_killed_ledger_keeps_its_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut random = rand::rng();
+    let first_key = {
+        let ledger = Ledger::open(busy(folder.path())).unwrap();
+        ledger.checkpoint().verifier_key
+    };
+    for _ in 0..8 {
+        let mut acknowledged = HashMap::new();
+        let mut child = child("child_changes_keys_until_killed", folder.path(), None);
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        for _ in 0..random.random_range(1..12) {
+            assert!(
+                read_one(&mut output, &mut acknowledged),
+                "the child ended by itself"
+            );
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        let ledger = Ledger::open(busy(folder.path())).unwrap();
+        let checkpoint = ledger.checkpoint();
+        let mut signing = vec![first_key.clone()];
+        for index in 0..checkpoint.tree_size {
+            let proof = ledger.inclusion(index).unwrap();
+            verify(&proof.entry, &proof.checkpoint);
+            let envelope: serde_json::Value = serde_json::from_str(&proof.entry.envelope).unwrap();
+            if envelope["producer"] != "ledger/key" {
+                continue;
+            }
+            let message = envelope["event"]["message"].as_str().unwrap();
+            let change: serde_json::Value = serde_json::from_str(message).unwrap();
+            let (old, new) = (
+                change["old"].as_str().unwrap(),
+                change["new"].as_str().unwrap(),
+            );
+            match change["step"].as_str().unwrap() {
+                "added" => {
+                    assert_eq!(signing, [old]);
+                    signing.push(new.to_owned());
+                }
+                _ => {
+                    assert_eq!(signing, [old, new]);
+                    signing.remove(0);
+                }
+            }
+        }
+        assert_eq!(checkpoint.verifier_keys, signing);
+        for key in &signing {
+            let key = fieldledger_verifier::note::LogKey::parse(key).unwrap();
+            let head = fieldledger_verifier::note::open(&checkpoint.note, &key).unwrap();
+            assert_eq!(head.size, checkpoint.tree_size);
+        }
+    }
+}

@@ -112,18 +112,30 @@ impl LogKey {
     ///
     /// When signing fails.
     pub fn sign(&self, size: u64, root: Hash) -> Result<String, CheckpointError> {
-        let failed = |problem: String| CheckpointError::Key {
-            origin: self.origin.clone(),
-            problem,
-        };
-        let checkpoint = Checkpoint::new(&self.origin, size, root, "")
-            .map_err(|error| failed(error.to_string()))?;
-        let mut note =
-            Note::new(&checkpoint.to_bytes(), &[]).map_err(|error| failed(error.to_string()))?;
-        note.add_sigs(&[&self.signer])
-            .map_err(|error| failed(error.to_string()))?;
-        String::from_utf8(note.to_bytes()).map_err(|error| failed(error.to_string()))
+        sign_checkpoint(&[self], size, root)
     }
+}
+
+/// The note for a tree with a signature of each key, in order. The keys are of one log.
+///
+/// # Errors
+///
+/// Without a key, or when signing fails.
+pub fn sign_checkpoint(keys: &[&LogKey], size: u64, root: Hash) -> Result<String, CheckpointError> {
+    let origin = keys.first().map_or("", |key| key.origin());
+    let failed = |problem: String| CheckpointError::Key {
+        origin: origin.to_owned(),
+        problem,
+    };
+    let checkpoint =
+        Checkpoint::new(origin, size, root, "").map_err(|error| failed(error.to_string()))?;
+    let mut note =
+        Note::new(&checkpoint.to_bytes(), &[]).map_err(|error| failed(error.to_string()))?;
+    for key in keys {
+        note.add_sigs(&[&key.signer])
+            .map_err(|error| failed(error.to_string()))?;
+    }
+    String::from_utf8(note.to_bytes()).map_err(|error| failed(error.to_string()))
 }
 
 /// The tree head in a note, if it is signed with the key `verifier_key` and names the same log.
@@ -203,6 +215,17 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn a_head_that_two_keys_signed_is_opened_with_either() {
+        let other = LogKey::from_seed("example.com/log", &[8; 32]).unwrap();
+        let note = sign_checkpoint(&[&key(), &other], 42, Hash([9; 32])).unwrap();
+        for verifier_key in [key().verifier_key(), other.verifier_key()] {
+            let head = open_checkpoint(note.as_bytes(), verifier_key).unwrap();
+            assert_eq!(head.size, 42);
+        }
+        assert!(sign_checkpoint(&[], 42, Hash([9; 32])).is_err());
     }
 
     #[test]

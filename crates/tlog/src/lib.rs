@@ -23,7 +23,7 @@ mod path;
 mod proof;
 
 pub use bundle::{BundleError, decode_bundle, encode_bundle};
-pub use checkpoint::{CheckpointError, LogKey, TreeHead, open_checkpoint};
+pub use checkpoint::{CheckpointError, LogKey, TreeHead, open_checkpoint, sign_checkpoint};
 pub use edge::{Edge, EdgeError, FullTile};
 pub use leaf::{LEAF_BYTES, Leaf, LeafError};
 pub use path::{entries_path, tile_path};

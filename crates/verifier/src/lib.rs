@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod entry;
+pub mod keys;
 pub mod note;
 pub mod tree;
 

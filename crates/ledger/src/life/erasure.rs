@@ -47,9 +47,7 @@ impl Committer {
         reason: &str,
         actor: &str,
     ) -> Result<(Erasure, Option<String>), ControlError> {
-        if let Some(reason) = &self.stopped {
-            return Err(ControlError::Unavailable(reason.clone()));
-        }
+        self.check_running()?;
         let size = self.grower.size();
         if entry >= size {
             let problem = format!("no entry {entry}; the log has {size} entries");

@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use fieldledger_audit::InvalidField;
 
 use super::erasure::Erasure;
+use super::keys::KeyChange;
 use crate::Ledger;
 use crate::commit::Committer;
 use crate::error::ControlError;
@@ -49,6 +50,32 @@ impl Ledger {
             })?;
         }
         Ok(erasure)
+    }
+
+    /// Adds a key. From now on it signs every tree head beside the one there is, so that whoever
+    /// knows either can verify; [`Ledger::retire_key`] ends that.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::Refused`] while two keys sign already.
+    pub fn rotate_key(&self, reason: &str, actor: &str) -> Result<KeyChange, ControlError> {
+        check_texts(reason, actor)?;
+        let _alone = self.control();
+        let (reason, actor) = (reason.to_owned(), actor.to_owned());
+        self.command(move |committer| committer.rotate_key(&reason, &actor))
+    }
+
+    /// Retires the older of two keys; the newer one signs alone from now on. Whoever knows only the
+    /// older one is led to the newer by the entry that tells of this.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::Refused`] where only one key signs.
+    pub fn retire_key(&self, reason: &str, actor: &str) -> Result<KeyChange, ControlError> {
+        check_texts(reason, actor)?;
+        let _alone = self.control();
+        let (reason, actor) = (reason.to_owned(), actor.to_owned());
+        self.command(move |committer| committer.retire_key(&reason, &actor))
     }
 
     /// One change at a time.

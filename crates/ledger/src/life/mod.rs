@@ -6,6 +6,7 @@
 
 pub(crate) mod erasure;
 mod handle;
+pub(crate) mod keys;
 
 use std::time::Instant;
 
@@ -24,9 +25,19 @@ pub(crate) struct Told {
     pub(crate) erasures: Vec<(u64, u64)>,
     /// Entries that were erased, each with the entry that is said to tell of it.
     pub(crate) erased: Vec<(u64, u64)>,
+    /// The newest entry about the keys that sign.
+    pub(crate) key_entry: Option<u64>,
 }
 
 impl Committer {
+    /// Nothing is changed once the disk cannot be trusted.
+    pub(crate) fn check_running(&self) -> Result<(), ControlError> {
+        match &self.stopped {
+            Some(reason) => Err(ControlError::Unavailable(reason.clone())),
+            None => Ok(()),
+        }
+    }
+
     /// Appends an entry of the log's own in a commit of its own; its position.
     pub(crate) fn append_own(
         &mut self,

@@ -12,7 +12,7 @@ use super::files::{self, Durability};
 use crate::error::StoreError;
 
 /// Changes whenever the meaning of a field does.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The state after entry `size - 1`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub(crate) struct Snapshot {
     pub(crate) producers: Vec<(String, Vec<(u64, u64)>)>,
     /// Entries that hold the newest reading of a sensor.
     pub(crate) latest: Vec<u64>,
+    /// The newest entry about the keys that sign.
+    pub(crate) key_entry: Option<u64>,
 }
 
 impl Snapshot {
@@ -45,6 +47,7 @@ impl Snapshot {
         received_at: u64,
         producers: Vec<(String, Vec<(u64, u64)>)>,
         latest: Vec<u64>,
+        key_entry: Option<u64>,
     ) -> Self {
         let levels = u8::try_from(edge.levels()).unwrap_or(u8::MAX);
         let tiles = (0..levels).filter_map(|level| edge.tile(level));
@@ -58,6 +61,7 @@ impl Snapshot {
             leaves: BASE64_STANDARD.encode(leaves),
             producers,
             latest,
+            key_entry,
         }
     }
 
@@ -123,6 +127,7 @@ mod tests {
             5,
             producers,
             vec![3],
+            Some(2),
         )
     }
 
