@@ -12,7 +12,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fieldledger_ledger::{Config, EventColumns, Ledger};
+use fieldledger_ledger::{AnchorPlace, Config, EventColumns, Ledger};
 use futures::executor::block_on;
 
 /// Sensors in all.
@@ -27,6 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let seconds: u64 = arguments.get(1).map_or(Ok(5), |text| text.parse())?;
     if let [_, _, index, batch, callers] = arguments.as_slice() {
         let mut config = Config::new(&folder);
+        config.anchor = AnchorPlace::Folder(folder.with_added_extension("anchor"));
         config.index = index.parse()?;
         return run(
             config,
@@ -52,6 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 ])
                 .status()?;
             fs::remove_dir_all(&folder)?;
+            fs::remove_dir_all(folder.with_added_extension("anchor"))?;
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ use fieldledger_audit::log::Written;
 use fieldledger_audit::{Signature, timestamp};
 use rand::RngCore;
 
+use crate::anchor::Anchor;
 use crate::config::Clock;
 use crate::envelope::{SALT_BYTES, leaf_of, write_envelope};
 use crate::error::{AppendError, StoreError, with_causes};
@@ -21,7 +22,7 @@ use crate::queue::{Queue, Request, Work};
 use crate::readings::Latest;
 use crate::recovery::Paths;
 use crate::stats::Stats;
-use crate::store::checkpoint_file::CheckpointFile;
+use crate::store::disk::Disk;
 use crate::store::frame::{Frame, FrameFault, read_frame, write_frame};
 use crate::store::reader::LogReader;
 use crate::store::segment::{AppendFailure, SegmentWriter, Stage};
@@ -40,7 +41,9 @@ pub(crate) struct Committer {
     pub(crate) keys: Keys,
     /// The newest entry about the keys.
     pub(crate) key_entry: Option<u64>,
-    pub(crate) checkpoint_file: CheckpointFile,
+    pub(crate) anchor: Anchor,
+    /// The signed note that was last put in the anchor.
+    pub(crate) anchored: String,
     pub(crate) published: Arc<Published>,
     pub(crate) producers: Producers,
     pub(crate) latest: Arc<RwLock<Latest>>,
@@ -48,6 +51,7 @@ pub(crate) struct Committer {
     pub(crate) clock: Clock,
     /// When the last entry was received.
     pub(crate) received_at: u64,
+    pub(crate) disk: Disk,
     pub(crate) paths: Paths,
     pub(crate) snapshot_every: u64,
     /// Size at the last snapshot.
@@ -210,9 +214,11 @@ impl Committer {
             .map_err(|error| with_causes(&error))?;
         let head = Head::sign(&self.keys, self.grower.edge().clone())
             .map_err(|error| with_causes(&error))?;
-        self.checkpoint_file
-            .replace(&head.checkpoint.note)
+        let note = &head.checkpoint.note;
+        self.anchor
+            .swap(Some(self.anchored.as_bytes()), note.as_bytes())
             .map_err(|error| with_causes(&error))?;
+        self.anchored.clone_from(note);
         self.published.publish(head);
         Ok(())
     }
@@ -267,8 +273,8 @@ impl Committer {
         if self.stopped.is_some() {
             return;
         }
-        if self.checkpoint_file.sync_is_due() {
-            let synced = self.checkpoint_file.sync();
+        if self.anchor.sync_is_due() {
+            let synced = self.anchor.sync();
             self.stop_if_failed(synced);
         }
         if self.grower.size() - self.snapshot_size >= self.snapshot_every {
@@ -300,10 +306,10 @@ impl Committer {
         drop(latest);
         // A snapshot must never be newer than the checkpoint and the offsets that go with it.
         let written = self
-            .checkpoint_file
+            .anchor
             .sync()
             .and_then(|()| self.log.offsets().sync())
-            .and_then(|()| snapshot.write(&self.paths.snapshot));
+            .and_then(|()| snapshot.write(&self.disk, &self.paths.snapshot));
         if let Err(error) = written {
             tracing::warn!(
                 error = with_causes(&error),

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::anchor::AnchorPlace;
+use crate::store::faults::Faults;
+
 /// The name under which a ledger signs where none is configured.
 pub const DEFAULT_ORIGIN: &str = "fieldledger.local/ledger";
 
@@ -14,6 +17,8 @@ pub const DEFAULT_ORIGIN: &str = "fieldledger.local/ledger";
 pub struct Config {
     /// The ledger's own folder; created where it is missing.
     pub folder: PathBuf,
+    /// Where the newest signed tree head is kept, apart from the log.
+    pub anchor: AnchorPlace,
     /// The log's name in its signed tree heads, C2SP tlog-checkpoint: no spaces, no `+`.
     /// It cannot change once the ledger exists.
     pub origin: String,
@@ -33,6 +38,8 @@ pub struct Config {
     pub lock_wait_ms: u64,
     /// Tells the time.
     pub clock: Clock,
+    /// What goes wrong with the disk, in tests; none in earnest.
+    pub faults: Option<Faults>,
 }
 
 impl Config {
@@ -41,6 +48,7 @@ impl Config {
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
+            anchor: AnchorPlace::Beside,
             origin: DEFAULT_ORIGIN.to_owned(),
             index: true,
             segment_bytes: 64 * 1024 * 1024,
@@ -50,6 +58,7 @@ impl Config {
             index_interval_ms: 1_000,
             lock_wait_ms: 10_000,
             clock: Clock::default(),
+            faults: None,
         }
     }
 }

@@ -121,6 +121,9 @@ pub enum OpenError {
     /// A change of the log that a crash interrupted could not be finished.
     #[error("a change that was begun could not be finished")]
     Unfinished(#[source] ControlError),
+    /// The signed tree head was not the one expected when it was to be replaced.
+    #[error("{0}")]
+    Anchor(String),
     /// A thread could not be started.
     #[error("cannot start the thread {name}")]
     Thread {
@@ -145,6 +148,17 @@ pub enum StoreError {
         /// What the system said.
         #[source]
         source: io::Error,
+    },
+    /// A request to an object store failed.
+    #[error("cannot {operation} {url}")]
+    Object {
+        /// What was tried.
+        operation: &'static str,
+        /// On which object.
+        url: String,
+        /// What the object store said.
+        #[source]
+        source: Box<object_store::Error>,
     },
     /// A file does not hold what the ledger wrote there.
     #[error("{} is damaged at byte {offset}: {problem}", .path.display())]

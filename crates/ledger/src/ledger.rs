@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use fieldledger_audit::log::{Checkpoint, SearchPage, SearchQuery, Written};
 use futures::channel::oneshot;
 
+use crate::anchor::Anchor;
 use crate::commit::Committer;
 use crate::config::Config;
 use crate::error::{AppendError, OpenError, QueryError};
@@ -23,7 +24,7 @@ use crate::readings::Latest;
 use crate::recovery::{Paths, recover};
 use crate::search::Search;
 use crate::stats::Stats;
-use crate::store::files;
+use crate::store::disk::Disk;
 use crate::store::lock::lock;
 use crate::types::{InclusionProof, LedgerStatus, Reading, Series};
 use crate::usage;
@@ -83,11 +84,14 @@ impl Ledger {
     #[allow(clippy::needless_pass_by_value)]
     pub fn open(config: Config) -> Result<Self, OpenError> {
         let paths = Paths::of(&config.folder);
-        files::create_folder(&paths.folder)?;
-        let lock = lock(&paths.lock, Duration::from_millis(config.lock_wait_ms))?;
-        let recovered = recover(&paths, &config)?;
+        let disk = Disk::new(config.faults.clone());
+        disk.create_folder(&paths.folder)?;
+        let patience = Duration::from_millis(config.lock_wait_ms);
+        let lock = lock(&paths.lock, patience)?;
+        let anchor = Anchor::open(&config.anchor, &paths.folder, &disk, patience)?;
+        let recovered = recover(&disk, &paths, anchor, &config)?;
         let size = recovered.state.grower.size();
-
+        let anchored = recovered.head.checkpoint.note.clone();
         let published = Arc::new(Published::new(recovered.head));
         let mut running = Running {
             commit_thread: None,
@@ -116,13 +120,15 @@ impl Ledger {
             grower: recovered.state.grower,
             keys: recovered.keys,
             key_entry: recovered.state.life.key_entry,
-            checkpoint_file: recovered.checkpoint_file,
+            anchored,
+            anchor: recovered.anchor,
             published: Arc::clone(&published),
             producers: recovered.state.producers,
             latest: Arc::clone(&latest),
             stats: Arc::clone(&stats),
             clock: config.clock.clone(),
             received_at: recovered.state.received_at,
+            disk,
             paths: paths.clone(),
             snapshot_every: config.snapshot_every,
             snapshot_size: recovered.snapshot_size,

@@ -2,14 +2,14 @@
 //!
 //! An append follows this way through the modules: `intake` checks the events where the caller is,
 //! `queue` holds them, `commit` takes all that wait and makes them durable (`store::segment`),
-//! extends the tree (`grower`), signs it and publishes it (`head`), and answers. `recovery` is how
-//! it starts. `search` answers from the log or from the `index`, `proofs` from the tiles.
+//! extends the tree (`grower`), signs it, puts the signed tree head in the `anchor`, publishes it
+//! (`head`), and answers. `recovery` is how it starts. `search` answers from the log or from the `index`, `proofs` from the tiles.
 //!
 //! ```
 //! use fieldledger_ledger::{Config, EventColumns, Ledger};
 //!
 //! let folder = tempfile::tempdir()?;
-//! let ledger = Ledger::open(Config::new(folder.path()))?;
+//! let ledger = Ledger::open(Config::new(folder.path().join("log")))?;
 //! let events = EventColumns {
 //!     message: vec!["the door was opened".to_owned()],
 //!     ..EventColumns::default()
@@ -23,6 +23,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod anchor;
 mod commit;
 mod config;
 mod envelope;
@@ -33,6 +34,7 @@ mod index;
 mod intake;
 mod ledger;
 mod life;
+mod objects;
 mod own;
 mod producers;
 mod proofs;
@@ -46,6 +48,7 @@ mod store;
 mod types;
 mod usage;
 
+pub use anchor::AnchorPlace;
 pub use config::{Clock, Config, DEFAULT_ORIGIN};
 pub use error::{AppendError, ControlError, OpenError, QueryError, StoreError};
 pub use fieldledger_audit::log::{
@@ -55,5 +58,7 @@ pub use fieldledger_audit::{EventColumns, InvalidField};
 pub use ledger::Ledger;
 pub use life::erasure::Erasure;
 pub use life::keys::KeyChange;
+pub use objects::ObjectFolder;
 pub use own::{Details, OWN_PRODUCERS, OwnKind};
+pub use store::faults::{Done, Fault, Faults, PowerLoss};
 pub use types::{Bucket, InclusionProof, LedgerStatus, Reading, Series};

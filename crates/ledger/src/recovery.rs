@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use fieldledger_tlog::{Edge, TreeHead};
 
+use crate::anchor::{Anchor, AnchorError};
 use crate::config::Config;
 use crate::envelope::Envelope;
 use crate::error::{OpenError, StoreError, with_causes};
@@ -16,15 +17,15 @@ use crate::life::{Told, erasure};
 use crate::own::OwnKind;
 use crate::producers::Producers;
 use crate::readings::{Latest, reading_of};
-use crate::store::checkpoint_file::CheckpointFile;
+use crate::store::disk::Disk;
 use crate::store::frame::Frame;
+use crate::store::key_file;
 use crate::store::offsets::Offsets;
 use crate::store::reader::LogReader;
 use crate::store::scan::{Next, SegmentScan};
 use crate::store::segment::{self, SegmentWriter};
 use crate::store::snapshot::Snapshot;
 use crate::store::tiles::TileStore;
-use crate::store::{files, key_file};
 
 /// Entries whose offsets are written in one go.
 const OFFSETS_AT_ONCE: usize = 4_096;
@@ -35,7 +36,6 @@ pub(crate) struct Paths {
     pub(crate) folder: PathBuf,
     pub(crate) segments: PathBuf,
     pub(crate) offsets: PathBuf,
-    pub(crate) checkpoint: PathBuf,
     pub(crate) key: PathBuf,
     pub(crate) snapshot: PathBuf,
     pub(crate) index: PathBuf,
@@ -50,7 +50,6 @@ impl Paths {
             folder: folder.to_owned(),
             segments: folder.join("segments"),
             offsets: folder.join("offsets"),
-            checkpoint: folder.join("checkpoint"),
             key: folder.join("key"),
             snapshot: folder.join("snapshot"),
             index: folder.join("index"),
@@ -66,7 +65,7 @@ pub(crate) struct Recovered {
     /// Whether an entry must yet tell of the newest key.
     pub(crate) untold_key: bool,
     pub(crate) head: Head,
-    pub(crate) checkpoint_file: CheckpointFile,
+    pub(crate) anchor: Anchor,
     pub(crate) segment: SegmentWriter,
     pub(crate) log: Arc<LogReader>,
     pub(crate) tiles: Arc<TileStore>,
@@ -87,25 +86,42 @@ pub(crate) struct State {
     pub(crate) life: Told,
 }
 
-/// Opens or creates the log. The folder is locked by the caller.
-pub(crate) fn recover(paths: &Paths, config: &Config) -> Result<Recovered, OpenError> {
-    files::create_folder(&paths.segments)?;
-    let firsts = segment::list(&paths.segments)?;
-    let (mut keys, signed) = identity(paths, config, !firsts.is_empty())?;
-    let offsets = Offsets::open(&paths.offsets)?;
-    let log = LogReader::new(paths.segments.clone(), offsets, firsts.clone());
+/// Opens or creates the log. Its folder is locked by the caller.
+pub(crate) fn recover(
+    disk: &Disk,
+    paths: &Paths,
+    mut anchor: Anchor,
+    config: &Config,
+) -> Result<Recovered, OpenError> {
+    disk.create_folder(&paths.segments)?;
+    let firsts = segment::list(disk, &paths.segments)?;
+    let identity = identity(disk, paths, &mut anchor, config, !firsts.is_empty())?;
+    let (mut keys, signed) = (identity.keys, identity.signed);
+    let offsets = Offsets::open(disk, &paths.offsets)?;
+    let log = LogReader::new(
+        disk.clone(),
+        paths.segments.clone(),
+        offsets,
+        firsts.clone(),
+    );
     let log = Arc::new(log);
-    let tiles = Arc::new(TileStore::new(paths.folder.clone(), Arc::clone(&log)));
+    let tiles = Arc::new(TileStore::new(
+        disk.clone(),
+        paths.folder.clone(),
+        Arc::clone(&log),
+    ));
     let replay = Replay {
+        disk,
         paths,
+        anchor: anchor.place(),
         firsts: &firsts,
         signed: signed.as_ref(),
         log: &log,
         tiles: &tiles,
     };
-    erasure::resume(paths)?;
+    erasure::resume(disk, paths)?;
     let mut replayed = replay.run()?;
-    let erased = erasure::finish(&log, paths, &replayed.state.life)?;
+    let erased = erasure::finish(disk, &log, paths, &replayed.state.life)?;
     if erased > 0 {
         // What was erased just now must not be among the newest readings.
         replayed = replay.run()?;
@@ -115,16 +131,17 @@ pub(crate) fn recover(paths: &Paths, config: &Config) -> Result<Recovered, OpenE
 
     let segment = match firsts.last() {
         Some(&last) => {
-            SegmentWriter::open(&paths.segments, last, replayed.end, config.segment_bytes)?
+            let roll_at = config.segment_bytes;
+            SegmentWriter::open(disk, &paths.segments, last, replayed.end, roll_at)?
         }
         None => {
             log.add_segment(0);
-            SegmentWriter::create(&paths.segments, 0, config.segment_bytes)?
+            SegmentWriter::create(disk, &paths.segments, 0, config.segment_bytes)?
         }
     };
-    let untold_key = keys.reconcile(&log, replayed.state.life.key_entry, paths)?;
+    let untold_key = keys.reconcile(disk, &log, replayed.state.life.key_entry, paths)?;
     let head = sign(&keys, replayed.state.grower.edge())?;
-    let checkpoint_file = CheckpointFile::create(&paths.checkpoint, &head.checkpoint.note)?;
+    swap(&mut anchor, Some(&identity.note), &head)?;
     let mut sentence = describe(signed.as_ref(), &replayed);
     if erased > 0 {
         sentence = format!("{sentence}, finished erasing {erased} entries");
@@ -133,7 +150,7 @@ pub(crate) fn recover(paths: &Paths, config: &Config) -> Result<Recovered, OpenE
         keys,
         untold_key,
         head,
-        checkpoint_file,
+        anchor,
         segment,
         log,
         tiles,
@@ -150,18 +167,41 @@ fn sign(keys: &Keys, edge: &Edge) -> Result<Head, OpenError> {
     })
 }
 
-/// The keys, and what they signed last; a new key for a new log.
+/// Puts the signed tree head in the anchor, durably.
+fn swap(anchor: &mut Anchor, expected: Option<&[u8]>, head: &Head) -> Result<(), OpenError> {
+    let note = head.checkpoint.note.as_bytes();
+    anchor
+        .swap(expected, note)
+        .and_then(|()| Ok(anchor.sync()?))
+        .map_err(|error| match error {
+            AnchorError::Store(error) => OpenError::Store(error),
+            refused => OpenError::Anchor(refused.to_string()),
+        })
+}
+
+/// Who the log is.
+struct Identity {
+    keys: Keys,
+    /// What the keys signed last; none for a new log.
+    signed: Option<TreeHead>,
+    /// The note in the anchor.
+    note: Vec<u8>,
+}
+
+/// Reads keys and anchor; makes both for a new log.
 fn identity(
+    disk: &Disk,
     paths: &Paths,
+    anchor: &mut Anchor,
     config: &Config,
     has_segments: bool,
-) -> Result<(Keys, Option<TreeHead>), OpenError> {
+) -> Result<Identity, OpenError> {
     let forked = |problem: String| OpenError::Forked {
         folder: paths.folder.clone(),
         problem,
     };
-    let note = CheckpointFile::read(&paths.checkpoint)?;
-    let seeds = match key_file::read(&paths.key)? {
+    let note = anchor.read()?;
+    let seeds = match key_file::read(disk, &paths.key)? {
         Some(seeds) => seeds,
         None if note.is_some() || has_segments => {
             let problem =
@@ -170,7 +210,7 @@ fn identity(
         }
         None => {
             let seeds = vec![key_file::new_seed()];
-            key_file::write(&paths.key, &seeds)?;
+            key_file::write(disk, &paths.key, &seeds)?;
             seeds
         }
     };
@@ -180,22 +220,33 @@ fn identity(
     })?;
     let Some(note) = note else {
         if has_segments {
-            let problem = "the file checkpoint is missing, so nothing says how many entries there \
-                           must be; restore it";
-            return Err(forked(problem.to_owned()));
+            return Err(forked(format!(
+                "its anchor {} holds no checkpoint, so nothing says how many entries there must \
+                 be; restore the anchor, or set `anchor` to where it is",
+                anchor.place()
+            )));
         }
         // Before the first segment, so that a log without a checkpoint is never a crash's doing.
         let empty = sign(&keys, &Edge::default())?;
-        CheckpointFile::create(&paths.checkpoint, &empty.checkpoint.note)?;
-        return Ok((keys, None));
+        swap(anchor, None, &empty)?;
+        return Ok(Identity {
+            keys,
+            signed: None,
+            note: empty.checkpoint.note.into_bytes(),
+        });
     };
     let signed = keys.open(&note).map_err(|error| {
         forked(format!(
-            "{}; origin, key and checkpoint must be those of one log",
-            with_causes(&error)
+            "{}; origin, key and the anchor {} must be those of one log",
+            with_causes(&error),
+            anchor.place()
         ))
     })?;
-    Ok((keys, Some(signed)))
+    Ok(Identity {
+        keys,
+        signed: Some(signed),
+        note,
+    })
 }
 
 fn describe(signed: Option<&TreeHead>, replayed: &Replayed) -> String {
@@ -217,6 +268,9 @@ fn describe(signed: Option<&TreeHead>, replayed: &Replayed) -> String {
 }
 
 struct Replay<'a> {
+    disk: &'a Disk,
+    /// Where the anchor is, for messages.
+    anchor: String,
     paths: &'a Paths,
     firsts: &'a [u64],
     signed: Option<&'a TreeHead>,
@@ -269,7 +323,7 @@ impl Replay<'_> {
 
     /// The state in the snapshot, if it goes with the files beside it.
     fn start_of_snapshot(&self) -> Result<Option<Start>, OpenError> {
-        let Some(snapshot) = Snapshot::read(&self.paths.snapshot)? else {
+        let Some(snapshot) = Snapshot::read(self.disk, &self.paths.snapshot)? else {
             return Ok(None);
         };
         let signed_size = self.signed.map_or(0, |signed| signed.size);
@@ -346,7 +400,7 @@ impl Replay<'_> {
             } else {
                 0
             };
-            let mut scan = SegmentScan::open(&path, offset)?;
+            let mut scan = SegmentScan::open(self.disk, &path, offset)?;
             self.read_segment(&mut scan, &path, &mut state)?;
             end = scan.offset();
             cut = scan.length().saturating_sub(end);
@@ -355,8 +409,10 @@ impl Replay<'_> {
         let signed_size = self.signed.map_or(0, |signed| signed.size);
         if size < signed_size {
             return Err(self.forked(format!(
-                "{signed_size} entries were signed, but only {size} are there; restore the newest \
-                 segments, or the whole folder as it was before"
+                "{signed_size} entries were signed, but only {size} are there; this is an older copy \
+                 of the log, or its end was lost: restore the newest segments. The anchor {} knows \
+                 what was signed, and must not be restored with an old copy",
+                self.anchor
             )));
         }
         Ok(Replayed {

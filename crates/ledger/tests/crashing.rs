@@ -226,7 +226,7 @@ fn what_cannot_be_signed_is_not_acknowledged_and_stops_the_ledger() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(config_without_index(folder.path())).unwrap();
     append(&ledger, numbered("p", 0, 3)).unwrap();
-    let checkpoint = folder.path().join("checkpoint");
+    let checkpoint = folder.path().join("anchor/checkpoint");
     let signed = fs::read(&checkpoint).unwrap();
     fs::remove_file(&checkpoint).unwrap();
     assert!(matches!(

@@ -7,8 +7,10 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use common::{append, config_without_index, entries, indices, message, numbered, reading, verify};
-use fieldledger_ledger::{Config, Ledger, OpenError, QueryError, StoreError};
+use common::{
+    append, config_without_index, copy_files, entries, indices, message, numbered, reading, verify,
+};
+use fieldledger_ledger::{AnchorPlace, Config, Ledger, OpenError, QueryError, StoreError};
 
 /// A folder with a log of `batches` commits of `each` entries, as a crash leaves it: no snapshot.
 fn crashed(batches: u64, each: u64, config: impl Fn(&Path) -> Config) -> tempfile::TempDir {
@@ -26,19 +28,6 @@ fn copy(from: &Path) -> tempfile::TempDir {
     let to = tempfile::tempdir().unwrap();
     copy_files(from, to.path());
     to
-}
-
-fn copy_files(from: &Path, to: &Path) {
-    for item in fs::read_dir(from).unwrap() {
-        let source = item.unwrap().path();
-        let target = to.join(source.file_name().unwrap());
-        if source.is_dir() {
-            fs::create_dir(&target).unwrap();
-            copy_files(&source, &target);
-        } else {
-            fs::copy(&source, &target).unwrap();
-        }
-    }
 }
 
 fn segments(folder: &Path) -> Vec<PathBuf> {
@@ -216,8 +205,8 @@ fn an_older_log_under_a_newer_checkpoint_is_refused() {
     append(&ledger, numbered("p", 10, 11)).unwrap();
     drop(ledger);
     fs::copy(
-        folder.path().join("checkpoint"),
-        old.path().join("checkpoint"),
+        folder.path().join("anchor/checkpoint"),
+        old.path().join("anchor/checkpoint"),
     )
     .unwrap();
     let error = Ledger::open(config_without_index(old.path()))
@@ -241,7 +230,7 @@ fn another_log_under_the_checkpoint_is_refused() {
 #[test]
 fn a_checkpoint_that_is_missing_or_changed_is_refused() {
     let folder = crashed(2, 5, config_without_index);
-    let path = folder.path().join("checkpoint");
+    let path = folder.path().join("anchor/checkpoint");
     let note = fs::read_to_string(&path).unwrap();
     fs::write(&path, note.replace("\n10\n", "\n9\n")).unwrap();
     let error = Ledger::open(config_without_index(folder.path())).unwrap_err();
@@ -254,11 +243,11 @@ fn a_checkpoint_that_is_missing_or_changed_is_refused() {
 #[test]
 fn an_older_checkpoint_is_signed_anew() {
     let folder = crashed(1, 5, config_without_index);
-    let old = fs::read(folder.path().join("checkpoint")).unwrap();
+    let old = fs::read(folder.path().join("anchor/checkpoint")).unwrap();
     let ledger = Ledger::open(config_without_index(folder.path())).unwrap();
     append(&ledger, numbered("p", 5, 8)).unwrap();
     drop(ledger);
-    fs::write(folder.path().join("checkpoint"), old).unwrap();
+    fs::write(folder.path().join("anchor/checkpoint"), old).unwrap();
     let ledger = Ledger::open(config_without_index(folder.path())).unwrap();
     let recovery = ledger.status().recovery;
     assert!(
@@ -285,6 +274,7 @@ fn a_snapshot_saves_reading_and_is_not_needed() {
     // (what is left, entries read again)
     for (folder, read_again) in [(folder.path(), 0), (crashed.path(), 1)] {
         config.folder = folder.to_owned();
+        config.anchor = AnchorPlace::Folder(folder.join("anchor"));
         let ledger = Ledger::open(config.clone()).unwrap();
         let expected = format!("found 301 entries and read the last {read_again} of them again");
         assert_eq!(ledger.status().recovery, expected);
@@ -300,8 +290,7 @@ fn a_snapshot_saves_reading_and_is_not_needed() {
     damage(&folder.path().join("snapshot"), 30);
     fs::remove_file(folder.path().join("offsets")).unwrap();
     fs::remove_dir_all(folder.path().join("tile")).unwrap();
-    config.folder = folder.path().to_owned();
-    let ledger = Ledger::open(config).unwrap();
+    let ledger = Ledger::open(small_segments(folder.path())).unwrap();
     let recovery = ledger.status().recovery;
     assert_eq!(
         recovery,

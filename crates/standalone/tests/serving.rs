@@ -13,7 +13,7 @@ async fn get(url: &str) -> (u16, Value) {
 #[tokio::test]
 async fn a_log_is_served_until_the_server_is_stopped() {
     let folder = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(Config::new(folder.path())).unwrap();
+    let ledger = Ledger::open(Config::new(folder.path().join("log"))).unwrap();
     let events = EventColumns {
         message: vec!["the door was opened".to_owned()],
         ..EventColumns::default()

@@ -11,7 +11,7 @@ const DEFAULT_DATA_DIR: &str = "state/ledger";
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum SettingsError {
     /// A key that means nothing here: most likely misspelt.
-    #[error("unknown setting {0:?}; the ledger knows data_dir, origin and index")]
+    #[error("unknown setting {0:?}; the ledger knows data_dir, anchor, origin and index")]
     Unknown(String),
     /// A value that cannot be used.
     #[error("setting {key} is {value:?}; right would be {right}")]
@@ -28,6 +28,8 @@ pub(crate) enum SettingsError {
 /// Reads the settings:
 ///
 /// - `data_dir`: the ledger's folder, from the host's working folder (`state/ledger`);
+/// - `anchor`: the folder for the newest signed tree head, apart from the log: a sibling of
+///   `data_dir`, of the same name with `-anchor` after it, where nothing is set;
 /// - `origin`: the log's name in its checkpoints (`fieldledger.local/ledger`);
 /// - `index`: `true` or `false`, whether text can be searched (`true`).
 pub(crate) fn read(settings: &HashMap<String, String>) -> Result<Config, SettingsError> {
@@ -41,6 +43,13 @@ pub(crate) fn read(settings: &HashMap<String, String>) -> Result<Config, Setting
                     value: value.clone(),
                     right: "a folder",
                 });
+            }
+            "anchor" => {
+                config.anchor = value.parse().map_err(|_| SettingsError::Value {
+                    key: "anchor",
+                    value: value.clone(),
+                    right: "a folder, or nothing",
+                })?;
             }
             "origin" => config.origin.clone_from(value),
             "index" => {
@@ -61,6 +70,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use fieldledger_ledger::AnchorPlace;
 
     fn settings(pairs: &[(&str, &str)]) -> HashMap<String, String> {
         pairs
@@ -80,6 +90,7 @@ mod tests {
     fn settings_are_taken_over() {
         let config = read(&settings(&[
             ("data_dir", "/srv/log"),
+            ("anchor", "/mnt/other/anchor"),
             ("origin", "plant/1"),
             ("index", "false"),
         ]))
@@ -88,6 +99,8 @@ mod tests {
             (config.folder.to_str(), config.origin.as_str(), config.index),
             (Some("/srv/log"), "plant/1", false)
         );
+        let anchor = AnchorPlace::Folder("/mnt/other/anchor".into());
+        assert_eq!(config.anchor, anchor);
     }
 
     #[test]

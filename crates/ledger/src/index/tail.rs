@@ -17,7 +17,6 @@ use crate::envelope::Envelope;
 use crate::error::{OpenError, StoreError, with_causes};
 use crate::head::Published;
 use crate::own::OwnKind;
-use crate::store::files;
 use crate::store::reader::LogReader;
 
 /// Memory for entries that are not yet in a segment of the index.
@@ -237,7 +236,7 @@ struct Opened {
 
 /// The error says why the index cannot be used.
 fn open(folder: &Path, schema: &IndexSchema, log_size: u64) -> Result<Opened, String> {
-    files::create_folder(folder).map_err(|error| with_causes(&error))?;
+    fs::create_dir_all(folder).map_err(|error| error.to_string())?;
     let opened = || {
         let directory = MmapDirectory::open(folder)?;
         let settings = IndexSettings::default();

@@ -6,8 +6,6 @@
 //!
 //! What lies under the file system, such as a copy-on-write snapshot of it, is beyond reach here.
 
-use std::fs::{self, OpenOptions};
-use std::os::unix::fs::FileExt;
 use std::sync::PoisonError;
 
 use serde_json::Value;
@@ -19,7 +17,7 @@ use crate::error::{ControlError, StoreError, with_causes};
 use crate::own::{Details, OWN_PRODUCERS, OwnKind};
 use crate::readings::reading_of;
 use crate::recovery::Paths;
-use crate::store::files::{self, Durability};
+use crate::store::disk::{Disk, Durability, Mode};
 use crate::store::frame::{Erased, Frame, erased_frame, read_frame};
 use crate::store::reader::{LogReader, Stored};
 use crate::store::segment;
@@ -86,7 +84,7 @@ impl Committer {
             ("actor", Value::from(actor)),
         ]);
         let marker = self.append_own(OwnKind::Erasure, entry, &details)?;
-        if let Err(error) = overwrite(&self.log, &self.paths, entry, marker) {
+        if let Err(error) = overwrite(&self.disk, &self.log, &self.paths, entry, marker) {
             let problem = with_causes(&error);
             self.stop(&problem);
             return Err(ControlError::Unavailable(format!(
@@ -109,7 +107,13 @@ impl Committer {
 
 /// Overwrites the frame of an entry, whose erasure the entry `marker` tells of; false if that was
 /// done before.
-fn overwrite(log: &LogReader, paths: &Paths, entry: u64, marker: u64) -> Result<bool, StoreError> {
+fn overwrite(
+    disk: &Disk,
+    log: &LogReader,
+    paths: &Paths,
+    entry: u64,
+    marker: u64,
+) -> Result<bool, StoreError> {
     let stored = log.entry(entry)?;
     let Some(bytes) = stored.envelope() else {
         return Ok(false);
@@ -129,9 +133,9 @@ fn overwrite(log: &LogReader, paths: &Paths, entry: u64, marker: u64) -> Result<
         offset: place.start,
         frame: &frame,
     };
-    files::replace(&paths.erasing, &plan.encode(), 0o600, Durability::Power)?;
-    plan.carry_out(paths)?;
-    remove_plan(paths)?;
+    disk.replace(&paths.erasing, &plan.encode(), 0o600, Durability::Power)?;
+    plan.carry_out(disk, paths)?;
+    remove_plan(disk, paths)?;
     Ok(true)
 }
 
@@ -178,47 +182,47 @@ impl<'a> Plan<'a> {
         (matches!(read, Frame::Erased(_)) && length == frame.len()).then_some(plan)
     }
 
-    fn carry_out(&self, paths: &Paths) -> Result<(), StoreError> {
+    fn carry_out(&self, disk: &Disk, paths: &Paths) -> Result<(), StoreError> {
         let path = segment::path_of(&paths.segments, self.segment);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(StoreError::io("open", &path))?;
-        file.write_all_at(self.frame, self.offset)
-            .map_err(StoreError::io("overwrite an entry of", &path))?;
-        file.sync_data().map_err(StoreError::io("sync", &path))
+        let file = disk.open(&path, Mode::Write)?;
+        file.write_at(self.frame, self.offset)?;
+        file.sync_data()
     }
 }
 
-fn remove_plan(paths: &Paths) -> Result<(), StoreError> {
-    fs::remove_file(&paths.erasing).map_err(StoreError::io("remove", &paths.erasing))?;
-    files::sync(&paths.folder)
+fn remove_plan(disk: &Disk, paths: &Paths) -> Result<(), StoreError> {
+    disk.remove(&paths.erasing)?;
+    disk.sync_folder(&paths.folder)
 }
 
 /// Before the log is read: overwrites again what a crash may have left half overwritten.
-pub(crate) fn resume(paths: &Paths) -> Result<(), StoreError> {
-    let Some(bytes) = files::read_if_there(&paths.erasing)? else {
+pub(crate) fn resume(disk: &Disk, paths: &Paths) -> Result<(), StoreError> {
+    let Some(bytes) = disk.read_if_there(&paths.erasing)? else {
         return Ok(());
     };
     match Plan::decode(&bytes) {
-        Some(plan) => plan.carry_out(paths)?,
+        Some(plan) => plan.carry_out(disk, paths)?,
         None => tracing::warn!(
             path = %paths.erasing.display(),
             "the file does not say what to erase; the log itself does"
         ),
     }
-    remove_plan(paths)
+    remove_plan(disk, paths)
 }
 
 /// After the log was read: erases what an entry says was erased, and returns how many were left.
-pub(crate) fn finish(log: &LogReader, paths: &Paths, told: &Told) -> Result<u64, StoreError> {
+pub(crate) fn finish(
+    disk: &Disk,
+    log: &LogReader,
+    paths: &Paths,
+    told: &Told,
+) -> Result<u64, StoreError> {
     let mut left = 0;
     for &(entry, marker) in &told.erasures {
         if entry >= marker {
             return Err(log.damaged(marker, "it tells of an erasure of what came after it"));
         }
-        left += u64::from(overwrite(log, paths, entry, marker)?);
+        left += u64::from(overwrite(disk, log, paths, entry, marker)?);
     }
     Ok(left)
 }

@@ -14,6 +14,7 @@ use crate::envelope::Envelope;
 use crate::error::{ControlError, StoreError, with_causes};
 use crate::own::{Details, OwnKind};
 use crate::recovery::Paths;
+use crate::store::disk::Disk;
 use crate::store::key_file::{self, MOST_KEYS, Seed};
 use crate::store::reader::LogReader;
 
@@ -112,6 +113,7 @@ impl Keys {
     /// The error says which key is missing or is none of the log's.
     pub(crate) fn reconcile(
         &mut self,
+        disk: &Disk,
         log: &LogReader,
         told: Option<u64>,
         paths: &Paths,
@@ -123,7 +125,7 @@ impl Keys {
         self.next_change = change.change + 1;
         if change.step == RETIRED && self.keys.len() > 1 && self.oldest() == change.old {
             self.keys.remove(0);
-            key_file::write(&paths.key, &self.seeds())?;
+            key_file::write(disk, &paths.key, &self.seeds())?;
         }
         let signing = if change.step == RETIRED {
             vec![change.new]
@@ -179,7 +181,7 @@ impl Committer {
             .map_err(|error| ControlError::Unavailable(with_causes(&error)))?;
         let mut seeds = self.keys.seeds();
         seeds.push(seed);
-        key_file::write(&self.paths.key, &seeds)?;
+        key_file::write(&self.disk, &self.paths.key, &seeds)?;
         self.keys.keys.push((seed, key));
         self.tell_of_key(reason, actor)
     }
@@ -217,7 +219,8 @@ impl Committer {
         self.keys.keys.remove(0);
         match self.append_key_change(&details, old) {
             Ok(change) => {
-                if let Err(error) = key_file::write(&self.paths.key, &self.keys.seeds()) {
+                if let Err(error) = key_file::write(&self.disk, &self.paths.key, &self.keys.seeds())
+                {
                     // It signs no more; the next start takes it out of the file.
                     tracing::warn!(
                         error = with_causes(&error),

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rand::RngCore;
 
-use super::files::{self, Durability};
+use super::disk::{Disk, Durability};
 use crate::error::StoreError;
 
 /// Keys that sign at the same time, at most.
@@ -17,8 +17,8 @@ pub(crate) const MOST_KEYS: usize = 2;
 pub(crate) type Seed = [u8; 32];
 
 /// Reads the seeds, at least one; none where there is no file yet.
-pub(crate) fn read(path: &Path) -> Result<Option<Vec<Seed>>, StoreError> {
-    let Some(text) = files::read_if_there(path)? else {
+pub(crate) fn read(disk: &Disk, path: &Path) -> Result<Option<Vec<Seed>>, StoreError> {
+    let Some(text) = disk.read_if_there(path)? else {
         return Ok(None);
     };
     match decode(&text) {
@@ -43,10 +43,10 @@ fn decode(text: &[u8]) -> Option<Vec<Seed>> {
 }
 
 /// Replaces the file, durably.
-pub(crate) fn write(path: &Path, seeds: &[Seed]) -> Result<(), StoreError> {
+pub(crate) fn write(disk: &Disk, path: &Path, seeds: &[Seed]) -> Result<(), StoreError> {
     let lines = seeds.iter().map(|seed| BASE64_STANDARD.encode(seed) + "\n");
     let text: String = lines.collect();
-    files::replace(path, text.as_bytes(), 0o600, Durability::Power)
+    disk.replace(path, text.as_bytes(), 0o600, Durability::Power)
 }
 
 /// A new seed.
@@ -66,10 +66,10 @@ mod tests {
     fn seeds_are_read_as_they_were_written_by_their_owner_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
-        assert_eq!(read(&path).unwrap(), None);
+        assert_eq!(read(&Disk::default(), &path).unwrap(), None);
         for seeds in [vec![[1; 32]], vec![[1; 32], [2; 32]], vec![[2; 32]]] {
-            write(&path, &seeds).unwrap();
-            assert_eq!(read(&path).unwrap(), Some(seeds));
+            write(&Disk::default(), &path, &seeds).unwrap();
+            assert_eq!(read(&Disk::default(), &path).unwrap(), Some(seeds));
             let mode = std::fs::metadata(&path).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }

@@ -1,7 +1,7 @@
 //! The ledger's folder: one module for each kind of file in it.
 
-pub(crate) mod checkpoint_file;
-pub(crate) mod files;
+pub(crate) mod disk;
+pub(crate) mod faults;
 pub(crate) mod frame;
 pub(crate) mod key_file;
 pub(crate) mod lock;

@@ -1,9 +1,8 @@
 //! The file `offsets`: for each entry, where its frame ends within its segment (u64 LE). Derived.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::disk::{Disk, DiskFile, Mode};
 use crate::error::StoreError;
 
 const WIDTH: u64 = 8;
@@ -11,57 +10,37 @@ const WIDTH: u64 = 8;
 /// Finds entries without reading segments.
 #[derive(Debug)]
 pub(crate) struct Offsets {
-    path: PathBuf,
-    file: File,
+    file: DiskFile,
 }
 
 impl Offsets {
     /// Opens the file, or creates an empty one.
-    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(StoreError::io("open", path))?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-        })
+    pub(crate) fn open(disk: &Disk, path: &Path) -> Result<Self, StoreError> {
+        let file = disk.open(path, Mode::Create)?;
+        Ok(Self { file })
     }
 
     /// Entries the file knows of.
     pub(crate) fn len(&self) -> Result<u64, StoreError> {
-        let metadata = self.file.metadata();
-        let bytes = metadata
-            .map_err(StoreError::io("read the size of", &self.path))?
-            .len();
-        Ok(bytes / WIDTH)
+        Ok(self.file.len()? / WIDTH)
     }
 
     /// Notes where the frames of the entries from `first` on end.
     pub(crate) fn write(&self, first: u64, ends: &[u64]) -> Result<(), StoreError> {
         let bytes: Vec<u8> = ends.iter().flat_map(|end| end.to_le_bytes()).collect();
-        self.file
-            .write_all_at(&bytes, first * WIDTH)
-            .map_err(StoreError::io("write", &self.path))
+        self.file.write_at(&bytes, first * WIDTH)
     }
 
     /// Where the frames of `count` entries from `first` on end.
     pub(crate) fn read(&self, first: u64, count: usize) -> Result<Vec<u64>, StoreError> {
         let mut bytes = vec![0; count * WIDTH as usize];
-        self.file
-            .read_exact_at(&mut bytes, first * WIDTH)
-            .map_err(StoreError::io("read", &self.path))?;
+        self.file.read_at(&mut bytes, first * WIDTH)?;
         let (ends, _) = bytes.as_chunks::<8>();
         Ok(ends.iter().map(|end| u64::from_le_bytes(*end)).collect())
     }
 
     /// Lets the file survive a power loss.
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
-        self.file
-            .sync_data()
-            .map_err(StoreError::io("sync", &self.path))
+        self.file.sync_data()
     }
 }

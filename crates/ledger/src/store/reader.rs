@@ -1,13 +1,12 @@
 //! Reading entries that are in the log.
 
-use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock};
 
 use fieldledger_tlog::Leaf;
 
+use super::disk::{Disk, Mode};
 use super::frame::{Frame, read_frame};
 use super::offsets::Offsets;
 use super::segment;
@@ -22,6 +21,7 @@ const CHUNK_ENTRIES: u64 = 4_096;
 /// Reads entries below the size that was published; any number of threads may.
 #[derive(Debug)]
 pub(crate) struct LogReader {
+    disk: Disk,
     folder: PathBuf,
     offsets: Offsets,
     /// First indices of the segments, ascending.
@@ -29,8 +29,9 @@ pub(crate) struct LogReader {
 }
 
 impl LogReader {
-    pub(crate) fn new(folder: PathBuf, offsets: Offsets, firsts: Vec<u64>) -> Self {
+    pub(crate) fn new(disk: Disk, folder: PathBuf, offsets: Offsets, firsts: Vec<u64>) -> Self {
         Self {
+            disk,
             folder,
             offsets,
             firsts: RwLock::new(firsts),
@@ -137,9 +138,9 @@ impl LogReader {
             return Err(self.damaged(next, "its offsets are not in order"));
         };
         let mut bytes = vec![0; length];
-        File::open(&path)
-            .and_then(|file| file.read_exact_at(&mut bytes, offset))
-            .map_err(StoreError::io("read", &path))?;
+        self.disk
+            .open(&path, Mode::Read)?
+            .read_at(&mut bytes, offset)?;
         Ok(Chunk {
             path,
             offset,

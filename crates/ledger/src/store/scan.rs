@@ -1,9 +1,8 @@
 //! Reading a segment from front to back without knowing what is in it, as a start does.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::disk::{Disk, DiskFile, Mode};
 use super::frame::{Frame, FrameFault, MAX_FRAME_BYTES, read_frame};
 use crate::error::StoreError;
 
@@ -13,8 +12,7 @@ const CHUNK_BYTES: usize = 4 * MAX_FRAME_BYTES;
 /// Goes through the frames of a segment.
 #[derive(Debug)]
 pub(crate) struct SegmentScan {
-    path: PathBuf,
-    file: File,
+    file: DiskFile,
     length: u64,
     /// Where the next frame begins.
     offset: u64,
@@ -35,14 +33,10 @@ pub(crate) enum Next<'a> {
 
 impl SegmentScan {
     /// Begins at byte `offset`.
-    pub(crate) fn open(path: &Path, offset: u64) -> Result<Self, StoreError> {
-        let file = File::open(path).map_err(StoreError::io("open", path))?;
-        let metadata = file.metadata();
-        let length = metadata
-            .map_err(StoreError::io("read the size of", path))?
-            .len();
+    pub(crate) fn open(disk: &Disk, path: &Path, offset: u64) -> Result<Self, StoreError> {
+        let file = disk.open(path, Mode::Read)?;
+        let length = file.len()?;
         Ok(Self {
-            path: path.to_owned(),
             file,
             length,
             offset,
@@ -91,8 +85,6 @@ impl SegmentScan {
         let rest = usize::try_from(self.length - self.offset).unwrap_or(usize::MAX);
         self.chunk.resize(rest.min(CHUNK_BYTES), 0);
         self.chunk_offset = self.offset;
-        self.file
-            .read_exact_at(&mut self.chunk, self.offset)
-            .map_err(StoreError::io("read", &self.path))
+        self.file.read_at(&mut self.chunk, self.offset)
     }
 }

@@ -1,11 +1,9 @@
 //! Segments: the files that hold the log.
 
-use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::files;
+use super::disk::{Disk, DiskFile, Mode};
 use crate::error::StoreError;
 
 const EXTENSION: &str = "seg";
@@ -19,10 +17,9 @@ pub(crate) fn path_of(folder: &Path, first: u64) -> PathBuf {
 }
 
 /// First indices of the segments in the folder, ascending.
-pub(crate) fn list(folder: &Path) -> Result<Vec<u64>, StoreError> {
+pub(crate) fn list(disk: &Disk, folder: &Path) -> Result<Vec<u64>, StoreError> {
     let mut firsts = Vec::new();
-    for item in fs::read_dir(folder).map_err(StoreError::io("list", folder))? {
-        let path = item.map_err(StoreError::io("list", folder))?.path();
+    for path in disk.list(folder)? {
         let first = path
             .file_stem()
             .and_then(|stem| stem.to_str())
@@ -39,10 +36,10 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<u64>, StoreError> {
 /// The segment that is written to.
 #[derive(Debug)]
 pub(crate) struct SegmentWriter {
+    disk: Disk,
     folder: PathBuf,
     first: u64,
-    path: PathBuf,
-    file: File,
+    file: DiskFile,
     /// Bytes of it that are good.
     length: u64,
     roll_at: u64,
@@ -51,19 +48,20 @@ pub(crate) struct SegmentWriter {
 impl SegmentWriter {
     /// Creates the segment whose first entry will be `first`; begins another once it has `roll_at`
     /// bytes.
-    pub(crate) fn create(folder: &Path, first: u64, roll_at: u64) -> Result<Self, StoreError> {
-        let path = path_of(folder, first);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(StoreError::io("create", &path))?;
-        files::sync(folder)?;
+    pub(crate) fn create(
+        disk: &Disk,
+        folder: &Path,
+        first: u64,
+        roll_at: u64,
+    ) -> Result<Self, StoreError> {
+        // It may be there, empty, if an earlier attempt failed half way.
+        let file = disk.open(&path_of(folder, first), Mode::Create)?;
+        file.set_len(0)?;
+        disk.sync_folder(folder)?;
         Ok(Self {
+            disk: disk.clone(),
             folder: folder.to_owned(),
             first,
-            path,
             file,
             length: 0,
             roll_at,
@@ -72,24 +70,20 @@ impl SegmentWriter {
 
     /// Opens the last segment, cuts it to its good `length`, and makes that durable.
     pub(crate) fn open(
+        disk: &Disk,
         folder: &Path,
         first: u64,
         length: u64,
         roll_at: u64,
     ) -> Result<Self, StoreError> {
-        let path = path_of(folder, first);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(StoreError::io("open", &path))?;
-        file.set_len(length).map_err(StoreError::io("cut", &path))?;
-        file.sync_all().map_err(StoreError::io("sync", &path))?;
-        files::sync(folder)?;
+        let file = disk.open(&path_of(folder, first), Mode::Write)?;
+        file.set_len(length)?;
+        file.sync()?;
+        disk.sync_folder(folder)?;
         Ok(Self {
+            disk: disk.clone(),
             folder: folder.to_owned(),
             first,
-            path,
             file,
             length,
             roll_at,
@@ -112,7 +106,7 @@ impl SegmentWriter {
         if self.length < self.roll_at {
             return Ok(false);
         }
-        *self = Self::create(&self.folder, next, self.roll_at)?;
+        *self = Self::create(&self.disk, &self.folder, next, self.roll_at)?;
         Ok(true)
     }
 
@@ -120,23 +114,19 @@ impl SegmentWriter {
     ///
     /// After an error the file may hold part of the frames; see [`SegmentWriter::cut_back`].
     pub(crate) fn append(&mut self, frames: &[u8]) -> Result<Vec<u8>, AppendFailure> {
-        let failed = |stage, operation, source| AppendFailure {
-            stage,
-            error: StoreError::io(operation, &self.path)(source),
-        };
+        let failed = |stage| move |error| AppendFailure { stage, error };
         self.file
-            .write_all_at(frames, self.length)
-            .map_err(|error| failed(Stage::Write, "write", error))?;
-        self.file
-            .sync_data()
-            .map_err(|error| failed(Stage::Sync, "sync", error))?;
+            .write_at(frames, self.length)
+            .map_err(failed(Stage::Write))?;
+        self.file.sync_data().map_err(failed(Stage::Sync))?;
         let mut read_back = vec![0; frames.len()];
         self.file
-            .read_exact_at(&mut read_back, self.length)
-            .map_err(|error| failed(Stage::Verify, "read back", error))?;
+            .read_at(&mut read_back, self.length)
+            .map_err(failed(Stage::Verify))?;
         if read_back != frames {
             let differs = io::Error::new(io::ErrorKind::InvalidData, "other bytes were written");
-            return Err(failed(Stage::Verify, "read back", differs));
+            let error = StoreError::io("read back", self.file.path())(differs);
+            return Err(failed(Stage::Verify)(error));
         }
         self.length += frames.len() as u64;
         Ok(read_back)
@@ -144,12 +134,8 @@ impl SegmentWriter {
 
     /// Removes what a failed append may have left.
     pub(crate) fn cut_back(&mut self) -> Result<(), StoreError> {
-        self.file
-            .set_len(self.length)
-            .map_err(StoreError::io("cut", &self.path))?;
-        self.file
-            .sync_all()
-            .map_err(StoreError::io("sync", &self.path))
+        self.file.set_len(self.length)?;
+        self.file.sync()
     }
 }
 

@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use fieldledger_tlog::{Edge, LEAF_BYTES, TILE_WIDTH};
 use serde::{Deserialize, Serialize};
 
-use super::files::{self, Durability};
+use super::disk::{Disk, Durability};
 use crate::error::StoreError;
 
 /// Changes whenever the meaning of a field does.
@@ -76,17 +76,17 @@ impl Snapshot {
     }
 
     /// Replaces the file, durably. Its first line is the CRC-32C of the rest.
-    pub(crate) fn write(&self, path: &Path) -> Result<(), StoreError> {
+    pub(crate) fn write(&self, disk: &Disk, path: &Path) -> Result<(), StoreError> {
         let failed = |error: serde_json::Error| StoreError::io("encode", path)(error.into());
         let body = serde_json::to_vec(self).map_err(failed)?;
         let mut bytes = format!("{:08x}\n", crc32c::crc32c(&body)).into_bytes();
         bytes.extend_from_slice(&body);
-        files::replace(path, &bytes, 0o644, Durability::Power)
+        disk.replace(path, &bytes, 0o644, Durability::Power)
     }
 
     /// Reads the file; what is missing, damaged or of another version counts as none.
-    pub(crate) fn read(path: &Path) -> Result<Option<Self>, StoreError> {
-        let Some(bytes) = files::read_if_there(path)? else {
+    pub(crate) fn read(disk: &Disk, path: &Path) -> Result<Option<Self>, StoreError> {
+        let Some(bytes) = disk.read_if_there(path)? else {
             return Ok(None);
         };
         let snapshot = decode(&bytes);
@@ -135,9 +135,9 @@ mod tests {
     fn a_snapshot_is_read_as_it_was_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("snapshot");
-        assert_eq!(Snapshot::read(&path).unwrap(), None);
-        snapshot().write(&path).unwrap();
-        let read = Snapshot::read(&path).unwrap().unwrap();
+        assert_eq!(Snapshot::read(&Disk::default(), &path).unwrap(), None);
+        snapshot().write(&Disk::default(), &path).unwrap();
+        let read = Snapshot::read(&Disk::default(), &path).unwrap().unwrap();
         assert_eq!(read, snapshot());
         let (edge, leaves) = read.tree().unwrap();
         assert_eq!((edge.size(), leaves.len()), (300, 44 * LEAF_BYTES));
@@ -147,7 +147,7 @@ mod tests {
     fn a_damaged_snapshot_counts_as_none() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("snapshot");
-        snapshot().write(&path).unwrap();
+        snapshot().write(&Disk::default(), &path).unwrap();
         let good = std::fs::read(&path).unwrap();
         for position in (0..good.len()).step_by(7) {
             let mut bad = good.clone();

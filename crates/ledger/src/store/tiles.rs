@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,21 +11,22 @@ use fieldledger_tlog::{
     Edge, LEAF_BYTES, TILE_BYTES, TILE_WIDTH, TileSource, encode_bundle, entries_path, tile_path,
 };
 
-use super::files::{self, Durability};
+use super::disk::{Disk, Durability};
 use super::reader::LogReader;
 use crate::error::StoreError;
 
 /// Reads and writes tiles.
 #[derive(Debug)]
 pub(crate) struct TileStore {
+    disk: Disk,
     folder: PathBuf,
     log: Arc<LogReader>,
 }
 
 impl TileStore {
     /// `folder` is the ledger's; tiles lie in its folder `tile`.
-    pub(crate) fn new(folder: PathBuf, log: Arc<LogReader>) -> Self {
-        Self { folder, log }
+    pub(crate) fn new(disk: Disk, folder: PathBuf, log: Arc<LogReader>) -> Self {
+        Self { disk, folder, log }
     }
 
     /// Stores a full tile of hashes.
@@ -36,10 +36,8 @@ impl TileStore {
         number: u64,
         bytes: &[u8],
     ) -> Result<(), StoreError> {
-        write(
-            &self.folder.join(tile_path(level, number, TILE_WIDTH)),
-            bytes,
-        )
+        let path = self.folder.join(tile_path(level, number, TILE_WIDTH));
+        self.write(&path, bytes)
     }
 
     /// Stores a full bundle of leaves.
@@ -51,13 +49,13 @@ impl TileStore {
             offset: 0,
             problem: error.to_string(),
         })?;
-        write(&path, &bundle)
+        self.write(&path, &bundle)
     }
 
     /// A full tile of hashes.
     fn read_tile(&self, level: u8, number: u64) -> Result<Vec<u8>, StoreError> {
         let path = self.folder.join(tile_path(level, number, TILE_WIDTH));
-        match files::read_if_there(&path)? {
+        match self.disk.read_if_there(&path)? {
             Some(bytes) if bytes.len() == TILE_BYTES => Ok(bytes),
             _ => self.rebuild(level, number),
         }
@@ -91,20 +89,20 @@ impl TileStore {
             })?;
         Ok(tile)
     }
-}
 
-/// Tiles may be lost with the power: they can be computed again, and each sync would cost as much
-/// as a commit.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let written = files::replace(path, bytes, 0o644, Durability::Process);
-    match (written, path.parent()) {
-        (Err(StoreError::Io { source, .. }), Some(folder))
-            if source.kind() == io::ErrorKind::NotFound =>
-        {
-            fs::create_dir_all(folder).map_err(StoreError::io("create", folder))?;
-            files::replace(path, bytes, 0o644, Durability::Process)
+    /// Tiles may be lost with the power: they can be computed again, and each sync would cost as
+    /// much as a commit.
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        let replace = || self.disk.replace(path, bytes, 0o644, Durability::Process);
+        match (replace(), path.parent()) {
+            (Err(StoreError::Io { source, .. }), Some(folder))
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                self.disk.create_volatile_folder(folder)?;
+                replace()
+            }
+            (written, _) => written,
         }
-        (written, _) => written,
     }
 }
 

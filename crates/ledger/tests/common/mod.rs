@@ -1,13 +1,15 @@
 //! What several tests of the ledger need.
 #![allow(clippy::unwrap_used, dead_code)]
 
+use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fieldledger_ledger::{
-    AppendError, Checkpoint, Config, Entry, EventColumns, Ledger, Order, SearchQuery, Written,
+    AnchorPlace, AppendError, Checkpoint, Config, Entry, EventColumns, Ledger, Order, SearchQuery,
+    Written,
 };
 use fieldledger_verifier::entry::{EntryProof, hash_of};
 use fieldledger_verifier::note::LogKey;
@@ -18,6 +20,8 @@ use sha2::{Digest, Sha256};
 /// Settings under which little happens by itself.
 pub(crate) fn config(folder: &Path) -> Config {
     let mut config = Config::new(folder);
+    // Within the folder, so that a test which copies it copies the whole ledger.
+    config.anchor = AnchorPlace::Folder(folder.join("anchor"));
     config.index_interval_ms = 5;
     config.lock_wait_ms = 2_000;
     config
@@ -150,4 +154,18 @@ pub(crate) fn verify_growth(ledger: &Ledger, old: &Checkpoint, new: &Checkpoint)
 pub(crate) fn message(entry: &Entry) -> String {
     let envelope: serde_json::Value = serde_json::from_str(&entry.envelope).unwrap();
     envelope["event"]["message"].as_str().unwrap().to_owned()
+}
+
+/// Copies what is in a folder into another, which is created if it is missing.
+pub(crate) fn copy_files(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for item in fs::read_dir(from).unwrap() {
+        let source = item.unwrap().path();
+        let target = to.join(source.file_name().unwrap());
+        if source.is_dir() {
+            copy_files(&source, &target);
+        } else {
+            fs::copy(&source, &target).unwrap();
+        }
+    }
 }
