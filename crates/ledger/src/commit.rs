@@ -57,6 +57,8 @@ pub(crate) struct Committer {
     /// Size at the last snapshot.
     pub(crate) snapshot_size: u64,
     pub(crate) commit_events: usize,
+    /// Why nothing more is ever written, once the log has ended.
+    pub(crate) frozen: Option<String>,
     /// Why nothing more is written, once the disk cannot be trusted.
     pub(crate) stopped: Option<String>,
 }
@@ -86,7 +88,7 @@ impl Committer {
     }
 
     pub(crate) fn commit(&mut self, requests: Vec<Request>) {
-        if let Some(reason) = &self.stopped {
+        if let Some(reason) = self.stopped.as_ref().or(self.frozen.as_ref()) {
             return refuse(requests, reason);
         }
         let new = self.mark_new(&requests);

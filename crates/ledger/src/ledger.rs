@@ -133,6 +133,7 @@ impl Ledger {
             snapshot_every: config.snapshot_every,
             snapshot_size: recovered.snapshot_size,
             commit_events: config.commit_events,
+            frozen: recovered.frozen,
             stopped: None,
         };
         if recovered.untold_key {

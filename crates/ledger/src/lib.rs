@@ -57,6 +57,7 @@ pub use fieldledger_audit::log::{
 pub use fieldledger_audit::{EventColumns, InvalidField};
 pub use ledger::Ledger;
 pub use life::erasure::Erasure;
+pub use life::freeze::{Freeze, Successor};
 pub use life::keys::KeyChange;
 pub use objects::ObjectFolder;
 pub use own::{Details, OWN_PRODUCERS, OwnKind};

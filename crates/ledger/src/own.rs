@@ -31,6 +31,8 @@ pub enum OwnKind {
     Freeze,
     /// A device's numbers lack some; numbered in the order found.
     Gap,
+    /// The log goes on where another ended; number 0.
+    Start,
 }
 
 impl OwnKind {
@@ -44,6 +46,7 @@ impl OwnKind {
             Self::Retention => "LOG_RETENTION",
             Self::Freeze => "LOG_FREEZE",
             Self::Gap => "LOG_GAP",
+            Self::Start => "LOG_START",
         }
     }
 
@@ -57,6 +60,7 @@ impl OwnKind {
             Self::Retention => "ledger/retention",
             Self::Freeze => "ledger/freeze",
             Self::Gap => "ledger/gap",
+            Self::Start => "ledger/start",
         }
     }
 }
@@ -80,10 +84,10 @@ pub(crate) fn event(kind: OwnKind, sequence: u64, origin: &str, details: &Detail
     }
 }
 
-/// The reason that an entry of the ledger's own tells, from its message.
-pub(crate) fn reason_in(message: &str) -> Option<String> {
+/// What the message of an entry of the ledger's own tells under this name, if it is a text.
+pub(crate) fn detail_in(message: &str, name: &str) -> Option<String> {
     let details: BTreeMap<String, Value> = serde_json::from_str(message).ok()?;
-    Some(details.get("reason")?.as_str()?.to_owned())
+    Some(details.get(name)?.as_str()?.to_owned())
 }
 
 /// Which events of a call use the ledger's own producers.

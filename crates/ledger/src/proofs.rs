@@ -65,7 +65,7 @@ impl Proofs {
         let told = stored
             .envelope()
             .and_then(|bytes| Envelope::parse(bytes).ok())
-            .and_then(|envelope| own::reason_in(envelope.event().message));
+            .and_then(|envelope| own::detail_in(envelope.event().message, "reason"));
         Ok(told.unwrap_or_default())
     }
 

@@ -13,7 +13,7 @@ use crate::error::{OpenError, StoreError, with_causes};
 use crate::grower::Grower;
 use crate::head::Head;
 use crate::life::keys::Keys;
-use crate::life::{Told, erasure};
+use crate::life::{Told, erasure, freeze};
 use crate::own::OwnKind;
 use crate::producers::Producers;
 use crate::readings::{Latest, reading_of};
@@ -62,6 +62,8 @@ impl Paths {
 /// A log that is ready to be read and written.
 pub(crate) struct Recovered {
     pub(crate) keys: Keys,
+    /// Why the log takes no more entries, if it has ended.
+    pub(crate) frozen: Option<String>,
     /// Whether an entry must yet tell of the newest key.
     pub(crate) untold_key: bool,
     pub(crate) head: Head,
@@ -140,6 +142,7 @@ pub(crate) fn recover(
         }
     };
     let untold_key = keys.reconcile(disk, &log, replayed.state.life.key_entry, paths)?;
+    let frozen = freeze::frozen(&log, replayed.state.grower.size())?;
     let head = sign(&keys, replayed.state.grower.edge())?;
     swap(&mut anchor, Some(&identity.note), &head)?;
     let mut sentence = describe(signed.as_ref(), &replayed);
@@ -148,6 +151,7 @@ pub(crate) fn recover(
     }
     Ok(Recovered {
         keys,
+        frozen,
         untold_key,
         head,
         anchor,

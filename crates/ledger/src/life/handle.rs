@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use fieldledger_audit::InvalidField;
 
 use super::erasure::Erasure;
+use super::freeze::{Freeze, Successor};
 use super::keys::KeyChange;
 use crate::Ledger;
 use crate::commit::Committer;
@@ -76,6 +77,24 @@ impl Ledger {
         let _alone = self.control();
         let (reason, actor) = (reason.to_owned(), actor.to_owned());
         self.command(move |committer| committer.retire_key(&reason, &actor))
+    }
+
+    /// Ends the log: writes a last entry, which names the log that goes on where that is known.
+    /// Whatever would be appended from now on is refused with the reason, for ever.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::Refused`] where it is frozen already.
+    pub fn freeze(
+        &self,
+        successor: Option<Successor>,
+        reason: &str,
+        actor: &str,
+    ) -> Result<Freeze, ControlError> {
+        check_texts(reason, actor)?;
+        let _alone = self.control();
+        let (reason, actor) = (reason.to_owned(), actor.to_owned());
+        self.command(move |committer| committer.freeze(successor.as_ref(), &reason, &actor))
     }
 
     /// One change at a time.

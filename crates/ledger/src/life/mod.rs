@@ -5,6 +5,7 @@
 //! a start finishes what a crash left half done.
 
 pub(crate) mod erasure;
+pub(crate) mod freeze;
 mod handle;
 pub(crate) mod keys;
 
@@ -30,11 +31,12 @@ pub(crate) struct Told {
 }
 
 impl Committer {
-    /// Nothing is changed once the disk cannot be trusted.
+    /// Nothing is changed once the disk cannot be trusted, or the log has ended.
     pub(crate) fn check_running(&self) -> Result<(), ControlError> {
-        match &self.stopped {
-            Some(reason) => Err(ControlError::Unavailable(reason.clone())),
-            None => Ok(()),
+        match (&self.stopped, &self.frozen) {
+            (Some(reason), _) => Err(ControlError::Unavailable(reason.clone())),
+            (None, Some(reason)) => Err(ControlError::Refused(reason.clone())),
+            (None, None) => Ok(()),
         }
     }
 
