@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
+use crate::commands::keys::Step;
 use crate::context::Context;
 use crate::exit::{self, Exit};
 
@@ -80,6 +81,14 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     /// Show how the log and the sensors are.
     Status(commands::status::StatusArgs),
+    /// Remove the payload of an entry for good; its proofs stay.
+    Erase(commands::erase::EraseArgs),
+    /// Let a new key sign the log, beside the one that signs now.
+    RotateKey(commands::keys::KeyArgs),
+    /// End the overlap of a rotation: the new key signs alone.
+    RetireKey(commands::keys::KeyArgs),
+    /// End the log: nothing is ever appended to it again.
+    Freeze(commands::freeze::FreezeArgs),
     /// Print a script that teaches a shell to complete this program's arguments.
     Completions(commands::completions::CompletionsArgs),
 }
@@ -89,6 +98,10 @@ impl Command {
     pub(crate) fn run(&self, context: &Context) -> anyhow::Result<Exit> {
         match self {
             Self::Status(args) => commands::status::run(args, context),
+            Self::Erase(args) => commands::erase::run(args, context),
+            Self::RotateKey(args) => commands::keys::run(Step::Rotate, args, context),
+            Self::RetireKey(args) => commands::keys::run(Step::Retire, args, context),
+            Self::Freeze(args) => commands::freeze::run(args, context),
             Self::Completions(args) => commands::completions::run(args, context),
         }
     }

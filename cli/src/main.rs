@@ -5,6 +5,7 @@
 //! commands/        one file for each command
 //! context.rs       what a command is given: output, and a way to the server
 //! client.rs        the one HTTP client
+//! ledger_target.rs the ledger that a command changes: a server's, or a folder
 //! output.rs        results as text or JSON, notes, progress, errors
 //! exit.rs          what the exit codes mean
 //! ```
@@ -21,6 +22,7 @@ mod client;
 mod commands;
 mod context;
 mod exit;
+mod ledger_target;
 mod output;
 
 use std::process::ExitCode;

@@ -1,14 +1,15 @@
 //! From the contracts' types to the API's, field by field.
 
 use fieldledger_api::backend::{
-    Asset, Bucket, Calibration, Checkpoint, Entry, LedgerStatus, Liveness, PollingStatus, Range,
-    Reading, Removal, RemovalKind, SearchPage, SearchQuery, SensorState, Series,
+    Asset, Bucket, Calibration, Checkpoint, Entry, Erasure, Freeze, KeyChange, LedgerStatus,
+    Liveness, PollingStatus, Range, Reading, Removal, RemovalKind, SearchPage, SearchQuery,
+    SensorState, Series, Successor,
 };
 use fieldledger_api::{BackendError, FieldProblem, Moment};
 
 use crate::bindings::fieldledger::audit::types as audit;
 use crate::bindings::fieldledger::field::registry;
-use crate::bindings::fieldledger::ledger::{readings, status};
+use crate::bindings::fieldledger::ledger::{control, readings, status};
 use crate::bindings::fieldledger::ui::assets;
 
 pub(crate) fn audit_error(error: audit::AuditError) -> BackendError {
@@ -213,5 +214,47 @@ pub(crate) fn asset(asset: assets::Asset) -> Asset {
         content_type: asset.content_type,
         etag: asset.etag,
         body: asset.body,
+    }
+}
+
+pub(crate) fn control_error(error: control::ControlError) -> BackendError {
+    match error {
+        control::ControlError::Invalid(fields) => {
+            BackendError::Invalid(fields.into_iter().map(invalid_field).collect())
+        }
+        control::ControlError::NotFound(detail) => BackendError::NotFound(detail),
+        control::ControlError::Refused(detail) => BackendError::Refused(detail),
+        control::ControlError::Unavailable(detail) => BackendError::Unavailable(detail),
+    }
+}
+
+pub(crate) fn erasure(erasure: control::Erasure) -> Erasure {
+    Erasure {
+        entry: erasure.entry,
+        marker: erasure.marker,
+        already: erasure.already,
+    }
+}
+
+pub(crate) fn key_change(change: control::KeyChange) -> KeyChange {
+    KeyChange {
+        entry: change.entry,
+        old: change.old,
+        new: change.new,
+        verifier_keys: change.verifier_keys,
+    }
+}
+
+pub(crate) fn successor(successor: &Successor) -> control::Successor {
+    control::Successor {
+        origin: successor.origin.clone(),
+        verifier_key: successor.verifier_key.clone(),
+    }
+}
+
+pub(crate) fn frozen(frozen: control::Frozen) -> Freeze {
+    Freeze {
+        entry: frozen.entry,
+        checkpoint: checkpoint(frozen.checkpoint),
     }
 }

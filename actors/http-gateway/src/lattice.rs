@@ -3,8 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fieldledger_api::backend::{
-    Asset, Checkpoint, Entry, LedgerStatus, PollingStatus, Reading, SearchPage, SearchQuery,
-    SensorState, Series,
+    Asset, Checkpoint, Entry, Erasure, Freeze, KeyChange, LedgerStatus, PollingStatus, Reading,
+    SearchPage, SearchQuery, SensorState, Series, Successor,
 };
 use fieldledger_api::{Backend, BackendError, Moment, Tokens};
 use wasmcloud_component::wasi::config::store as config;
@@ -12,7 +12,7 @@ use wasmcloud_component::wasi::config::store as config;
 use crate::bindings::fieldledger::audit::log;
 use crate::bindings::fieldledger::audit::types::AuditError;
 use crate::bindings::fieldledger::field::registry;
-use crate::bindings::fieldledger::ledger::{readings, status};
+use crate::bindings::fieldledger::ledger::{control, readings, status};
 use crate::bindings::fieldledger::ui::assets;
 use crate::bindings::wrpc::rpc::error::Error as RpcError;
 use crate::convert;
@@ -53,6 +53,32 @@ impl Backend for Lattice {
     fn checkpoint(&self) -> Result<Checkpoint, BackendError> {
         let checkpoint = audited("the audit API", log::root())?;
         Ok(convert::checkpoint(checkpoint))
+    }
+
+    fn erase(&self, entry: u64, reason: &str, actor: &str) -> Result<Erasure, BackendError> {
+        let erasure = changed(control::erase(entry, reason, actor))?;
+        Ok(convert::erasure(erasure))
+    }
+
+    fn rotate_key(&self, reason: &str, actor: &str) -> Result<KeyChange, BackendError> {
+        let change = changed(control::rotate_key(reason, actor))?;
+        Ok(convert::key_change(change))
+    }
+
+    fn retire_key(&self, reason: &str, actor: &str) -> Result<KeyChange, BackendError> {
+        let change = changed(control::retire_key(reason, actor))?;
+        Ok(convert::key_change(change))
+    }
+
+    fn freeze(
+        &self,
+        successor: Option<&Successor>,
+        reason: &str,
+        actor: &str,
+    ) -> Result<Freeze, BackendError> {
+        let successor = successor.map(convert::successor);
+        let frozen = changed(control::freeze(successor.as_ref(), reason, actor))?;
+        Ok(convert::frozen(frozen))
     }
 
     fn sensors(&self, offset: u32, limit: u32) -> Result<Vec<SensorState>, BackendError> {
@@ -105,6 +131,15 @@ fn audited<T>(
     answer
         .map_err(|failed| no_answer(part, &failed))?
         .map_err(convert::audit_error)
+}
+
+/// The value of a call that changes the log.
+fn changed<T>(
+    answer: Result<Result<T, control::ControlError>, RpcError>,
+) -> Result<T, BackendError> {
+    answer
+        .map_err(|failed| no_answer("the ledger", &failed))?
+        .map_err(convert::control_error)
 }
 
 /// The value of a call whose own error is a sentence.

@@ -1,4 +1,7 @@
 //! One file for each command.
 
 pub(crate) mod completions;
+pub(crate) mod erase;
+pub(crate) mod freeze;
+pub(crate) mod keys;
 pub(crate) mod status;

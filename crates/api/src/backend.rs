@@ -3,7 +3,7 @@
 //! The types are the Rust twins of those in `wit/`, where their meaning and limits stand in full;
 //! those that an answer shows as they are also carry their JSON form.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::moment::Moment;
@@ -19,6 +19,8 @@ pub enum BackendError {
     NotFound(String),
     /// The result of an earlier search is gone.
     Expired(String),
+    /// The log is not in a state, or the entry not of a kind, that allows this.
+    Refused(String),
     /// This application's sink cannot do that.
     Unsupported(String),
     /// A part does not answer now, or says that it cannot.
@@ -64,6 +66,39 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// As the audit interface gives them.
     fn checkpoint(&self) -> Result<Checkpoint, BackendError>;
+
+    /// Erases the payload of an entry for good.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` where there is no such entry, `Refused` for one of the log's own.
+    fn erase(&self, entry: u64, reason: &str, actor: &str) -> Result<Erasure, BackendError>;
+
+    /// Adds a key, which signs beside the one there is.
+    ///
+    /// # Errors
+    ///
+    /// `Refused` while two keys sign already.
+    fn rotate_key(&self, reason: &str, actor: &str) -> Result<KeyChange, BackendError>;
+
+    /// Retires the older of two keys.
+    ///
+    /// # Errors
+    ///
+    /// `Refused` where only one key signs.
+    fn retire_key(&self, reason: &str, actor: &str) -> Result<KeyChange, BackendError>;
+
+    /// Ends the log.
+    ///
+    /// # Errors
+    ///
+    /// `Refused` where it has ended already.
+    fn freeze(
+        &self,
+        successor: Option<&Successor>,
+        reason: &str,
+        actor: &str,
+    ) -> Result<Freeze, BackendError>;
 
     /// Sensors in order of alias, then id.
     ///
@@ -216,6 +251,51 @@ pub struct Checkpoint {
     pub verifier_key: String,
     /// Every key that signed it, oldest first: two while one takes over from the other.
     pub verifier_keys: Vec<String>,
+}
+
+/// What became of an erasure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Erasure {
+    /// The entry whose payload is gone.
+    pub entry: u64,
+    /// The entry of the log that says so.
+    pub marker: u64,
+    /// Whether it was gone before.
+    pub already: bool,
+}
+
+/// A change of the keys that sign the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct KeyChange {
+    /// The entry of the log that tells of it.
+    pub entry: u64,
+    /// The key that signed before, C2SP signed-note `name+hash+key`.
+    pub old: String,
+    /// The key that signs from now on: beside the old one, or alone.
+    pub new: String,
+    /// Keys that sign from now on, oldest first.
+    pub verifier_keys: Vec<String>,
+}
+
+/// Where a log goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Successor {
+    /// Name of the log that goes on.
+    #[schema(example = "fieldledger/site-a/2")]
+    pub origin: String,
+    /// The key that verifies it; empty where it is not known yet.
+    #[serde(default)]
+    pub verifier_key: String,
+}
+
+/// The end of a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Freeze {
+    /// The last entry, which says so.
+    pub entry: u64,
+    /// The last tree head.
+    pub checkpoint: Checkpoint,
 }
 
 /// The span of plausible engineering values, both ends included.

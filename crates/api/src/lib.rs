@@ -6,6 +6,7 @@
 //! sensors.rs    GET /api/sensors, /api/sensors/{id}    sensors with their newest reading
 //! readings.rs   GET /api/readings                      one sensor over time
 //! proofs.rs     GET /api/proof/{entry}, /api/checkpoint  what a verifier needs
+//! life.rs       POST /api/log/...                       erasing, changing keys, freezing
 //! health.rs     GET /healthz
 //! metrics.rs    GET /metrics
 //! assets.rs     everything else                        the page
@@ -25,6 +26,7 @@ pub mod backend;
 mod assets;
 mod extract;
 mod health;
+mod life;
 mod logs;
 mod metrics;
 mod moment;

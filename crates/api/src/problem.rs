@@ -98,6 +98,7 @@ impl From<BackendError> for Problem {
             BackendError::Invalid(errors) => Self::bad_parameters(errors),
             BackendError::NotFound(detail) => Self::new(StatusCode::NOT_FOUND, detail),
             BackendError::Expired(detail) => Self::new(StatusCode::GONE, detail),
+            BackendError::Refused(detail) => Self::new(StatusCode::CONFLICT, detail),
             BackendError::Unsupported(detail) => Self::new(StatusCode::NOT_IMPLEMENTED, detail),
             BackendError::Unavailable(detail) => Self::new(StatusCode::SERVICE_UNAVAILABLE, detail),
         }

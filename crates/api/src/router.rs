@@ -14,7 +14,7 @@ use utoipa::openapi::OpenApi;
 use crate::backend::Backend;
 use crate::extract::BODY_LIMIT;
 use crate::problem::{Problem, finish};
-use crate::{assets, health, logs, metrics, proofs, readings, sensors};
+use crate::{assets, health, life, logs, metrics, proofs, readings, sensors};
 
 /// The whole HTTP interface, every answer of it: an error is a problem body, whatever made it.
 ///
@@ -30,6 +30,10 @@ pub fn router(backend: Arc<dyn Backend>) -> axum::Router {
         .route("/api/readings", get(readings::list_readings))
         .route("/api/proof/{entry}", get(proofs::prove_entry))
         .route("/api/checkpoint", get(proofs::show_checkpoint))
+        .route("/api/log/erase", post(life::erase_entry))
+        .route("/api/log/rotate-key", post(life::rotate_key))
+        .route("/api/log/retire-key", post(life::retire_key))
+        .route("/api/log/freeze", post(life::freeze_log))
         .route("/api/openapi.json", get(show_openapi))
         .route("/healthz", get(health::check_health))
         .route("/metrics", get(metrics::show_metrics))
@@ -60,6 +64,10 @@ pub fn openapi() -> OpenApi {
         readings::list_readings,
         proofs::prove_entry,
         proofs::show_checkpoint,
+        life::erase_entry,
+        life::rotate_key,
+        life::retire_key,
+        life::freeze_log,
         show_openapi,
         health::check_health,
         metrics::show_metrics,

@@ -9,7 +9,9 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use fake::{ENVELOPE, Fake, NOW, SENSOR, SILENT_SENSOR};
 use fieldledger_api::backend::{Bucket, Series};
-use fieldledger_api::{BODY_LIMIT, BackendError, FieldProblem, Moment, openapi, router};
+use fieldledger_api::{
+    BODY_LIMIT, BackendError, FieldProblem, Moment, Scope, Tokens, openapi, router,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -637,6 +639,82 @@ async fn head_is_get_without_the_body() {
         let content_type = answer.header("content-type");
         assert_eq!(content_type, with_body.header("content-type"), "{uri}");
     }
+}
+
+async fn change(backend: &Arc<Fake>, what: &str, token: Option<&str>, body: &Value) -> Answer {
+    let mut request =
+        Request::post(format!("/api/log/{what}")).header("content-type", "application/json");
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    send(backend, request.body(Body::from(body.to_string())).unwrap()).await
+}
+
+#[tokio::test]
+async fn the_log_is_changed_by_administrators_alone() {
+    let reader = Tokens::setting("reader", &[Scope::Read, Scope::Write], "r");
+    let admin = Tokens::setting("the officer", &[Scope::Admin], "a").replace(' ', "-");
+    let backend = Arc::new(Fake {
+        tokens: Tokens::parse(&format!("{reader} {admin}")).unwrap(),
+        ..Fake::default()
+    });
+    let changes = [
+        ("erase", json!({"entry": 4, "reason": "why"})),
+        ("rotate-key", json!({"reason": "why"})),
+        ("retire-key", json!({"reason": "why"})),
+        ("freeze", json!({"reason": "why"})),
+        (
+            "freeze",
+            json!({"reason": "why", "successor": {"origin": "next"}}),
+        ),
+    ];
+    for (what, body) in &changes {
+        let instance = format!("/api/log/{what}");
+        let without = change(&fake(), what, Some("a"), body).await;
+        without.problem_fields(401, &instance);
+        for (token, status) in [(None, 401), (Some("guess"), 401), (Some("r"), 403)] {
+            let answer = change(&backend, what, token, body).await;
+            answer.problem_fields(status, &instance);
+        }
+    }
+    assert!(backend.changes.lock().unwrap().is_empty());
+    for (what, body) in &changes {
+        let answer = change(&backend, what, Some("a"), body).await;
+        assert_eq!(answer.status, StatusCode::OK, "{what}: {}", answer.body);
+    }
+    let erased = change(&backend, "erase", Some("a"), &changes[0].1).await;
+    assert_eq!(
+        erased.json(),
+        json!({"entry": 4, "marker": 9, "already": false})
+    );
+    // Who it was is the token's to say.
+    assert_eq!(
+        backend.changes.lock().unwrap()[..5],
+        [
+            "erase 4: why, the-officer",
+            "rotate: why, the-officer",
+            "retire: why, the-officer",
+            "freeze for none: why, the-officer",
+            "freeze for next: why, the-officer",
+        ]
+    );
+    for (what, body) in [
+        ("erase", json!({"entry": -1, "reason": "why"})),
+        ("erase", json!({"entry": 1})),
+        ("erase", json!({"entry": 1, "reason": "why", "actor": "me"})),
+        ("rotate-key", json!({})),
+        ("freeze", json!({"reason": "why", "successor": "next"})),
+    ] {
+        let answer = change(&backend, what, Some("a"), &body).await;
+        answer.problem_fields(422, &format!("/api/log/{what}"));
+    }
+    let refusing = Arc::new(Fake {
+        tokens: backend.tokens.clone(),
+        ledger_fails: Some(BackendError::Refused("frozen".to_owned())),
+        ..Fake::default()
+    });
+    let answer = change(&refusing, "rotate-key", Some("a"), &changes[1].1).await;
+    answer.problem_fields(409, "/api/log/rotate-key");
 }
 
 #[tokio::test]

@@ -144,6 +144,18 @@ fn an_erased_entry_is_gone_and_still_proved() {
 }
 
 #[test]
+fn a_ledger_that_closes_leaves_no_word_of_what_was_erased() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(config(folder.path())).unwrap();
+    append(&ledger, event(SECRET)).unwrap();
+    wait_for_index(&ledger);
+    ledger.erase(0, "r", "a").unwrap();
+    ledger.close();
+    assert!(files_with(folder.path(), SECRET).is_empty());
+    assert!(files_with(folder.path(), &SECRET.to_lowercase()).is_empty());
+}
+
+#[test]
 fn an_erased_event_that_is_delivered_again_stays_out() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(config_without_index(folder.path())).unwrap();

@@ -1,8 +1,8 @@
 //! The backend of the API: each call goes to the ledger.
 
 use fieldledger_api::backend::{
-    Asset, Checkpoint, Entry, LedgerStatus, PollingStatus, Reading, SearchPage, SearchQuery,
-    SensorState, Series,
+    Asset, Checkpoint, Entry, Erasure, Freeze, KeyChange, LedgerStatus, PollingStatus, Reading,
+    SearchPage, SearchQuery, SensorState, Series, Successor,
 };
 use fieldledger_api::{Backend, BackendError, Moment, Tokens};
 use fieldledger_ledger::{Clock, Ledger};
@@ -65,6 +65,38 @@ impl Backend for OverLedger {
 
     fn checkpoint(&self) -> Result<Checkpoint, BackendError> {
         Ok(convert::checkpoint(self.ledger.checkpoint()))
+    }
+
+    fn erase(&self, entry: u64, reason: &str, actor: &str) -> Result<Erasure, BackendError> {
+        let erasure = self.ledger.erase(entry, reason, actor);
+        erasure
+            .map(convert::erasure)
+            .map_err(convert::control_error)
+    }
+
+    fn rotate_key(&self, reason: &str, actor: &str) -> Result<KeyChange, BackendError> {
+        let change = self.ledger.rotate_key(reason, actor);
+        change
+            .map(convert::key_change)
+            .map_err(convert::control_error)
+    }
+
+    fn retire_key(&self, reason: &str, actor: &str) -> Result<KeyChange, BackendError> {
+        let change = self.ledger.retire_key(reason, actor);
+        change
+            .map(convert::key_change)
+            .map_err(convert::control_error)
+    }
+
+    fn freeze(
+        &self,
+        successor: Option<&Successor>,
+        reason: &str,
+        actor: &str,
+    ) -> Result<Freeze, BackendError> {
+        let successor = successor.map(convert::successor);
+        let freeze = self.ledger.freeze(successor, reason, actor);
+        freeze.map(convert::freeze).map_err(convert::control_error)
     }
 
     fn sensors(&self, _offset: u32, _limit: u32) -> Result<Vec<SensorState>, BackendError> {

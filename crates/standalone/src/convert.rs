@@ -1,8 +1,8 @@
 //! Between the ledger's types and the API's: same names, same units, moved field by field.
 
 use fieldledger_api::backend::{
-    Bucket, Checkpoint, Entry, LedgerStatus, Reading, Removal, RemovalKind, SearchPage,
-    SearchQuery, Series,
+    Bucket, Checkpoint, Entry, Erasure, Freeze, KeyChange, LedgerStatus, Reading, Removal,
+    RemovalKind, SearchPage, SearchQuery, Series, Successor,
 };
 use fieldledger_api::{BackendError, FieldProblem, Moment};
 use fieldledger_ledger as ledger;
@@ -133,5 +133,47 @@ pub(crate) fn ledger_status(status: ledger::LedgerStatus) -> LedgerStatus {
         recovery: status.recovery,
         commit_p50: status.commit_p50,
         commit_p99: status.commit_p99,
+    }
+}
+
+pub(crate) fn control_error(error: ledger::ControlError) -> BackendError {
+    match error {
+        ledger::ControlError::Invalid(fields) => {
+            BackendError::Invalid(fields.into_iter().map(invalid_field).collect())
+        }
+        ledger::ControlError::NotFound(what) => BackendError::NotFound(what),
+        ledger::ControlError::Refused(reason) => BackendError::Refused(reason),
+        ledger::ControlError::Unavailable(reason) => BackendError::Unavailable(reason),
+    }
+}
+
+pub(crate) fn erasure(erasure: ledger::Erasure) -> Erasure {
+    Erasure {
+        entry: erasure.entry,
+        marker: erasure.marker,
+        already: erasure.already,
+    }
+}
+
+pub(crate) fn key_change(change: ledger::KeyChange) -> KeyChange {
+    KeyChange {
+        entry: change.entry,
+        old: change.old,
+        new: change.new,
+        verifier_keys: change.verifier_keys,
+    }
+}
+
+pub(crate) fn successor(successor: &Successor) -> ledger::Successor {
+    ledger::Successor {
+        origin: successor.origin.clone(),
+        verifier_key: successor.verifier_key.clone(),
+    }
+}
+
+pub(crate) fn freeze(freeze: ledger::Freeze) -> Freeze {
+    Freeze {
+        entry: freeze.entry,
+        checkpoint: checkpoint(freeze.checkpoint),
     }
 }

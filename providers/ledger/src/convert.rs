@@ -3,7 +3,7 @@
 use fieldledger_ledger as ledger;
 
 use crate::bindings::{
-    exports::fieldledger::ledger::{readings, status as lattice_status},
+    exports::fieldledger::ledger::{control, readings, status as lattice_status},
     fieldledger::audit::types as lattice,
 };
 
@@ -153,13 +153,17 @@ pub(crate) fn status(status: ledger::LedgerStatus) -> lattice_status::LedgerStat
     }
 }
 
-fn invalid(fields: Vec<ledger::InvalidField>) -> lattice::AuditError {
+fn invalid_fields(fields: Vec<ledger::InvalidField>) -> Vec<lattice::InvalidField> {
     let fields = fields.into_iter().map(|invalid| lattice::InvalidField {
         item: invalid.item,
         field: invalid.field,
         problem: invalid.problem,
     });
-    lattice::AuditError::Invalid(fields.collect())
+    fields.collect()
+}
+
+fn invalid(fields: Vec<ledger::InvalidField>) -> lattice::AuditError {
+    lattice::AuditError::Invalid(invalid_fields(fields))
 }
 
 pub(crate) fn append_error(error: ledger::AppendError) -> lattice::AuditError {
@@ -175,5 +179,47 @@ pub(crate) fn query_error(error: ledger::QueryError) -> lattice::AuditError {
         ledger::QueryError::NotFound(what) => lattice::AuditError::NotFound(what),
         ledger::QueryError::Expired(what) => lattice::AuditError::Expired(what),
         ledger::QueryError::Unavailable(reason) => lattice::AuditError::Unavailable(reason),
+    }
+}
+
+pub(crate) fn control_error(error: ledger::ControlError) -> control::ControlError {
+    match error {
+        ledger::ControlError::Invalid(fields) => {
+            control::ControlError::Invalid(invalid_fields(fields))
+        }
+        ledger::ControlError::NotFound(what) => control::ControlError::NotFound(what),
+        ledger::ControlError::Refused(reason) => control::ControlError::Refused(reason),
+        ledger::ControlError::Unavailable(reason) => control::ControlError::Unavailable(reason),
+    }
+}
+
+pub(crate) fn erasure(erasure: ledger::Erasure) -> control::Erasure {
+    control::Erasure {
+        entry: erasure.entry,
+        marker: erasure.marker,
+        already: erasure.already,
+    }
+}
+
+pub(crate) fn key_change(change: ledger::KeyChange) -> control::KeyChange {
+    control::KeyChange {
+        entry: change.entry,
+        old: change.old,
+        new: change.new,
+        verifier_keys: change.verifier_keys,
+    }
+}
+
+pub(crate) fn successor(successor: control::Successor) -> ledger::Successor {
+    ledger::Successor {
+        origin: successor.origin,
+        verifier_key: successor.verifier_key,
+    }
+}
+
+pub(crate) fn frozen(freeze: ledger::Freeze) -> control::Frozen {
+    control::Frozen {
+        entry: freeze.entry,
+        checkpoint: checkpoint(freeze.checkpoint),
     }
 }

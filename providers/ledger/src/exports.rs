@@ -3,14 +3,14 @@
 use wasmcloud_provider_sdk::Context;
 
 use crate::{
-    bindings::exports::fieldledger::ledger::{proofs, readings, search, sink, status},
+    bindings::exports::fieldledger::ledger::{control, proofs, readings, search, sink, status},
     convert,
     provider::LedgerProvider,
 };
 use bindings_types::{
     AuditError, Checkpoint, EventColumns, InclusionProof, SearchPage, SearchQuery, Written,
 };
-use fieldledger_ledger::{Ledger, QueryError};
+use fieldledger_ledger::{ControlError, Ledger, QueryError};
 
 use crate::bindings::fieldledger::audit::types as bindings_types;
 
@@ -25,6 +25,73 @@ impl LedgerProvider {
             .await
             .map_err(|panicked| AuditError::Unavailable(panicked.to_string()))?
             .map_err(convert::query_error)
+    }
+}
+
+impl LedgerProvider {
+    /// Has the ledger changed, which writes files.
+    async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Ledger) -> Result<T, ControlError> + Send + 'static,
+    ) -> Result<T, control::ControlError> {
+        let ledger = self.ledger().map_err(control::ControlError::Unavailable)?;
+        tokio::task::spawn_blocking(move || change(&ledger))
+            .await
+            .map_err(|panicked| control::ControlError::Unavailable(panicked.to_string()))?
+            .map_err(convert::control_error)
+    }
+}
+
+impl control::Handler<Option<Context>> for LedgerProvider {
+    async fn erase(
+        &self,
+        _context: Option<Context>,
+        entry: u64,
+        reason: String,
+        actor: String,
+    ) -> anyhow::Result<Result<control::Erasure, control::ControlError>> {
+        let erased = self
+            .change(move |ledger| ledger.erase(entry, &reason, &actor))
+            .await;
+        Ok(erased.map(convert::erasure))
+    }
+
+    async fn rotate_key(
+        &self,
+        _context: Option<Context>,
+        reason: String,
+        actor: String,
+    ) -> anyhow::Result<Result<control::KeyChange, control::ControlError>> {
+        let changed = self
+            .change(move |ledger| ledger.rotate_key(&reason, &actor))
+            .await;
+        Ok(changed.map(convert::key_change))
+    }
+
+    async fn retire_key(
+        &self,
+        _context: Option<Context>,
+        reason: String,
+        actor: String,
+    ) -> anyhow::Result<Result<control::KeyChange, control::ControlError>> {
+        let changed = self
+            .change(move |ledger| ledger.retire_key(&reason, &actor))
+            .await;
+        Ok(changed.map(convert::key_change))
+    }
+
+    async fn freeze(
+        &self,
+        _context: Option<Context>,
+        successor: Option<control::Successor>,
+        reason: String,
+        actor: String,
+    ) -> anyhow::Result<Result<control::Frozen, control::ControlError>> {
+        let successor = successor.map(convert::successor);
+        let frozen = self
+            .change(move |ledger| ledger.freeze(successor, &reason, &actor))
+            .await;
+        Ok(frozen.map(convert::frozen))
     }
 }
 

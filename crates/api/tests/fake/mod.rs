@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 
 use fieldledger_api::backend::{
-    Asset, Checkpoint, Entry, LedgerStatus, Liveness, PollingStatus, Reading, SearchPage,
-    SearchQuery, SensorState, Series,
+    Asset, Checkpoint, Entry, Erasure, Freeze, KeyChange, LedgerStatus, Liveness, PollingStatus,
+    Reading, SearchPage, SearchQuery, SensorState, Series, Successor,
 };
 use fieldledger_api::{Backend, BackendError, Moment, Tokens};
 
@@ -25,6 +25,8 @@ pub(crate) struct Fake {
     pub(crate) paged: Mutex<Vec<(String, u32, u32)>>,
     pub(crate) series_asked: Mutex<Vec<(String, Moment, Moment, u32)>>,
     pub(crate) latest_asked: Mutex<Vec<Vec<String>>>,
+    /// Changes of the log that were asked for, with their actor.
+    pub(crate) changes: Mutex<Vec<String>>,
 }
 
 pub(crate) fn checkpoint() -> Checkpoint {
@@ -35,6 +37,15 @@ pub(crate) fn checkpoint() -> Checkpoint {
         note: "test/log\n3\ncm9vdA==\n\n— test/log c2ln\n".to_owned(),
         verifier_key: "test/log+00000000+a2V5".to_owned(),
         verifier_keys: vec!["test/log+00000000+a2V5".to_owned()],
+    }
+}
+
+fn key_change() -> KeyChange {
+    KeyChange {
+        entry: 9,
+        old: "test/log+00000000+a2V5".to_owned(),
+        new: "test/log+11111111+a2V5".to_owned(),
+        verifier_keys: vec!["test/log+11111111+a2V5".to_owned()],
     }
 }
 
@@ -108,7 +119,45 @@ impl Fake {
     }
 }
 
+impl Fake {
+    fn change<T>(&self, change: String, answer: T) -> Result<T, BackendError> {
+        self.changes.lock().unwrap().push(change);
+        fail(self.ledger_fails.as_ref(), answer)
+    }
+}
+
 impl Backend for Fake {
+    fn erase(&self, entry: u64, reason: &str, actor: &str) -> Result<Erasure, BackendError> {
+        let erasure = Erasure {
+            entry,
+            marker: 9,
+            already: false,
+        };
+        self.change(format!("erase {entry}: {reason}, {actor}"), erasure)
+    }
+
+    fn rotate_key(&self, reason: &str, actor: &str) -> Result<KeyChange, BackendError> {
+        self.change(format!("rotate: {reason}, {actor}"), key_change())
+    }
+
+    fn retire_key(&self, reason: &str, actor: &str) -> Result<KeyChange, BackendError> {
+        self.change(format!("retire: {reason}, {actor}"), key_change())
+    }
+
+    fn freeze(
+        &self,
+        successor: Option<&Successor>,
+        reason: &str,
+        actor: &str,
+    ) -> Result<Freeze, BackendError> {
+        let freeze = Freeze {
+            entry: 2,
+            checkpoint: checkpoint(),
+        };
+        let successor = successor.map_or("none", |successor| &successor.origin);
+        self.change(format!("freeze for {successor}: {reason}, {actor}"), freeze)
+    }
+
     fn now(&self) -> Moment {
         NOW
     }

@@ -100,7 +100,7 @@ impl Indexer {
         let mut writer = self.writer(merge_policy()).map_err(text)?;
         let mut size = self.views.newest().size;
         loop {
-            if self.holds_deleted().map_err(text)? && !self.published.is_closed() {
+            if self.holds_deleted().map_err(text)? {
                 writer.wait_merging_threads().map_err(text)?;
                 self.purge(size).map_err(text)?;
                 writer = self.writer(merge_policy()).map_err(text)?;
@@ -114,8 +114,12 @@ impl Indexer {
             }
             size = self.index_some(&mut writer, size)?;
         }
-        self.index_some(&mut writer, size)?;
-        writer.wait_merging_threads().map_err(text)
+        size = self.index_some(&mut writer, size)?;
+        writer.wait_merging_threads().map_err(text)?;
+        if self.holds_deleted().map_err(text)? {
+            self.purge(size).map_err(text)?;
+        }
+        Ok(())
     }
 
     fn writer(&self, merging: Box<dyn MergePolicy>) -> tantivy::Result<IndexWriter> {

@@ -1,0 +1,69 @@
+//! `fieldledger erase`: removes the payload of an entry for good.
+
+use std::fmt;
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::ledger_target::{LedgerTarget, Target, changed};
+use crate::output::pairs;
+
+/// Options of `erase`.
+#[derive(Debug, Args)]
+pub(crate) struct EraseArgs {
+    /// The entry, by its position in the log, from 0.
+    entry: u64,
+
+    /// Why. It stays in the log, so it must not tell what is erased.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+
+    #[command(flatten)]
+    target: LedgerTarget,
+}
+
+/// The result, and what `POST /api/log/erase` answers.
+#[derive(Debug, Serialize, Deserialize)]
+struct Erasure {
+    entry: u64,
+    marker: u64,
+    already: bool,
+}
+
+impl fmt::Display for Erasure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.already {
+            true => "was erased before",
+            false => "erased",
+        };
+        formatter.write_str(&pairs([
+            ("entry", self.entry.to_string()),
+            ("payload", state.to_owned()),
+            ("told by entry", self.marker.to_string()),
+        ]))
+    }
+}
+
+/// Erases and shows what became of it.
+pub(crate) fn run(args: &EraseArgs, context: &Context) -> anyhow::Result<Exit> {
+    let erasure = match args.target.open(context)? {
+        Target::Server(client) => {
+            let params = json!({"entry": args.entry, "reason": args.reason});
+            client.post("/api/log/erase", &params)?
+        }
+        Target::Folder(ledger, actor) => {
+            let erasure = changed(ledger.erase(args.entry, &args.reason, &actor))?;
+            ledger.close();
+            Erasure {
+                entry: erasure.entry,
+                marker: erasure.marker,
+                already: erasure.already,
+            }
+        }
+    };
+    context.output.show(&erasure)?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,92 @@
+//! `fieldledger freeze`: ends a log.
+
+use std::fmt;
+
+use clap::Args;
+use fieldledger_ledger::Successor;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::ledger_target::{LedgerTarget, Target, changed};
+use crate::output::{pairs, plain};
+
+/// Options of `freeze`.
+#[derive(Debug, Args)]
+pub(crate) struct FreezeArgs {
+    /// Why. It stays in the log.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+
+    /// Name of the log that goes on.
+    #[arg(long, value_name = "NAME")]
+    successor: Option<String>,
+
+    /// The key that verifies the log that goes on.
+    #[arg(long, value_name = "KEY", requires = "successor")]
+    successor_key: Option<String>,
+
+    #[command(flatten)]
+    target: LedgerTarget,
+}
+
+/// The result.
+#[derive(Debug, Serialize, Deserialize)]
+struct Frozen {
+    entry: u64,
+    checkpoint: Checkpoint,
+}
+
+/// The last tree head.
+#[derive(Debug, Serialize, Deserialize)]
+struct Checkpoint {
+    origin: String,
+    tree_size: u64,
+    root_hash: String,
+    note: String,
+}
+
+impl fmt::Display for Frozen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&pairs([
+            ("log", plain(&self.checkpoint.origin)),
+            ("state", "frozen for ever".to_owned()),
+            ("last entry", self.entry.to_string()),
+            ("entries", self.checkpoint.tree_size.to_string()),
+            ("root", plain(&self.checkpoint.root_hash)),
+        ]))
+    }
+}
+
+/// Ends the log and shows its last tree head.
+pub(crate) fn run(args: &FreezeArgs, context: &Context) -> anyhow::Result<Exit> {
+    let successor = args.successor.as_ref().map(|origin| Successor {
+        origin: origin.clone(),
+        verifier_key: args.successor_key.clone().unwrap_or_default(),
+    });
+    let frozen = match args.target.open(context)? {
+        Target::Server(client) => {
+            let successor = successor.map(|successor| {
+                json!({"origin": successor.origin, "verifier_key": successor.verifier_key})
+            });
+            let params = json!({"reason": args.reason, "successor": successor});
+            client.post("/api/log/freeze", &params)?
+        }
+        Target::Folder(ledger, actor) => {
+            let frozen = changed(ledger.freeze(successor, &args.reason, &actor))?;
+            ledger.close();
+            Frozen {
+                entry: frozen.entry,
+                checkpoint: Checkpoint {
+                    origin: frozen.checkpoint.origin,
+                    tree_size: frozen.checkpoint.tree_size,
+                    root_hash: frozen.checkpoint.root_hash,
+                    note: frozen.checkpoint.note,
+                },
+            }
+        }
+    };
+    context.output.show(&frozen)?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,80 @@
+//! `fieldledger rotate-key` and `retire-key`: lets a new key take over from the one that signs.
+
+use std::fmt;
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::ledger_target::{LedgerTarget, Target, changed};
+use crate::output::{pairs, plain};
+
+/// Options of `rotate-key` and of `retire-key`.
+#[derive(Debug, Args)]
+pub(crate) struct KeyArgs {
+    /// Why. It stays in the log.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+
+    #[command(flatten)]
+    target: LedgerTarget,
+}
+
+/// The two halves of a rotation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step {
+    /// A new key signs beside the old one.
+    Rotate,
+    /// The new key signs alone.
+    Retire,
+}
+
+/// The result, and what the server answers.
+#[derive(Debug, Serialize, Deserialize)]
+struct KeyChange {
+    entry: u64,
+    old: String,
+    new: String,
+    verifier_keys: Vec<String>,
+}
+
+impl fmt::Display for KeyChange {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&pairs([
+            ("told by entry", self.entry.to_string()),
+            ("old key", plain(&self.old)),
+            ("new key", plain(&self.new)),
+            ("signing now", plain(&self.verifier_keys.join(" and "))),
+        ]))
+    }
+}
+
+/// Changes the keys and shows which sign now.
+pub(crate) fn run(step: Step, args: &KeyArgs, context: &Context) -> anyhow::Result<Exit> {
+    let change = match args.target.open(context)? {
+        Target::Server(client) => {
+            let path = match step {
+                Step::Rotate => "/api/log/rotate-key",
+                Step::Retire => "/api/log/retire-key",
+            };
+            client.post(path, &json!({"reason": args.reason}))?
+        }
+        Target::Folder(ledger, actor) => {
+            let change = changed(match step {
+                Step::Rotate => ledger.rotate_key(&args.reason, &actor),
+                Step::Retire => ledger.retire_key(&args.reason, &actor),
+            })?;
+            ledger.close();
+            KeyChange {
+                entry: change.entry,
+                old: change.old,
+                new: change.new,
+                verifier_keys: change.verifier_keys,
+            }
+        }
+    };
+    context.output.show(&change)?;
+    Ok(Exit::Ok)
+}

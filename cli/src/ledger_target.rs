@@ -1,0 +1,77 @@
+//! What a command changes: the ledger of a server, or a ledger's folder that no server holds.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use fieldledger_ledger::{Config, ControlError, DEFAULT_ORIGIN, Ledger};
+
+use crate::client::Client;
+use crate::context::Context;
+use crate::exit::InputError;
+
+/// Options that say which ledger.
+#[derive(Debug, Args)]
+pub(crate) struct LedgerTarget {
+    /// Change the ledger in this folder, which no server may hold, instead of asking a server.
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+
+    /// With --folder: the log's name in its checkpoints.
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_ORIGIN)]
+    origin: String,
+
+    /// With --folder: who does this, for the log; a server takes it from the token.
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "folder",
+        default_value = "command line"
+    )]
+    actor: String,
+}
+
+/// The ledger that is meant.
+pub(crate) enum Target {
+    /// That of a server.
+    Server(Client),
+    /// One that is open here, and who changes it.
+    Folder(Ledger, String),
+}
+
+impl LedgerTarget {
+    /// A way to the ledger.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none.
+    pub(crate) fn open(&self, context: &Context) -> anyhow::Result<Target> {
+        let Some(folder) = &self.folder else {
+            return Ok(Target::Server(context.client()?));
+        };
+        if !folder.join("segments").is_dir() {
+            let problem = format!("--folder {} holds no ledger", folder.display());
+            return Err(InputError(problem).into());
+        }
+        let mut config = Config::new(folder);
+        config.origin.clone_from(&self.origin);
+        // So that nothing is left in the index of what is erased.
+        config.index = folder.join("index").is_dir();
+        Ok(Target::Folder(Ledger::open(config)?, self.actor.clone()))
+    }
+}
+
+/// The outcome of a change, with the exit code for why there is none.
+pub(crate) fn changed<T>(outcome: Result<T, ControlError>) -> anyhow::Result<T> {
+    outcome.map_err(|error| match error {
+        ControlError::Invalid(fields) => {
+            let fields = fields.into_iter();
+            let problems: Vec<String> = fields
+                .map(|field| format!("{}: {}", field.field, field.problem))
+                .collect();
+            InputError(problems.join("; ")).into()
+        }
+        ControlError::NotFound(problem) => InputError(problem).into(),
+        refused @ ControlError::Refused(_) => InputError(refused.to_string()).into(),
+        unavailable @ ControlError::Unavailable(_) => unavailable.into(),
+    })
+}

@@ -1,0 +1,150 @@
+//! The commands that change a log, on a served one and on a closed folder.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+use fieldledger_api::{Scope, Tokens};
+use fieldledger_ledger::{Config, EventColumns, Ledger};
+use fieldledger_standalone::{OverLedger, Standalone};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_fieldledger"))
+        .args(arguments)
+        .env_remove("FIELDLEDGER_URL")
+        .env_remove("FIELDLEDGER_TOKEN")
+        .output()
+        .unwrap()
+}
+
+/// The result of a command that succeeds.
+fn result(arguments: &[&str]) -> Value {
+    let output = run(&[arguments, &["--json"]].concat());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// What a command that fails says, and its exit code.
+fn failure(arguments: &[&str]) -> (i32, String) {
+    let output = run(arguments);
+    let said = String::from_utf8(output.stderr).unwrap();
+    (output.status.code().unwrap(), said)
+}
+
+fn ledger_of(folder: &Path, entries: usize) -> Ledger {
+    let ledger = Ledger::open(Config::new(folder)).unwrap();
+    let events = EventColumns {
+        message: (0..entries).map(|entry| format!("event {entry}")).collect(),
+        ..EventColumns::default()
+    };
+    futures::executor::block_on(ledger.append(events)).unwrap();
+    ledger
+}
+
+#[test]
+fn a_served_log_is_changed_by_whoever_has_the_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = ledger_of(folder.path(), 3);
+    let tokens = [
+        Tokens::setting("officer", &[Scope::Admin], "secret"),
+        Tokens::setting("reader", &[Scope::Read], "weak"),
+    ];
+    let tokens = Tokens::parse(&tokens.join(" ")).unwrap();
+    let backend = OverLedger::new(ledger.clone()).with_tokens(tokens);
+    let runtime = Runtime::new().unwrap();
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let server = runtime
+        .block_on(Standalone::start_with(Arc::new(backend), listen))
+        .unwrap();
+    let url = server.url();
+    let admin = ["--url", &url, "--token", "secret"];
+    let on_server = |arguments: &[&'static str]| [arguments, &admin[..]].concat();
+
+    let erased = result(&on_server(&["erase", "1", "--reason", "asked to"]));
+    assert_eq!(
+        (&erased["marker"], &erased["already"]),
+        (&3.into(), &false.into())
+    );
+    let entry = ledger.inclusion(1).unwrap().entry;
+    assert_eq!(entry.removed.unwrap().reason, "asked to");
+    let marker = ledger.inclusion(3).unwrap().entry.envelope;
+    assert!(marker.contains("officer"), "{marker}");
+
+    let added = result(&on_server(&["rotate-key", "--reason", "yearly"]));
+    assert_eq!(added["verifier_keys"].as_array().unwrap().len(), 2);
+    let retired = result(&on_server(&["retire-key", "--reason", "done"]));
+    assert_eq!(retired["verifier_keys"], serde_json::json!([added["new"]]));
+
+    let (code, said) = failure(&on_server(&["retire-key", "--reason", "again"]));
+    assert!(
+        code == 2 && said.contains("only") && said.contains("signs"),
+        "{code}: {said}"
+    );
+    let (code, said) = failure(&on_server(&["erase", "99", "--reason", "r"]));
+    assert!(code == 2 && said.contains("no entry 99"), "{code}: {said}");
+    for token in ["weak", "guess"] {
+        let erase = [
+            "erase", "0", "--reason", "r", "--url", &url, "--token", token,
+        ];
+        assert_eq!(failure(&erase).0, 4);
+    }
+    assert_eq!(
+        failure(&["erase", "0", "--reason", "r", "--url", &url]).0,
+        4
+    );
+
+    let frozen = result(&on_server(&[
+        "freeze",
+        "--reason",
+        "the end",
+        "--successor",
+        "next",
+    ]));
+    assert_eq!(
+        frozen["checkpoint"]["tree_size"],
+        ledger.checkpoint().tree_size
+    );
+    let (code, said) = failure(&on_server(&["erase", "0", "--reason", "r"]));
+    assert!(code == 2 && said.contains("frozen"), "{code}: {said}");
+    runtime.block_on(server.stop()).unwrap();
+    ledger.close();
+}
+
+#[test]
+fn a_closed_log_is_changed_in_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = ledger_of(folder.path(), 3);
+    let path = folder.path().to_str().unwrap();
+    let erase = [
+        "erase", "2", "--reason", "r", "--folder", path, "--actor", "me",
+    ];
+    ledger.close();
+
+    assert_eq!(result(&erase)["already"], false);
+    assert_eq!(result(&erase)["already"], true);
+    let both = result(&["rotate-key", "--reason", "r", "--folder", path]);
+    assert_eq!(both["verifier_keys"].as_array().unwrap().len(), 2);
+    let ledger = Ledger::open(Config::new(folder.path())).unwrap();
+    assert_eq!(
+        ledger.checkpoint().verifier_key,
+        both["new"].as_str().unwrap()
+    );
+    assert!(ledger.inclusion(2).unwrap().entry.removed.is_some());
+
+    let none = tempfile::tempdir().unwrap();
+    let (code, said) = failure(&[
+        "rotate-key",
+        "--reason",
+        "r",
+        "--folder",
+        none.path().to_str().unwrap(),
+    ]);
+    assert!(
+        code == 2 && said.contains("holds no ledger"),
+        "{code}: {said}"
+    );
+}

@@ -1,0 +1,137 @@
+//! `POST /api/log/...`: what changes the log otherwise than an append, for tokens with the scope
+//! `admin`. The name of the token goes into the log as who asked for it.
+
+use axum::Json;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::Shared;
+use crate::backend::{Erasure, Freeze, KeyChange, Successor};
+use crate::extract::JsonBody;
+use crate::problem::Problem;
+use crate::tokens::{Scope, authorize};
+
+/// Who asks, by the name of their token.
+pub(crate) struct Admin(String);
+
+impl FromRequestParts<Shared> for Admin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, backend: &Shared) -> Result<Self, Problem> {
+        let holder = authorize(backend.as_ref(), &parts.headers, Scope::Admin)?;
+        Ok(Self(holder))
+    }
+}
+
+/// Which entry, and why.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EraseParams {
+    /// Position in the log, from 0.
+    entry: u64,
+    /// Why; it stays in the log, so it must not tell what was erased.
+    #[schema(min_length = 1, max_length = 1000)]
+    reason: String,
+}
+
+/// Why a key changes.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeyParams {
+    /// Why; it stays in the log.
+    #[schema(min_length = 1, max_length = 1000)]
+    reason: String,
+}
+
+/// Why the log ends, and where it goes on.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FreezeParams {
+    /// Why; it stays in the log.
+    #[schema(min_length = 1, max_length = 1000)]
+    reason: String,
+    /// The log that goes on, where that is known.
+    successor: Option<Successor>,
+}
+
+/// Erases the payload of an entry for good. Its leaf and every proof stay; an entry of the log says
+/// who had it erased, and why.
+#[utoipa::path(
+    post,
+    path = "/api/log/erase",
+    request_body = EraseParams,
+    responses(
+        (status = 200, description = "The payload is gone", body = Erasure),
+        (status = 404, description = "The log has no such entry", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The entry is one of the log's own, or the log is frozen", body = Problem, content_type = "application/problem+json"),
+        (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn erase_entry(
+    State(backend): State<Shared>,
+    Admin(actor): Admin,
+    JsonBody(params): JsonBody<EraseParams>,
+) -> Result<Json<Erasure>, Problem> {
+    let erasure = backend.erase(params.entry, &params.reason, &actor)?;
+    Ok(Json(erasure))
+}
+
+/// Adds a key, which signs the log beside the one there is until that is retired.
+#[utoipa::path(
+    post,
+    path = "/api/log/rotate-key",
+    request_body = KeyParams,
+    responses(
+        (status = 200, description = "Both keys sign", body = KeyChange),
+        (status = 409, description = "Two keys sign already, or the log is frozen", body = Problem, content_type = "application/problem+json"),
+        (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn rotate_key(
+    State(backend): State<Shared>,
+    Admin(actor): Admin,
+    JsonBody(params): JsonBody<KeyParams>,
+) -> Result<Json<KeyChange>, Problem> {
+    Ok(Json(backend.rotate_key(&params.reason, &actor)?))
+}
+
+/// Retires the older of two keys; the newer one signs alone.
+#[utoipa::path(
+    post,
+    path = "/api/log/retire-key",
+    request_body = KeyParams,
+    responses(
+        (status = 200, description = "The newer key signs alone", body = KeyChange),
+        (status = 409, description = "Only one key signs, or the log is frozen", body = Problem, content_type = "application/problem+json"),
+        (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn retire_key(
+    State(backend): State<Shared>,
+    Admin(actor): Admin,
+    JsonBody(params): JsonBody<KeyParams>,
+) -> Result<Json<KeyChange>, Problem> {
+    Ok(Json(backend.retire_key(&params.reason, &actor)?))
+}
+
+/// Ends the log: nothing is ever appended to it again.
+#[utoipa::path(
+    post,
+    path = "/api/log/freeze",
+    request_body = FreezeParams,
+    responses(
+        (status = 200, description = "The log has ended", body = Freeze),
+        (status = 409, description = "The log is frozen already", body = Problem, content_type = "application/problem+json"),
+        (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn freeze_log(
+    State(backend): State<Shared>,
+    Admin(actor): Admin,
+    JsonBody(params): JsonBody<FreezeParams>,
+) -> Result<Json<Freeze>, Problem> {
+    let frozen = backend.freeze(params.successor.as_ref(), &params.reason, &actor)?;
+    Ok(Json(frozen))
+}
