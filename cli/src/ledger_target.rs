@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use fieldledger_ledger::{Config, ControlError, DEFAULT_ORIGIN, Ledger};
+use fieldledger_ledger::{AnchorPlace, Config, ControlError, DEFAULT_ORIGIN, Ledger};
 
 use crate::client::Client;
 use crate::context::Context;
@@ -19,6 +19,10 @@ pub(crate) struct LedgerTarget {
     /// With --folder: the log's name in its checkpoints.
     #[arg(long, value_name = "NAME", default_value = DEFAULT_ORIGIN)]
     origin: String,
+
+    /// With --folder: where the log's newest signed tree head is kept, if not beside it.
+    #[arg(long, value_name = "PLACE", requires = "folder")]
+    anchor: Option<AnchorPlace>,
 
     /// With --folder: who does this, for the log; a server takes it from the token.
     #[arg(
@@ -54,6 +58,7 @@ impl LedgerTarget {
         }
         let mut config = Config::new(folder);
         config.origin.clone_from(&self.origin);
+        config.anchor = self.anchor.clone().unwrap_or_default();
         // So that nothing is left in the index of what is erased.
         config.index = folder.join("index").is_dir();
         Ok(Target::Folder(Ledger::open(config)?, self.actor.clone()))

@@ -47,8 +47,10 @@ fn ledger_of(folder: &Path, entries: usize) -> Ledger {
 
 #[test]
 fn a_served_log_is_changed_by_whoever_has_the_token() {
+    // The anchor lies beside the log.
     let folder = tempfile::tempdir().unwrap();
-    let ledger = ledger_of(folder.path(), 3);
+    let data = folder.path().join("data");
+    let ledger = ledger_of(&data, 3);
     let tokens = [
         Tokens::setting("officer", &[Scope::Admin], "secret"),
         Tokens::setting("reader", &[Scope::Read], "weak"),
@@ -116,9 +118,11 @@ fn a_served_log_is_changed_by_whoever_has_the_token() {
 
 #[test]
 fn a_closed_log_is_changed_in_its_folder() {
+    // The anchor lies beside the log.
     let folder = tempfile::tempdir().unwrap();
-    let ledger = ledger_of(folder.path(), 3);
-    let path = folder.path().to_str().unwrap();
+    let data = folder.path().join("data");
+    let ledger = ledger_of(&data, 3);
+    let path = data.to_str().unwrap();
     let erase = [
         "erase", "2", "--reason", "r", "--folder", path, "--actor", "me",
     ];
@@ -128,7 +132,7 @@ fn a_closed_log_is_changed_in_its_folder() {
     assert_eq!(result(&erase)["already"], true);
     let both = result(&["rotate-key", "--reason", "r", "--folder", path]);
     assert_eq!(both["verifier_keys"].as_array().unwrap().len(), 2);
-    let ledger = Ledger::open(Config::new(folder.path())).unwrap();
+    let ledger = Ledger::open(Config::new(&data)).unwrap();
     assert_eq!(
         ledger.checkpoint().verifier_key,
         both["new"].as_str().unwrap()
