@@ -267,6 +267,11 @@ impl TestReader {
         texts
     }
 
+    /// The first run of those that results came from.
+    pub fn epoch(&self) -> String {
+        self.taken.lock().unwrap()[0].epoch.clone()
+    }
+
     /// (run, poll) of every result, once; panics where one came twice in different batches.
     pub fn polls(&self) -> BTreeSet<(String, u64)> {
         let mut batches = HashMap::new();
