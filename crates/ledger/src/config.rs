@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::anchor::AnchorPlace;
+use crate::objects::ObjectFolder;
 use crate::store::faults::Faults;
 
 /// The name under which a ledger signs where none is configured.
@@ -19,6 +20,10 @@ pub struct Config {
     pub folder: PathBuf,
     /// Where the newest signed tree head is kept, apart from the log.
     pub anchor: AnchorPlace,
+    /// Where segments that are no longer written are copied to, with their tiles; nowhere if none.
+    pub archive: Option<ObjectFolder>,
+    /// Of the segments that are in the archive, how many stay on the disk as well; all if none.
+    pub local_segments: Option<usize>,
     /// The log's name in its signed tree heads, C2SP tlog-checkpoint: no spaces, no `+`.
     /// It cannot change once the ledger exists.
     pub origin: String,
@@ -49,6 +54,8 @@ impl Config {
         Self {
             folder: folder.into(),
             anchor: AnchorPlace::Beside,
+            archive: None,
+            local_segments: None,
             origin: DEFAULT_ORIGIN.to_owned(),
             index: true,
             segment_bytes: 64 * 1024 * 1024,

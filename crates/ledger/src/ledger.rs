@@ -11,6 +11,7 @@ use fieldledger_audit::log::{Checkpoint, SearchPage, SearchQuery, Written};
 use futures::channel::oneshot;
 
 use crate::anchor::Anchor;
+use crate::archiver::{ArchiveStatus, Archiver};
 use crate::commit::Committer;
 use crate::config::Config;
 use crate::error::{AppendError, OpenError, QueryError};
@@ -24,6 +25,7 @@ use crate::readings::Latest;
 use crate::recovery::{Paths, recover};
 use crate::search::Search;
 use crate::stats::Stats;
+use crate::store::archive::Archive;
 use crate::store::disk::Disk;
 use crate::store::lock::lock;
 use crate::types::{InclusionProof, LedgerStatus, Reading, Series};
@@ -45,6 +47,8 @@ pub(crate) struct Inner {
     published: Arc<Published>,
     latest: Arc<RwLock<Latest>>,
     stats: Arc<Stats>,
+    archive: Option<Arc<Archive>>,
+    archive_problem: Arc<Mutex<String>>,
     proofs: Proofs,
     pub(crate) search: Search,
     paths: Paths,
@@ -58,6 +62,7 @@ pub(crate) struct Inner {
 struct Running {
     commit_thread: Option<JoinHandle<()>>,
     index_thread: Option<JoinHandle<()>>,
+    archive_thread: Option<JoinHandle<()>>,
     /// Locked as long as it is open.
     _lock: std::fs::File,
 }
@@ -96,6 +101,7 @@ impl Ledger {
         let mut running = Running {
             commit_thread: None,
             index_thread: None,
+            archive_thread: None,
             _lock: lock,
         };
         let mut views = None;
@@ -109,6 +115,17 @@ impl Ledger {
             )?;
             running.index_thread = Some(spawn("ledger-index", move || indexer.run())?);
             views = Some(its_views);
+        }
+        let archive_problem = Arc::new(Mutex::default());
+        if let Some(archive) = &recovered.archive {
+            let archiver = Archiver {
+                archive: Arc::clone(archive),
+                log: Arc::clone(&recovered.log),
+                published: Arc::clone(&published),
+                local_segments: config.local_segments,
+                problem: Arc::clone(&archive_problem),
+            };
+            running.archive_thread = Some(spawn("ledger-archive", move || archiver.run())?);
         }
         let queue = Arc::new(Queue::new(config.queue_bytes));
         let latest = Arc::new(RwLock::new(recovered.state.latest));
@@ -146,6 +163,8 @@ impl Ledger {
             published: Arc::clone(&published),
             latest,
             stats,
+            archive: recovered.archive,
+            archive_problem,
             proofs: Proofs {
                 log: Arc::clone(&recovered.log),
                 tiles: recovered.tiles,
@@ -325,6 +344,19 @@ impl Ledger {
         self.0.search.series(sensor, start, end, limit)
     }
 
+    /// What is in the archive; none where there is no archive.
+    #[must_use]
+    pub fn archive_status(&self) -> Option<ArchiveStatus> {
+        let archive = self.0.archive.as_ref()?;
+        let problem = &self.0.archive_problem;
+        let mut status = archive.status();
+        status.problem = problem
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        Some(status)
+    }
+
     /// Counters and gauges.
     #[must_use]
     pub fn status(&self) -> LedgerStatus {
@@ -335,7 +367,14 @@ impl Ledger {
             origin: checkpoint.origin,
             tree_size: checkpoint.tree_size,
             indexed_size: self.0.search.indexed_size(),
-            bytes_on_disk: usage::bytes_on_disk(&self.0.paths, checkpoint.tree_size),
+            bytes_on_disk: usage::bytes_on_disk(
+                &self.0.paths,
+                checkpoint.tree_size,
+                self.0
+                    .archive
+                    .as_ref()
+                    .map_or(0, |archive| archive.removed().1),
+            ),
             appended: stats.appended.load(Ordering::Relaxed),
             duplicates: stats.duplicates.load(Ordering::Relaxed),
             rejected: stats.rejected.load(Ordering::Relaxed),
@@ -365,10 +404,12 @@ impl Inner {
         let Some(running) = running else {
             return;
         };
-        for thread in [running.commit_thread, running.index_thread]
-            .into_iter()
-            .flatten()
-        {
+        let threads = [
+            running.commit_thread,
+            running.index_thread,
+            running.archive_thread,
+        ];
+        for thread in threads.into_iter().flatten() {
             if thread.join().is_err() {
                 tracing::error!("a thread of the ledger panicked; the next start recovers the log");
             }

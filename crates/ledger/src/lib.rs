@@ -24,10 +24,12 @@
 #![forbid(unsafe_code)]
 
 mod anchor;
+mod archiver;
 mod commit;
 mod config;
 mod envelope;
 mod error;
+pub mod fsck;
 mod grower;
 mod head;
 mod index;
@@ -49,6 +51,7 @@ mod types;
 mod usage;
 
 pub use anchor::AnchorPlace;
+pub use archiver::ArchiveStatus;
 pub use config::{Clock, Config, DEFAULT_ORIGIN};
 pub use error::{AppendError, ControlError, OpenError, QueryError, StoreError};
 pub use fieldledger_audit::log::{

@@ -28,7 +28,7 @@ use crate::error::StoreError;
 const REQUEST: Duration = Duration::from_secs(30);
 
 /// How long a request is repeated that the store did not answer, or refused for the time being.
-const RETRY: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_secs(10);
 
 /// A folder in an object store. Clones are the same.
 #[derive(Clone)]
@@ -166,7 +166,6 @@ impl ObjectFolder {
     }
 
     /// Path of an object on this machine's disk, if it has one.
-    #[allow(dead_code)]
     pub(crate) fn local_path(&self, path: &str) -> Option<PathBuf> {
         let folder = self.0.local.as_ref()?;
         Some(folder.join(path))
@@ -187,7 +186,6 @@ impl ObjectFolder {
     }
 
     /// Bytes of an object; none where there is no such object.
-    #[allow(dead_code)]
     pub(crate) fn get_range(
         &self,
         path: &str,
@@ -201,7 +199,6 @@ impl ObjectFolder {
     }
 
     /// Writes an object, whatever was there.
-    #[allow(dead_code)]
     pub(crate) fn put(&self, path: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
         let key = self.key(path);
         self.run("write", path, move |store| async move {
@@ -229,6 +226,15 @@ impl ObjectFolder {
                 Err(error) => Err(error),
             }
         })
+    }
+
+    /// Removes an object; none need be there.
+    pub(crate) fn delete(&self, path: &str) -> Result<(), StoreError> {
+        let key = self.key(path);
+        let deleted = self.run("remove", path, move |store| async move {
+            store.delete(&key).await
+        });
+        none_if_missing(deleted).map(|_| ())
     }
 
     fn key(&self, path: &str) -> Key {

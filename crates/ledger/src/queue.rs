@@ -152,6 +152,11 @@ impl Queue {
         Some(Work::Commit(taken))
     }
 
+    /// Whether nothing more is taken.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
     /// Takes nothing more.
     pub(crate) fn close(&self) {
         self.state().closed = true;

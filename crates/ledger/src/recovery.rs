@@ -17,6 +17,7 @@ use crate::life::{Told, erasure, freeze};
 use crate::own::OwnKind;
 use crate::producers::Producers;
 use crate::readings::{Latest, reading_of};
+use crate::store::archive::Archive;
 use crate::store::disk::Disk;
 use crate::store::frame::Frame;
 use crate::store::key_file;
@@ -24,6 +25,7 @@ use crate::store::offsets::Offsets;
 use crate::store::reader::LogReader;
 use crate::store::scan::{Next, SegmentScan};
 use crate::store::segment::{self, SegmentWriter};
+use crate::store::segments::Segments;
 use crate::store::snapshot::Snapshot;
 use crate::store::tiles::TileStore;
 
@@ -69,6 +71,7 @@ pub(crate) struct Recovered {
     pub(crate) head: Head,
     pub(crate) anchor: Anchor,
     pub(crate) segment: SegmentWriter,
+    pub(crate) archive: Option<Arc<Archive>>,
     pub(crate) log: Arc<LogReader>,
     pub(crate) tiles: Arc<TileStore>,
     pub(crate) state: State,
@@ -96,25 +99,31 @@ pub(crate) fn recover(
     config: &Config,
 ) -> Result<Recovered, OpenError> {
     disk.create_folder(&paths.segments)?;
-    let firsts = segment::list(disk, &paths.segments)?;
+    let archive = match &config.archive {
+        Some(objects) => Some(Arc::new(Archive::open(
+            disk,
+            paths.folder.clone(),
+            objects.clone(),
+        )?)),
+        None => None,
+    };
+    let segments = Segments::new(disk.clone(), paths.segments.clone(), archive.clone());
+    let firsts = segments.list()?;
     let identity = identity(disk, paths, &mut anchor, config, !firsts.is_empty())?;
     let (mut keys, signed) = (identity.keys, identity.signed);
     let offsets = Offsets::open(disk, &paths.offsets)?;
-    let log = LogReader::new(
-        disk.clone(),
-        paths.segments.clone(),
-        offsets,
-        firsts.clone(),
-    );
+    let log = LogReader::new(segments.clone(), offsets, firsts.clone());
     let log = Arc::new(log);
     let tiles = Arc::new(TileStore::new(
         disk.clone(),
         paths.folder.clone(),
         Arc::clone(&log),
+        archive.clone(),
     ));
     let replay = Replay {
         disk,
         paths,
+        segments: &segments,
         anchor: anchor.place(),
         firsts: &firsts,
         signed: signed.as_ref(),
@@ -132,13 +141,15 @@ pub(crate) fn recover(
     erasure::check_markers(&log, replayed.state.grower.size(), told)?;
 
     let segment = match firsts.last() {
-        Some(&last) => {
+        Some(&last) if segments.is_local(last) => {
             let roll_at = config.segment_bytes;
             SegmentWriter::open(disk, &paths.segments, last, replayed.end, roll_at)?
         }
-        None => {
-            log.add_segment(0);
-            SegmentWriter::create(disk, &paths.segments, 0, config.segment_bytes)?
+        // A new log, or one whose last segment is in the archive only.
+        _ => {
+            let next = replayed.state.grower.size();
+            log.add_segment(next);
+            SegmentWriter::create(disk, &paths.segments, next, config.segment_bytes)?
         }
     };
     let untold_key = keys.reconcile(disk, &log, replayed.state.life.key_entry, paths)?;
@@ -156,6 +167,7 @@ pub(crate) fn recover(
         head,
         anchor,
         segment,
+        archive,
         log,
         tiles,
         state: replayed.state,
@@ -276,6 +288,7 @@ struct Replay<'a> {
     /// Where the anchor is, for messages.
     anchor: String,
     paths: &'a Paths,
+    segments: &'a Segments,
     firsts: &'a [u64],
     signed: Option<&'a TreeHead>,
     log: &'a Arc<LogReader>,
@@ -404,7 +417,7 @@ impl Replay<'_> {
             } else {
                 0
             };
-            let mut scan = SegmentScan::open(self.disk, &path, offset)?;
+            let mut scan = SegmentScan::new(self.segments.open(first)?, offset)?;
             self.read_segment(&mut scan, &path, &mut state)?;
             end = scan.offset();
             cut = scan.length().saturating_sub(end);
@@ -518,13 +531,13 @@ fn apply(frame: Frame<'_>, index: u64, state: &mut State) -> Result<(), String> 
     match frame {
         Frame::Envelope(bytes) => {
             let envelope = Envelope::parse(bytes)?;
-            state.note_origin(envelope.origin(), index);
+            state.note_origin(envelope.origin(), index)?;
             if let Some(reading) = reading_of(&envelope.event(), index, leaf.received_at) {
                 state.latest.update(reading);
             }
         }
         Frame::Erased(erased) => {
-            state.note_origin(erased.origin, index);
+            state.note_origin(erased.origin, index)?;
             state.life.erased.push((index, erased.marker));
         }
     }
@@ -534,16 +547,20 @@ fn apply(frame: Frame<'_>, index: u64, state: &mut State) -> Result<(), String> 
 }
 
 impl State {
-    fn note_origin(&mut self, origin: Option<(&str, u64)>, index: u64) {
+    fn note_origin(&mut self, origin: Option<(&str, u64)>, index: u64) -> Result<(), String> {
         let Some((producer, sequence)) = origin else {
-            return;
+            return Ok(());
         };
-        let new = self.producers.insert(producer, sequence);
-        debug_assert!(new, "entry {index} repeats {producer} {sequence}");
+        if !self.producers.insert(producer, sequence) {
+            return Err(format!(
+                "the event {sequence} of {producer:?} is there a second time"
+            ));
+        }
         if producer == OwnKind::Erasure.producer() {
             self.life.erasures.push((sequence, index));
         } else if producer == OwnKind::Key.producer() {
             self.life.key_entry = Some(index);
         }
+        Ok(())
     }
 }

@@ -37,6 +37,13 @@ pub enum SiteError {
         tools: PathBuf,
     },
 
+    /// A program that tests need is not on this machine.
+    #[error("{} is missing; run `cargo xtask setup`", path.display())]
+    NoTool {
+        /// Where it would have been installed.
+        path: PathBuf,
+    },
+
     /// A nats-server that cannot serve wadm.
     #[error(
         "{} is version {found}, but wadm needs {OLDEST_NATS} or newer; \

@@ -46,3 +46,16 @@ pub fn find_nats_server() -> Result<PathBuf, SiteError> {
     }
     Err(first_problem.unwrap_or_else(|| SiteError::NoNatsServer { tools: tools_dir() }))
 }
+
+/// Moto's server, which speaks S3, in [`tools_dir`].
+///
+/// # Errors
+///
+/// [`SiteError::NoTool`] if it is not there.
+pub fn find_moto_server() -> Result<PathBuf, SiteError> {
+    let path = tools_dir().join("moto").join("bin").join("moto_server");
+    match path.is_file() {
+        true => Ok(path),
+        false => Err(SiteError::NoTool { path }),
+    }
+}

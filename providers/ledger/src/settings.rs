@@ -2,16 +2,22 @@
 
 use std::collections::HashMap;
 
-use fieldledger_ledger::Config;
+use fieldledger_ledger::{AnchorPlace, Config, ObjectFolder};
 
 /// Where the ledger lives where nothing is configured, seen from the host's working folder.
 const DEFAULT_DATA_DIR: &str = "state/ledger";
+
+/// How the settings of S3 begin.
+const AWS: &str = "aws_";
 
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum SettingsError {
     /// A key that means nothing here: most likely misspelt.
-    #[error("unknown setting {0:?}; the ledger knows data_dir, anchor, origin and index")]
+    #[error(
+        "unknown setting {0:?}; the ledger knows data_dir, anchor, archive, local_segments, origin, \
+         index and aws_..."
+    )]
     Unknown(String),
     /// A value that cannot be used.
     #[error("setting {key} is {value:?}; right would be {right}")]
@@ -23,13 +29,27 @@ pub(crate) enum SettingsError {
         /// What would be right.
         right: &'static str,
     },
+    /// An object store that cannot be used.
+    #[error("setting {key} cannot be used: {problem}")]
+    Objects {
+        /// The setting.
+        key: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
 }
 
 /// Reads the settings:
 ///
 /// - `data_dir`: the ledger's folder, from the host's working folder (`state/ledger`);
-/// - `anchor`: the folder for the newest signed tree head, apart from the log: a sibling of
-///   `data_dir`, of the same name with `-anchor` after it, where nothing is set;
+/// - `anchor`: where the newest signed tree head is kept, apart from the log: a folder, or
+///   `s3://bucket/prefix`; a sibling of `data_dir`, of the same name with `-anchor` after it, where
+///   nothing is set;
+/// - `archive`: where full segments are copied to: `file:///folder` or `s3://bucket/prefix`, or
+///   nothing;
+/// - `local_segments`: how many archived segments stay on the disk as well (all);
+/// - `aws_endpoint`, `aws_region`, `aws_access_key_id` and so on: settings of S3, which go before the
+///   variables of the same names in the environment;
 /// - `origin`: the log's name in its checkpoints (`fieldledger.local/ledger`);
 /// - `index`: `true` or `false`, whether text can be searched (`true`).
 pub(crate) fn read(settings: &HashMap<String, String>) -> Result<Config, SettingsError> {
@@ -45,12 +65,28 @@ pub(crate) fn read(settings: &HashMap<String, String>) -> Result<Config, Setting
                 });
             }
             "anchor" => {
-                config.anchor = value.parse().map_err(|_| SettingsError::Value {
-                    key: "anchor",
-                    value: value.clone(),
-                    right: "a folder, or nothing",
-                })?;
+                config.anchor = match value.starts_with("s3://") {
+                    true => AnchorPlace::Objects(objects("anchor", value, settings)?),
+                    false => value.parse().map_err(|_| SettingsError::Value {
+                        key: "anchor",
+                        value: value.clone(),
+                        right: "a folder, s3://bucket/prefix, or nothing",
+                    })?,
+                };
             }
+            "archive" if value.is_empty() => config.archive = None,
+            "archive" => config.archive = Some(objects("archive", value, settings)?),
+            "local_segments" if value.is_empty() => config.local_segments = None,
+            "local_segments" => {
+                let parsed = value.parse().map_err(|_| SettingsError::Value {
+                    key: "local_segments",
+                    value: value.clone(),
+                    right: "a number, or nothing for all",
+                })?;
+                config.local_segments = Some(parsed);
+            }
+            // Read together with what needs them.
+            key if key.starts_with(AWS) => {}
             "origin" => config.origin.clone_from(value),
             "index" => {
                 config.index = value.parse().map_err(|_| SettingsError::Value {
@@ -65,12 +101,24 @@ pub(crate) fn read(settings: &HashMap<String, String>) -> Result<Config, Setting
     Ok(config)
 }
 
+/// The object store at a URL, with the settings that say how to reach it.
+fn objects(
+    key: &'static str,
+    url: &str,
+    settings: &HashMap<String, String>,
+) -> Result<ObjectFolder, SettingsError> {
+    let aws = settings
+        .iter()
+        .filter(|(name, value)| name.starts_with(AWS) && !value.is_empty());
+    let aws = aws.map(|(name, value)| (name.as_str(), value.as_str()));
+    ObjectFolder::open(url, aws).map_err(|problem| SettingsError::Objects { key, problem })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use fieldledger_ledger::AnchorPlace;
 
     fn settings(pairs: &[(&str, &str)]) -> HashMap<String, String> {
         pairs
@@ -101,6 +149,30 @@ mod tests {
         );
         let anchor = AnchorPlace::Folder("/mnt/other/anchor".into());
         assert_eq!(config.anchor, anchor);
+    }
+
+    #[test]
+    fn object_stores_are_reached_by_their_settings() {
+        let config = read(&settings(&[
+            ("anchor", "s3://anchors/plant"),
+            ("archive", "s3://archive/plant"),
+            ("local_segments", "3"),
+            ("aws_region", "eu-central-1"),
+            ("aws_endpoint", ""),
+        ]))
+        .unwrap();
+        assert!(matches!(config.anchor, AnchorPlace::Objects(_)));
+        assert!(config.archive.is_some());
+        assert_eq!(config.local_segments, Some(3));
+        let nothing = settings(&[("archive", ""), ("local_segments", ""), ("anchor", "")]);
+        assert_eq!(read(&nothing).unwrap().archive, None);
+        for (key, value) in [("archive", "x"), ("local_segments", "some")] {
+            let error = read(&settings(&[(key, value)])).unwrap_err();
+            assert!(error.to_string().contains(key), "{error}");
+        }
+        let misspelt = settings(&[("archive", "s3://a"), ("aws_regoin", "x")]);
+        let error = read(&misspelt).unwrap_err();
+        assert!(error.to_string().contains("aws_regoin"), "{error}");
     }
 
     #[test]

@@ -166,6 +166,11 @@ impl Anchor {
         }
     }
 
+    /// Whether an error may pass: a network comes back, a broken disk does not.
+    pub(crate) fn is_worth_waiting_for(&self) -> bool {
+        matches!(self, Self::Objects(_))
+    }
+
     /// Whether [`Anchor::sync`] should be called.
     pub(crate) fn sync_is_due(&self) -> bool {
         match self {
@@ -181,6 +186,30 @@ impl Anchor {
             // What is answered is kept.
             Self::Objects(_) => Ok(()),
         }
+    }
+}
+
+/// What is in an anchor that may be another's: nothing is locked, created or written.
+pub(crate) fn peek(
+    place: &AnchorPlace,
+    data: &Path,
+    disk: &Disk,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    match (place, place.folder(data)) {
+        (AnchorPlace::Objects(folder), _) => ObjectAnchor::new(folder.clone(), disk).read(),
+        (_, Some(folder)) => disk.read_if_there(&folder::path_in(&folder)),
+        (_, None) => Ok(None),
+    }
+}
+
+/// Where an anchor is: a path, or a URL.
+pub(crate) fn name_of(place: &AnchorPlace, data: &Path) -> String {
+    match (place, place.folder(data)) {
+        (AnchorPlace::Objects(folder), _) => {
+            ObjectAnchor::new(folder.clone(), &Disk::default()).url()
+        }
+        (_, Some(folder)) => folder::path_in(&folder).display().to_string(),
+        (_, None) => String::new(),
     }
 }
 

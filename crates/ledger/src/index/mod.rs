@@ -8,7 +8,7 @@ mod tail;
 mod words;
 
 pub(crate) use series::Summary;
-pub(crate) use tail::Indexer;
+pub(crate) use tail::{Indexer, verify};
 
 use std::sync::{Arc, PoisonError, RwLock};
 

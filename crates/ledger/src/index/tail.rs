@@ -232,6 +232,26 @@ fn text(error: TantivyError) -> String {
     error.to_string()
 }
 
+/// Why the index in the folder is no index of a log of `size` entries, or which of its files are
+/// damaged. Writes nothing.
+pub(crate) fn verify(folder: &Path, size: u64) -> Result<(), String> {
+    if !folder.join("meta.json").is_file() {
+        return Ok(());
+    }
+    let opened = open(folder, &IndexSchema::new(), size)?;
+    let damaged = opened.index.validate_checksum();
+    let damaged = damaged.map_err(|error| error.to_string())?;
+    if damaged.is_empty() {
+        return Ok(());
+    }
+    let mut names: Vec<_> = damaged
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    names.sort_unstable();
+    Err(format!("damaged: {}", names.join(", ")))
+}
+
 struct Opened {
     index: Index,
     reader: IndexReader,

@@ -83,6 +83,8 @@ impl Committer {
             ("reason", Value::from(reason)),
             ("actor", Value::from(actor)),
         ]);
+        // Where the archive cannot be reached, nothing is begun.
+        drop(self.log.place_to_change(entry)?);
         let marker = self.append_own(OwnKind::Erasure, entry, &details)?;
         if let Err(error) = overwrite(&self.disk, &self.log, &self.paths, entry, marker) {
             let problem = with_causes(&error);
@@ -126,7 +128,7 @@ fn overwrite(
     };
     let frame = erased_frame(entry, bytes.len(), &remains)
         .ok_or_else(|| log.damaged(entry, "it has no room for what must be left of it"))?;
-    let (first, place) = log.place(entry)?;
+    let (first, place, _on_disk) = log.place_to_change(entry)?;
     let plan = Plan {
         entry,
         segment: first,

@@ -1,5 +1,6 @@
 //! The ledger's folder: one module for each kind of file in it.
 
+pub(crate) mod archive;
 pub(crate) mod disk;
 pub(crate) mod faults;
 pub(crate) mod frame;
@@ -9,5 +10,6 @@ pub(crate) mod offsets;
 pub(crate) mod reader;
 pub(crate) mod scan;
 pub(crate) mod segment;
+pub(crate) mod segments;
 pub(crate) mod snapshot;
 pub(crate) mod tiles;

@@ -20,6 +20,15 @@ impl Offsets {
         Ok(Self { file })
     }
 
+    /// Opens the file to be read; none where there is none.
+    pub(crate) fn open_to_read(disk: &Disk, path: &Path) -> Result<Option<Self>, StoreError> {
+        match disk.open(path, Mode::Read) {
+            Ok(file) => Ok(Some(Self { file })),
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Entries the file knows of.
     pub(crate) fn len(&self) -> Result<u64, StoreError> {
         Ok(self.file.len()? / WIDTH)

@@ -6,10 +6,10 @@ use std::sync::{PoisonError, RwLock};
 
 use fieldledger_tlog::Leaf;
 
-use super::disk::{Disk, Mode};
+use super::archive::Reclaimed;
 use super::frame::{Frame, read_frame};
 use super::offsets::Offsets;
-use super::segment;
+use super::segments::Segments;
 use crate::error::StoreError;
 
 /// Bytes that are read in one go, unless a single frame is longer.
@@ -21,18 +21,16 @@ const CHUNK_ENTRIES: u64 = 4_096;
 /// Reads entries below the size that was published; any number of threads may.
 #[derive(Debug)]
 pub(crate) struct LogReader {
-    disk: Disk,
-    folder: PathBuf,
+    segments: Segments,
     offsets: Offsets,
     /// First indices of the segments, ascending.
     firsts: RwLock<Vec<u64>>,
 }
 
 impl LogReader {
-    pub(crate) fn new(disk: Disk, folder: PathBuf, offsets: Offsets, firsts: Vec<u64>) -> Self {
+    pub(crate) fn new(segments: Segments, offsets: Offsets, firsts: Vec<u64>) -> Self {
         Self {
-            disk,
-            folder,
+            segments,
             offsets,
             firsts: RwLock::new(firsts),
         }
@@ -41,6 +39,23 @@ impl LogReader {
     /// Where entries end, for the writer.
     pub(crate) fn offsets(&self) -> &Offsets {
         &self.offsets
+    }
+
+    /// The segments that are no longer written: first entry, and first entry after it.
+    pub(crate) fn sealed_segments(&self) -> Vec<(u64, u64)> {
+        let firsts = self.firsts.read().unwrap_or_else(PoisonError::into_inner);
+        firsts.windows(2).map(|pair| (pair[0], pair[1])).collect()
+    }
+
+    /// Where the frame of entry `index` lies, as [`LogReader::place`], on the disk, because it will be
+    /// changed; it stays there as long as the guard lives.
+    pub(crate) fn place_to_change(
+        &self,
+        index: u64,
+    ) -> Result<(u64, Range<u64>, Option<Reclaimed<'_>>), StoreError> {
+        let (first, bytes) = self.place(index)?;
+        let reclaimed = self.segments.reclaim(first)?;
+        Ok((first, bytes, reclaimed))
     }
 
     /// A segment was begun.
@@ -131,16 +146,15 @@ impl LogReader {
         };
         let fitting = ends.partition_point(|&end| end <= offset + CHUNK_BYTES);
         let entries = fitting.clamp(1, ends.len());
-        let path = segment::path_of(&self.folder, first);
+        let segment = self.segments.open(first)?;
+        let path = segment.place();
         let length = ends[entries - 1].checked_sub(offset);
         let length = length.and_then(|length| usize::try_from(length).ok());
         let Some(length) = length.filter(|&length| length as u64 <= 2 * CHUNK_BYTES) else {
             return Err(self.damaged(next, "its offsets are not in order"));
         };
         let mut bytes = vec![0; length];
-        self.disk
-            .open(&path, Mode::Read)?
-            .read_at(&mut bytes, offset)?;
+        segment.read_at(&mut bytes, offset)?;
         Ok(Chunk {
             path,
             offset,
@@ -161,7 +175,7 @@ impl LogReader {
     pub(crate) fn damaged(&self, index: u64, problem: &str) -> StoreError {
         let (first, _) = self.segment_of(index);
         StoreError::Damaged {
-            path: segment::path_of(&self.folder, first),
+            path: self.segments.path_of(first),
             offset: self.place(index).map_or(0, |(_, bytes)| bytes.start),
             problem: format!("entry {index}: {problem}"),
         }

@@ -1,9 +1,7 @@
 //! Reading a segment from front to back without knowing what is in it, as a start does.
 
-use std::path::Path;
-
-use super::disk::{Disk, DiskFile, Mode};
 use super::frame::{Frame, FrameFault, MAX_FRAME_BYTES, read_frame};
+use super::segments::SegmentFile;
 use crate::error::StoreError;
 
 /// Bytes that are read in one go; several of the longest frames.
@@ -12,7 +10,7 @@ const CHUNK_BYTES: usize = 4 * MAX_FRAME_BYTES;
 /// Goes through the frames of a segment.
 #[derive(Debug)]
 pub(crate) struct SegmentScan {
-    file: DiskFile,
+    file: SegmentFile,
     length: u64,
     /// Where the next frame begins.
     offset: u64,
@@ -33,8 +31,7 @@ pub(crate) enum Next<'a> {
 
 impl SegmentScan {
     /// Begins at byte `offset`.
-    pub(crate) fn open(disk: &Disk, path: &Path, offset: u64) -> Result<Self, StoreError> {
-        let file = disk.open(path, Mode::Read)?;
+    pub(crate) fn new(file: SegmentFile, offset: u64) -> Result<Self, StoreError> {
         let length = file.len()?;
         Ok(Self {
             file,
@@ -53,6 +50,13 @@ impl SegmentScan {
     /// Bytes in the file.
     pub(crate) fn length(&self) -> u64 {
         self.length
+    }
+
+    /// Goes on at byte `offset`.
+    pub(crate) fn skip_to(&mut self, offset: u64) {
+        self.chunk.clear();
+        self.chunk_offset = offset;
+        self.offset = offset;
     }
 
     /// The next frame, if it is that of entry `index`.

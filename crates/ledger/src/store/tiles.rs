@@ -11,6 +11,7 @@ use fieldledger_tlog::{
     Edge, LEAF_BYTES, TILE_BYTES, TILE_WIDTH, TileSource, encode_bundle, entries_path, tile_path,
 };
 
+use super::archive::Archive;
 use super::disk::{Disk, Durability};
 use super::reader::LogReader;
 use crate::error::StoreError;
@@ -21,12 +22,23 @@ pub(crate) struct TileStore {
     disk: Disk,
     folder: PathBuf,
     log: Arc<LogReader>,
+    archive: Option<Arc<Archive>>,
 }
 
 impl TileStore {
     /// `folder` is the ledger's; tiles lie in its folder `tile`.
-    pub(crate) fn new(disk: Disk, folder: PathBuf, log: Arc<LogReader>) -> Self {
-        Self { disk, folder, log }
+    pub(crate) fn new(
+        disk: Disk,
+        folder: PathBuf,
+        log: Arc<LogReader>,
+        archive: Option<Arc<Archive>>,
+    ) -> Self {
+        Self {
+            disk,
+            folder,
+            log,
+            archive,
+        }
     }
 
     /// Stores a full tile of hashes.
@@ -54,10 +66,19 @@ impl TileStore {
 
     /// A full tile of hashes.
     fn read_tile(&self, level: u8, number: u64) -> Result<Vec<u8>, StoreError> {
-        let path = self.folder.join(tile_path(level, number, TILE_WIDTH));
-        match self.disk.read_if_there(&path)? {
-            Some(bytes) if bytes.len() == TILE_BYTES => Ok(bytes),
-            _ => self.rebuild(level, number),
+        let name = tile_path(level, number, TILE_WIDTH);
+        let is_whole = |bytes: &Vec<u8>| bytes.len() == TILE_BYTES;
+        let local = self.disk.read_if_there(&self.folder.join(&name))?;
+        if let Some(bytes) = local.filter(is_whole) {
+            return Ok(bytes);
+        }
+        let archived = match &self.archive {
+            Some(archive) => archive.get(&name)?,
+            None => None,
+        };
+        match archived.filter(is_whole) {
+            Some(bytes) => Ok(bytes),
+            None => self.rebuild(level, number),
         }
     }
 

@@ -1,0 +1,93 @@
+//! Moves sealed segments to the archive, behind the commits.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::error::{StoreError, with_causes};
+use crate::head::Published;
+use crate::store::archive::Archive;
+use crate::store::reader::LogReader;
+
+/// How long it gathers before it looks for sealed segments.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// How long it waits after an error before it tries again.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// What is in the archive.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ArchiveStatus {
+    /// Segments that are there whole.
+    pub segments: u64,
+    /// Entries in them: all below this.
+    pub entries: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Segments that are there only, and no longer on this disk.
+    pub removed: u64,
+    /// Why nothing more can be archived at present; empty if nothing is wrong.
+    pub problem: String,
+}
+
+/// Copies sealed segments, and removes those from the disk that need not be there.
+pub(crate) struct Archiver {
+    pub(crate) archive: Arc<Archive>,
+    pub(crate) log: Arc<LogReader>,
+    pub(crate) published: Arc<Published>,
+    /// Sealed segments that stay on the disk; all for none.
+    pub(crate) local_segments: Option<usize>,
+    pub(crate) problem: Arc<Mutex<String>>,
+}
+
+impl Archiver {
+    /// Follows the log until the ledger is closed.
+    pub(crate) fn run(self) {
+        let mut size = 0;
+        loop {
+            let pause = match self.catch_up() {
+                Ok(()) => {
+                    self.note(String::new());
+                    INTERVAL
+                }
+                Err(error) => {
+                    let problem = with_causes(&error);
+                    tracing::warn!(problem, "segments cannot be archived; trying again");
+                    self.note(problem);
+                    // Try again though nothing new is written.
+                    size = 0;
+                    RETRY
+                }
+            };
+            self.published.pause(pause);
+            let (head, closed) = self.published.wait_beyond(size);
+            if closed {
+                return;
+            }
+            size = head.size();
+        }
+    }
+
+    fn catch_up(&self) -> Result<(), StoreError> {
+        let sealed = self.log.sealed_segments();
+        for &(first, end) in &sealed {
+            if self.published.is_closed() {
+                return Ok(());
+            }
+            if self.archive.sealed(first).is_none() {
+                self.archive.add(first, end)?;
+                tracing::info!(first, end, "a segment was archived");
+            }
+        }
+        let keep = self.local_segments.unwrap_or(usize::MAX);
+        for &(first, _) in sealed.iter().rev().skip(keep) {
+            if self.archive.remove_local(first)? {
+                tracing::info!(first, "an archived segment was removed from the disk");
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&self, problem: String) {
+        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
+    }
+}

@@ -1,0 +1,120 @@
+//! The segments of a log, wherever they are: on the disk, or in the archive.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::archive::{Archive, Reclaimed};
+use super::disk::{Disk, DiskFile, Mode};
+use super::segment;
+use crate::error::StoreError;
+
+/// Finds and opens segments.
+#[derive(Debug, Clone)]
+pub(crate) struct Segments {
+    disk: Disk,
+    folder: PathBuf,
+    archive: Option<Arc<Archive>>,
+}
+
+/// A segment that can be read.
+#[derive(Debug)]
+pub(crate) enum SegmentFile {
+    /// On the disk.
+    Local(DiskFile),
+    /// In the archive only.
+    Archived {
+        /// Where.
+        archive: Arc<Archive>,
+        /// Its first entry.
+        first: u64,
+        /// Bytes in it.
+        length: u64,
+    },
+}
+
+impl Segments {
+    /// Those in the folder, and in the archive if there is one.
+    pub(crate) fn new(disk: Disk, folder: PathBuf, archive: Option<Arc<Archive>>) -> Self {
+        Self {
+            disk,
+            folder,
+            archive,
+        }
+    }
+
+    /// First indices of all segments, ascending.
+    pub(crate) fn list(&self) -> Result<Vec<u64>, StoreError> {
+        let local = segment::list(&self.disk, &self.folder)?;
+        let mut firsts: BTreeSet<u64> = local.into_iter().collect();
+        if let Some(archive) = &self.archive {
+            firsts.extend(archive.firsts());
+        }
+        Ok(firsts.into_iter().collect())
+    }
+
+    /// Where the segment is on the disk, or was.
+    pub(crate) fn path_of(&self, first: u64) -> PathBuf {
+        segment::path_of(&self.folder, first)
+    }
+
+    /// Whether the segment is on the disk.
+    pub(crate) fn is_local(&self, first: u64) -> bool {
+        self.path_of(first).is_file()
+    }
+
+    /// Makes sure that the segment is on the disk, and on no copy that is kept, because it will be
+    /// changed; it stays there as long as the guard lives.
+    pub(crate) fn reclaim(&self, first: u64) -> Result<Option<Reclaimed<'_>>, StoreError> {
+        match &self.archive {
+            Some(archive) => Ok(Some(archive.reclaim(first)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Opens the segment whose first entry is `first`.
+    pub(crate) fn open(&self, first: u64) -> Result<SegmentFile, StoreError> {
+        let archived = self
+            .archive
+            .as_ref()
+            .and_then(|archive| Some((Arc::clone(archive), archive.sealed(first)?)));
+        match (self.disk.open(&self.path_of(first), Mode::Read), archived) {
+            (Err(error), Some((archive, sealed))) if error.is_missing() => {
+                Ok(SegmentFile::Archived {
+                    archive,
+                    first,
+                    length: sealed.bytes,
+                })
+            }
+            (opened, _) => Ok(SegmentFile::Local(opened?)),
+        }
+    }
+}
+
+impl SegmentFile {
+    /// Where it is, for messages: a path, or a URL.
+    pub(crate) fn place(&self) -> PathBuf {
+        match self {
+            Self::Local(file) => file.path().to_owned(),
+            Self::Archived { archive, first, .. } => {
+                Path::new(&archive.url_of(*first)).to_path_buf()
+            }
+        }
+    }
+
+    /// Bytes in it.
+    pub(crate) fn len(&self) -> Result<u64, StoreError> {
+        match self {
+            Self::Local(file) => file.len(),
+            Self::Archived { length, .. } => Ok(*length),
+        }
+    }
+
+    /// Fills `bytes` from `offset` on.
+    pub(crate) fn read_at(&self, bytes: &mut [u8], offset: u64) -> Result<(), StoreError> {
+        match self {
+            Self::Local(file) => file.read_at(bytes, offset),
+            Self::Archived { archive, first, .. } => archive.read_at(*first, bytes, offset),
+        }
+    }
+}
