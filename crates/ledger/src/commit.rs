@@ -88,6 +88,14 @@ impl Committer {
         if self.stopped.is_none() && self.snapshot_size != self.grower.size() {
             self.write_snapshot();
         }
+        if self.stopped.is_none()
+            && let Err(error) = self.anchor.settle(self.anchored.as_bytes())
+        {
+            tracing::warn!(
+                error = with_causes(&error),
+                "the anchor could not be settled; it may be lost with the power"
+            );
+        }
         self.published.close();
     }
 

@@ -251,13 +251,26 @@ fn identity(
             note: empty.checkpoint.note.into_bytes(),
         });
     };
-    let signed = keys.open(&note).map_err(|error| {
-        forked(format!(
-            "{}; origin, key and the anchor {} must be those of one log",
-            with_causes(&error),
-            anchor.place()
-        ))
-    })?;
+    let signed = match keys.open(&note) {
+        Ok(signed) => signed,
+        Err(error) => {
+            let other = anchor.read_other()?;
+            let Some(signed) = other.and_then(|other| keys.open(&other).ok()) else {
+                return Err(forked(format!(
+                    "{}; origin, key and the anchor {} must be those of one log",
+                    with_causes(&error),
+                    anchor.place()
+                )));
+            };
+            tracing::error!(
+                anchor = anchor.place(),
+                error = with_causes(&error),
+                tree_size = signed.size,
+                "the newest checkpoint cannot be believed, as after a loss of power; the other is used"
+            );
+            signed
+        }
+    };
     Ok(Identity {
         keys,
         signed: Some(signed),

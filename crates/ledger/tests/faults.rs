@@ -14,6 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::{append, config_without_index, entries, numbered, verify, verify_growth};
+use fieldledger_ledger::fsck::{self, Severity};
 use fieldledger_ledger::{AppendError, Checkpoint, Config, Done, Fault, Faults, Ledger, PowerLoss};
 use tempfile::TempDir;
 
@@ -30,6 +31,9 @@ const CALLS: [(&str, u64, u64); 9] = [
     ("r", 0, 1),
 ];
 
+/// The entry whose payload is erased at the end of the first life. It is told of by another.
+const ERASED: u64 = 7;
+
 /// After so many of them the ledger is closed and opened again.
 const SECOND_LIFE: usize = 6;
 
@@ -38,6 +42,10 @@ const SECOND_LIFE: usize = 6;
 struct Known {
     acknowledged: BTreeMap<&'static str, BTreeSet<u64>>,
     signed: Vec<Checkpoint>,
+    /// Whether somebody was told that the payload of the entry is gone.
+    erased: bool,
+    /// The keys that somebody was told of.
+    keys: Vec<String>,
 }
 
 /// In memory where there is such a folder: the faults keep their own books of what was synced.
@@ -82,6 +90,11 @@ fn live(folder: &Path, faults: &Faults) -> Known {
                 Err(error) => panic!("{error}"),
             }
         }
+        if calls.len() == SECOND_LIFE {
+            known.erased = ledger.erase(ERASED, "asked", "test").is_ok();
+        } else if let Ok(change) = ledger.rotate_key("due", "test") {
+            known.keys = change.verifier_keys;
+        }
         known.signed.push(ledger.checkpoint());
     }
     known
@@ -99,31 +112,65 @@ fn check(folder: &Path, known: &Known, what: &str) {
         );
         verify_growth(&ledger, signed, &checkpoint);
     }
+    for key in &known.keys {
+        assert!(
+            checkpoint.verifier_keys.contains(key),
+            "{what}: a key is lost"
+        );
+    }
+    // What is erased does not say which event it was; that it is known is seen when it is sent again.
+    let mut gone = 0;
     let mut there: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
     for entry in entries(&ledger) {
+        if entry.removed.is_some() {
+            assert_eq!(entry.index, ERASED, "{what}");
+            gone += 1;
+            continue;
+        }
+        assert!(
+            !known.erased || entry.index != ERASED,
+            "{what}: an erased payload is back"
+        );
         let envelope: serde_json::Value = serde_json::from_str(&entry.envelope).unwrap();
         let producer = envelope["producer"].as_str().unwrap().to_owned();
         let sequence = envelope["sequence"].as_u64().unwrap();
         let new = there.entry(producer).or_default().insert(sequence);
         assert!(new, "{what}: entry {} is there twice", entry.index);
     }
-    for (producer, sequences) in &known.acknowledged {
-        let missing: Vec<_> = match there.get(*producer) {
-            Some(there) => sequences.difference(there).collect(),
-            None => sequences.iter().collect(),
-        };
-        assert!(missing.is_empty(), "{what}: {producer} lost {missing:?}");
-    }
+    let acknowledged = known.acknowledged.iter();
+    let missing: Vec<_> = acknowledged
+        .flat_map(|(producer, sequences)| {
+            sequences.iter().map(move |sequence| (*producer, *sequence))
+        })
+        .filter(|(producer, sequence)| {
+            there
+                .get(*producer)
+                .is_none_or(|there| !there.contains(sequence))
+        })
+        .collect();
+    assert!(missing.len() <= gone, "{what}: lost {missing:?}");
     // Callers that got no answer send again; then all is there once.
     for (producer, from, to) in CALLS {
         append(&ledger, numbered(producer, from, to)).unwrap();
     }
     let checkpoint = ledger.checkpoint();
-    assert_eq!(checkpoint.tree_size, 331, "{what}");
+    let own = |producer: &&String| producer.starts_with("ledger/");
+    let own: usize = there
+        .keys()
+        .filter(own)
+        .map(|producer| there[producer].len())
+        .sum();
+    assert_eq!(checkpoint.tree_size, 331 + own as u64, "{what}");
     for index in (0..331).step_by(66) {
         let proof = ledger.inclusion(index).unwrap();
-        verify(&proof.entry, &checkpoint);
+        if proof.entry.removed.is_none() {
+            verify(&proof.entry, &checkpoint);
+        }
     }
+    drop(ledger);
+    let report = fsck::check(&config(folder, None), &mut |_| {}).unwrap();
+    let worst = report.worst().unwrap_or(Severity::Note);
+    assert!(worst < Severity::Damage, "{what}: {:#?}", report.findings);
 }
 
 /// Operations of the script when nothing goes wrong.

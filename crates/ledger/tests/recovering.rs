@@ -233,6 +233,7 @@ fn a_checkpoint_that_is_missing_or_changed_is_refused() {
     let path = folder.path().join("anchor/checkpoint");
     let note = fs::read_to_string(&path).unwrap();
     fs::write(&path, note.replace("\n10\n", "\n9\n")).unwrap();
+    fs::remove_file(path.with_added_extension("old")).unwrap();
     let error = Ledger::open(config_without_index(folder.path())).unwrap_err();
     assert!(matches!(error, OpenError::Forked { .. }), "{error}");
     fs::remove_file(&path).unwrap();

@@ -3,7 +3,9 @@
 //! It is replaced at every commit. The usual way, a new file renamed over the old one, deletes a
 //! file each time, and ext4 then searches all files deleted within the last seconds for every one
 //! that is created: a fifth of the processor time of a busy ledger. So two files exchange their
-//! names instead. A note is shorter than a disk's sector, so each of them is whole at any time.
+//! names instead. A loss of power can tear the newer of the two, and undo the exchange that made the
+//! other one the older: so a start that cannot believe the one believes the other. Both hold the same
+//! note once the ledger was closed.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -50,7 +52,7 @@ impl FolderAnchor {
         Ok(Self {
             disk: disk.clone(),
             folder: folder.to_owned(),
-            spare_path: path.with_added_extension("old"),
+            spare_path: other_path_in(folder),
             path,
             files: None,
             synced: Instant::now(),
@@ -66,6 +68,25 @@ impl FolderAnchor {
 
     pub(crate) fn read(&self) -> Result<Option<Vec<u8>>, StoreError> {
         self.disk.read_if_there(&self.path)
+    }
+
+    /// The note in the other file.
+    pub(crate) fn read_other(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        self.disk.read_if_there(&self.spare_path)
+    }
+
+    /// Lets both files hold the note, durably.
+    pub(crate) fn settle(&mut self, note: &[u8]) -> Result<(), StoreError> {
+        self.sync()?;
+        if let Some(Files {
+            spare: Some(spare), ..
+        }) = &self.files
+        {
+            spare.write_at(note, 0)?;
+            spare.set_len(note.len() as u64)?;
+            spare.sync()?;
+        }
+        Ok(())
     }
 
     pub(crate) fn swap(&mut self, expected: Option<&[u8]>, new: &[u8]) -> Result<(), AnchorError> {
@@ -136,6 +157,11 @@ impl FolderAnchor {
         self.dirty = false;
         Ok(())
     }
+}
+
+/// Path of the other file in an anchor's folder.
+pub(crate) fn other_path_in(folder: &Path) -> PathBuf {
+    path_in(folder).with_added_extension("old")
 }
 
 /// Path of the checkpoint in an anchor's folder.

@@ -151,6 +151,24 @@ impl Anchor {
         }
     }
 
+    /// Another note, not newer, for when a loss of power has torn the one that [`Anchor::read`] gives.
+    pub(crate) fn read_other(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        match self {
+            Self::Folder(anchor) => anchor.read_other(),
+            // An object is written whole or not at all.
+            Self::Objects(_) => Ok(None),
+        }
+    }
+
+    /// Before the ledger is closed: puts the newest note, which is there already, wherever
+    /// [`Anchor::read_other`] looks.
+    pub(crate) fn settle(&mut self, note: &[u8]) -> Result<(), StoreError> {
+        match self {
+            Self::Folder(anchor) => anchor.settle(note),
+            Self::Objects(_) => Ok(()),
+        }
+    }
+
     /// Replaces the note, if it is the expected one. A crash of this process does not undo that; a
     /// power loss may, until [`Anchor::sync`].
     pub(crate) fn swap(&mut self, expected: Option<&[u8]>, new: &[u8]) -> Result<(), AnchorError> {
@@ -189,16 +207,22 @@ impl Anchor {
     }
 }
 
-/// What is in an anchor that may be another's: nothing is locked, created or written.
+/// What is in an anchor that may be another's: the note, and the other note. Nothing is locked,
+/// created or written.
 pub(crate) fn peek(
     place: &AnchorPlace,
     data: &Path,
     disk: &Disk,
-) -> Result<Option<Vec<u8>>, StoreError> {
+) -> Result<[Option<Vec<u8>>; 2], StoreError> {
     match (place, place.folder(data)) {
-        (AnchorPlace::Objects(folder), _) => ObjectAnchor::new(folder.clone(), disk).read(),
-        (_, Some(folder)) => disk.read_if_there(&folder::path_in(&folder)),
-        (_, None) => Ok(None),
+        (AnchorPlace::Objects(folder), _) => {
+            Ok([ObjectAnchor::new(folder.clone(), disk).read()?, None])
+        }
+        (_, Some(folder)) => Ok([
+            disk.read_if_there(&folder::path_in(&folder))?,
+            disk.read_if_there(&folder::other_path_in(&folder))?,
+        ]),
+        (_, None) => Ok([None, None]),
     }
 }
 

@@ -47,15 +47,8 @@ pub fn check(config: &Config, progress: &mut dyn FnMut(Progress)) -> Result<Repo
     let mut findings = Findings::default();
     // Before all else: whatever is signed by now must be there.
     let place = anchor::name_of(&config.anchor, &paths.folder);
-    let note = anchor::peek(&config.anchor, &paths.folder, &disk)?;
-    let (signed, verifier_keys) = signed(
-        &disk,
-        &paths,
-        config,
-        &place,
-        note.as_deref(),
-        &mut findings,
-    )?;
+    let notes = anchor::peek(&config.anchor, &paths.folder, &disk)?;
+    let (signed, verifier_keys) = signed(&disk, &paths, config, &place, notes, &mut findings)?;
     let archive = match &config.archive {
         None => None,
         Some(objects) => Some(Arc::new(Archive::open(
@@ -147,7 +140,7 @@ fn signed(
     paths: &Paths,
     config: &Config,
     place: &str,
-    note: Option<&[u8]>,
+    [note, other]: [Option<Vec<u8>>; 2],
     findings: &mut Findings,
 ) -> Result<(Option<TreeHead>, Vec<String>), OpenError> {
     let seeds = match key_file::read(disk, &paths.key) {
@@ -178,10 +171,10 @@ fn signed(
         }
         Err(error) => return Err(error.into()),
     };
-    let mut checkpoint = |problem: String, advice: &str| {
+    let mut checkpoint = |severity: Severity, problem: String, advice: &str| {
         findings.add(Finding {
             kind: FindingKind::Checkpoint,
-            severity: Severity::Damage,
+            severity,
             file: place.into(),
             offset: None,
             entry: None,
@@ -191,6 +184,7 @@ fn signed(
     };
     if note.is_none() {
         checkpoint(
+            Severity::Damage,
             "the anchor holds no checkpoint, so nothing says how many entries there must be"
                 .to_owned(),
             "restore the anchor, or say where it is",
@@ -207,14 +201,26 @@ fn signed(
     let Some(note) = note else {
         return Ok((None, verifier_keys));
     };
-    match keys.open(note) {
-        Ok(signed) => Ok((Some(signed), verifier_keys)),
-        Err(error) => {
-            checkpoint(
-                with_causes(&error),
-                "origin, key and anchor must be those of one log: restore the one that was changed",
-            );
-            Ok((None, verifier_keys))
-        }
+    let error = match keys.open(&note) {
+        Ok(signed) => return Ok((Some(signed), verifier_keys)),
+        Err(error) => with_causes(&error),
+    };
+    let other = other.and_then(|other| keys.open(&other).ok());
+    match &other {
+        Some(other) => checkpoint(
+            Severity::Repairable,
+            format!(
+                "{error}; the other one beside it, of {} entries, is signed",
+                other.size
+            ),
+            "a loss of power can do this, and the next start uses the other one; without one, find out \
+             who changed it",
+        ),
+        None => checkpoint(
+            Severity::Damage,
+            error,
+            "origin, key and anchor must be those of one log: restore the one that was changed",
+        ),
     }
+    Ok((other, verifier_keys))
 }
