@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use fieldledger_ledger::{AnchorPlace, Config, ControlError, DEFAULT_ORIGIN, Ledger};
+use fieldledger_ledger::{AnchorPlace, Config, ControlError, DEFAULT_ORIGIN, Ledger, ObjectFolder};
 
 use crate::client::Client;
 use crate::context::Context;
@@ -23,6 +23,10 @@ pub(crate) struct LedgerTarget {
     /// With --folder: where the log's newest signed tree head is kept, if not beside it.
     #[arg(long, value_name = "PLACE", requires = "folder")]
     anchor: Option<AnchorPlace>,
+
+    /// With --folder: where the log's full segments are archived, if anywhere.
+    #[arg(long, value_name = "URL", requires = "folder")]
+    archive: Option<ObjectFolder>,
 
     /// With --folder: who does this, for the log; a server takes it from the token.
     #[arg(
@@ -59,6 +63,7 @@ impl LedgerTarget {
         let mut config = Config::new(folder);
         config.origin.clone_from(&self.origin);
         config.anchor = self.anchor.clone().unwrap_or_default();
+        config.archive.clone_from(&self.archive);
         // So that nothing is left in the index of what is erased.
         config.index = folder.join("index").is_dir();
         Ok(Target::Folder(Ledger::open(config)?, self.actor.clone()))

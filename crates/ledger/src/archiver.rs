@@ -45,8 +45,11 @@ impl Archiver {
         let mut size = 0;
         loop {
             let pause = match self.catch_up() {
-                Ok(()) => {
+                Ok(done) => {
                     self.note(String::new());
+                    if !done {
+                        size = 0;
+                    }
                     INTERVAL
                 }
                 Err(error) => {
@@ -67,15 +70,18 @@ impl Archiver {
         }
     }
 
-    fn catch_up(&self) -> Result<(), StoreError> {
+    /// False if there is more to do, though nothing new is written.
+    fn catch_up(&self) -> Result<bool, StoreError> {
+        let mut done = true;
         let sealed = self.log.sealed_segments();
         for &(first, end) in &sealed {
             if self.published.is_closed() {
-                return Ok(());
+                return Ok(true);
             }
             if self.archive.sealed(first).is_none() {
-                self.archive.add(first, end)?;
-                tracing::info!(first, end, "a segment was archived");
+                let listed = self.archive.add(first, end)?;
+                tracing::info!(first, end, listed, "a segment was copied to the archive");
+                done &= listed;
             }
         }
         let keep = self.local_segments.unwrap_or(usize::MAX);
@@ -84,7 +90,7 @@ impl Archiver {
                 tracing::info!(first, "an archived segment was removed from the disk");
             }
         }
-        Ok(())
+        Ok(done)
     }
 
     fn note(&self, problem: String) {

@@ -135,6 +135,15 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// Whether the same attempt may succeed later, without anybody's doing: an object store could not
+    /// be reached.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Object { .. }))
+    }
+}
+
 /// Why a file of the ledger cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

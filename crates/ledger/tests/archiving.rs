@@ -169,10 +169,17 @@ fn a_changed_object_is_noticed() {
         !file.ends_with("archive/segments/00000000000000000000.seg")
     });
     assert_eq!(elsewhere, None);
-    let ledger = Ledger::open(config).unwrap();
+    let ledger = Ledger::open(config.clone()).unwrap();
     let error = ledger.inclusion(0).unwrap_err();
     assert!(error.to_string().contains("archive/segments"), "{error}");
     assert!(ledger.inclusion(600).is_ok());
+    drop(ledger);
+
+    fs::remove_file(&object).unwrap();
+    let report = fsck::check(&config, &mut |_| {}).unwrap();
+    let missing = &report.findings[0];
+    assert_eq!((missing.kind, missing.entry), (FindingKind::Frame, Some(0)));
+    assert!(missing.problem.contains("missing"), "{missing:?}");
 }
 
 /// Wherever the process dies, a segment is on the disk or in the archive, and found again.
@@ -214,4 +221,37 @@ fn the_process_may_die_while_it_archives() {
         wait_for_archive(&ledger, folder.path());
         assert_whole(&ledger);
     }
+}
+
+/// What is erased is gone from the archive as well, and its segment is archived anew.
+#[test]
+fn an_archived_entry_can_be_erased() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = local_folder(folder.path());
+    let config = config(folder.path(), &archive);
+    let ledger = filled(&config);
+    wait_for_archive(&ledger, folder.path());
+    let object = folder
+        .path()
+        .join("archive/segments/00000000000000000000.seg");
+    let local = folder.path().join("log/segments/00000000000000000000.seg");
+    let has_payload = |path: &Path| {
+        let bytes = fs::read(path).unwrap_or_default();
+        bytes.windows(14).any(|window| window == b"event 3 of p\"}")
+    };
+    assert!(has_payload(&object) && !local.exists());
+    ledger.erase(3, "asked", "test").unwrap();
+    assert!(!has_payload(&object) && !has_payload(&local));
+    wait_for_archive(&ledger, folder.path());
+    assert!(object.is_file() && !has_payload(&object) && !local.exists());
+    assert!(ledger.inclusion(3).unwrap().entry.removed.is_some());
+    let neighbour = ledger.inclusion(4).unwrap();
+    verify(&neighbour.entry, &neighbour.checkpoint);
+    drop(ledger);
+    fs::remove_file(folder.path().join("log/snapshot")).unwrap();
+    let ledger = Ledger::open(config.clone()).unwrap();
+    assert!(ledger.inclusion(3).unwrap().entry.removed.is_some());
+    drop(ledger);
+    let report = fsck::check(&config, &mut |_| {}).unwrap();
+    assert!(report.is_clean(), "{:#?}", report.findings);
 }

@@ -275,14 +275,22 @@ fn a_flipped_byte_in_the_checkpoint_is_noticed() {
 fn flipped_bytes_in_derived_files_are_noticed_and_repaired() {
     let good = log();
     let index = fs::read_dir(good.path().join("log/index")).unwrap();
-    let index = index
+    let mut index: Vec<String> = index
         .map(|item| item.unwrap().path())
-        .find(|path| {
+        .filter(|path| {
             path.extension()
                 .is_some_and(|extension| extension == "store")
         })
-        .unwrap();
-    let index = index.strip_prefix(good.path()).unwrap().to_str().unwrap();
+        .map(|path| {
+            path.strip_prefix(good.path())
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    index.sort_by_key(|name| fs::metadata(good.path().join(name)).unwrap().len());
+    let index = index.last().unwrap().as_str();
     for (name, kind) in [
         ("log/tile/0/001", FindingKind::Tile),
         ("log/tile/entries/000", FindingKind::Bundle),

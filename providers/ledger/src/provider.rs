@@ -1,6 +1,7 @@
 //! The provider's life: open the ledger, serve it, let go of it.
 
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use fieldledger_ledger::{Config, Ledger};
@@ -11,6 +12,9 @@ use tracing_subscriber::EnvFilter;
 use wasmcloud_provider_sdk::{Provider, ProviderInitConfig, get_connection, run_provider};
 
 use crate::{bindings, settings};
+
+/// How long it waits before it tries again to open a ledger whose object store cannot be reached.
+const OPEN_RETRY: Duration = Duration::from_secs(10);
 
 /// What the ledger is at this moment.
 enum State {
@@ -83,25 +87,35 @@ impl LedgerProvider {
         )
     }
 
+    /// Opens the ledger. An object store that cannot be reached is tried again until it can be.
     async fn open(self, config: Config) {
-        let folder = config.folder.clone();
-        let opened = tokio::task::spawn_blocking(move || Ledger::open(config)).await;
-        let state = match opened {
-            Ok(Ok(ledger)) => {
-                info!(folder = %folder.display(), recovery = ledger.status().recovery, "ledger open");
-                State::Open(ledger)
+        let folder = config.folder.display().to_string();
+        loop {
+            let config = config.clone();
+            let opened = tokio::task::spawn_blocking(move || Ledger::open(config)).await;
+            let (state, again) = match opened {
+                Ok(Ok(ledger)) => {
+                    let recovery = ledger.status().recovery;
+                    info!(folder, recovery, "ledger open");
+                    (State::Open(ledger), false)
+                }
+                Ok(Err(refused)) => {
+                    let again = refused.may_pass();
+                    let reason = format!("{:#}", anyhow::Error::new(refused));
+                    error!(folder, reason, again, "ledger not opened");
+                    (State::Refused(reason), again)
+                }
+                Err(panicked) => {
+                    error!(folder, %panicked, "ledger not opened");
+                    (State::Refused(panicked.to_string()), false)
+                }
+            };
+            self.enter(state);
+            if !again {
+                return;
             }
-            Ok(Err(refused)) => {
-                let reason = format!("{:#}", anyhow::Error::new(refused));
-                error!(folder = %folder.display(), reason, "ledger not opened");
-                State::Refused(reason)
-            }
-            Err(panicked) => {
-                error!(folder = %folder.display(), %panicked, "ledger not opened");
-                State::Refused(panicked.to_string())
-            }
-        };
-        self.enter(state);
+            tokio::time::sleep(OPEN_RETRY).await;
+        }
     }
 
     /// Commits what waits and lets go of the folder.

@@ -5,7 +5,6 @@
 //! that is found first; one that nobody has open is kept from being opened meanwhile.
 
 mod canonical;
-mod derived;
 mod report;
 mod walk;
 

@@ -10,10 +10,10 @@ use fieldledger_tlog::{
 };
 
 use super::canonical;
-use super::derived;
 use super::report::{Finding, FindingKind, Findings, Progress, Severity};
 use crate::envelope::Envelope;
 use crate::error::{OpenError, StoreError, with_causes};
+use crate::index;
 use crate::own::OwnKind;
 use crate::producers::Producers;
 use crate::recovery::Paths;
@@ -22,7 +22,7 @@ use crate::store::disk::Disk;
 use crate::store::frame::Frame;
 use crate::store::offsets::Offsets;
 use crate::store::scan::{Next, SegmentScan};
-use crate::store::segments::Segments;
+use crate::store::segments::{SegmentFile, Segments};
 use crate::store::snapshot::Snapshot;
 
 /// Entries after which progress is told.
@@ -171,7 +171,7 @@ impl<'a> Walk<'a> {
         end: Option<u64>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), OpenError> {
-        let file = self.segments.open(first)?;
+        let file = self.open(first)?;
         let path = Arc::new(file.place());
         let mut scan = SegmentScan::new(file, 0)?;
         self.segments_read += 1;
@@ -188,7 +188,14 @@ impl<'a> Walk<'a> {
                 file: Arc::clone(&path),
                 offset: scan.offset(),
             };
-            let fault = match scan.next(index)? {
+            let next = match scan.next(index) {
+                Ok(next) => next,
+                Err(error) => {
+                    self.damaged(index, &place, with_causes(&error));
+                    break;
+                }
+            };
+            let fault = match next {
                 Next::End => break,
                 Next::Frame(frame) => {
                     let examined = self.examine(frame, index, &place);
@@ -253,6 +260,17 @@ impl<'a> Walk<'a> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A segment of a log in use may have moved to the archive since that was listed.
+    fn open(&self, first: u64) -> Result<SegmentFile, StoreError> {
+        match (self.segments.open(first), &self.archive) {
+            (Err(error), Some(archive)) if error.is_missing() => {
+                archive.refresh()?;
+                self.segments.open(first)
+            }
+            (opened, _) => opened,
+        }
     }
 
     /// What was signed never is, and nothing before the end is.
@@ -658,7 +676,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Says what the walk as a whole has shown.
-    pub(crate) fn finish(mut self, index: bool) -> Result<Walked, OpenError> {
+    pub(crate) fn finish(mut self, with_index: bool) -> Result<Walked, OpenError> {
         let size = self.edge.size();
         // Where the roots cannot be compared, the worse is said.
         let altered = !matches!(self.root, Some((_, true)));
@@ -668,7 +686,7 @@ impl<'a> Walk<'a> {
         self.judge_tree(size);
         self.judge_erasures();
         self.check_archive()?;
-        if index && let Some(problem) = derived::problem_with_index(&self.paths.index, size) {
+        if with_index && let Some(problem) = index::verify(&self.paths.index, size).err() {
             self.findings.add(Finding {
                 kind: FindingKind::Index,
                 severity: Severity::Repairable,

@@ -1,6 +1,7 @@
 //! Follows the log and puts its entries in the index.
 
 use std::fs;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -277,7 +278,10 @@ fn open(folder: &Path, schema: &IndexSchema, log_size: u64) -> Result<Opened, St
         let payload = index.load_metas()?.payload;
         Ok::<_, TantivyError>((index, reader, payload))
     };
-    let (index, reader, payload) = opened().map_err(|error| error.to_string())?;
+    // It panics at some damaged files.
+    let opened = panic::catch_unwind(AssertUnwindSafe(opened));
+    let opened = opened.map_err(|_| "its files are damaged".to_owned())?;
+    let (index, reader, payload) = opened.map_err(|error| error.to_string())?;
     if index.schema() != schema.schema {
         return Err("it has other fields".to_owned());
     }

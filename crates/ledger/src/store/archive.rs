@@ -86,22 +86,29 @@ impl Archive {
             blocks: Mutex::default(),
             changed: Mutex::default(),
         };
-        let path = archive.folder.join(LIST);
-        let local = disk.read_if_there(&path)?;
+        archive.refresh()?;
+        Ok(archive)
+    }
+
+    /// Reads the list again.
+    pub(crate) fn refresh(&self) -> Result<(), StoreError> {
+        let path = self.folder.join(LIST);
+        let local = self.disk.read_if_there(&path)?;
         let listed = local.as_deref().and_then(decode);
         if local.is_some() && listed.is_none() {
             tracing::warn!(path = %path.display(), "the list of archived segments cannot be used; that in the archive is");
         }
         let listed = match listed {
             Some(listed) => listed,
-            None => archive.list_in_store()?,
+            None => self.list_in_store()?,
         };
-        let by_first = listed.into_iter().map(|sealed| (sealed.first, sealed));
-        *archive
-            .sealed
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = by_first.collect();
-        Ok(archive)
+        self.know(listed);
+        Ok(())
+    }
+
+    fn know(&self, segments: Vec<Sealed>) {
+        let by_first = segments.into_iter().map(|sealed| (sealed.first, sealed));
+        *self.sealed.write().unwrap_or_else(PoisonError::into_inner) = by_first.collect();
     }
 
     fn list_in_store(&self) -> Result<Vec<Sealed>, StoreError> {
@@ -240,8 +247,8 @@ impl Archive {
     }
 
     /// Copies the segment of the entries `first..end`, with the tiles and bundles that it completes,
-    /// reads all back, and lists it.
-    pub(crate) fn add(&self, first: u64, end: u64) -> Result<(), StoreError> {
+    /// reads all back, and lists it; false if it was changed meanwhile, and is not listed.
+    pub(crate) fn add(&self, first: u64, end: u64) -> Result<bool, StoreError> {
         self.changed().remove(&first);
         let path = self.path_of(first);
         let bytes = self.disk.read_if_there(&path)?;
@@ -267,13 +274,13 @@ impl Archive {
         }
         let changed = self.changed();
         if changed.contains(&first) {
-            // It is copied once more.
-            return Ok(());
+            return Ok(false);
         }
         let mut segments = self.all();
         segments.retain(|known| known.first != first);
         segments.push(sealed);
-        self.replace_list(segments)
+        self.replace_list(segments)?;
+        Ok(true)
     }
 
     fn replace_list(&self, mut segments: Vec<Sealed>) -> Result<(), StoreError> {
@@ -282,8 +289,7 @@ impl Archive {
         self.copy(LIST, list.clone())?;
         self.disk
             .replace(&self.folder.join(LIST), &list, 0o644, Durability::Power)?;
-        let by_first = segments.into_iter().map(|sealed| (sealed.first, sealed));
-        *self.sealed.write().unwrap_or_else(PoisonError::into_inner) = by_first.collect();
+        self.know(segments);
         Ok(())
     }
 

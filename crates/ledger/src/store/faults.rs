@@ -91,7 +91,7 @@ pub(crate) enum Change {
 pub enum PowerLoss {
     /// All.
     Everything,
-    /// Bytes of some files, and the newest names of some folders, drawn by this lot.
+    /// The newest bytes of some files, and the newest names of some folders, drawn by this lot.
     Some(u64),
 }
 
@@ -229,7 +229,7 @@ impl Faults {
     }
 }
 
-/// Positions in the journal of what survives. A folder's names survive in order.
+/// Positions in the journal of what survives: of each file and each folder, what came first.
 fn kept(journal: &[Unsafe], loss: PowerLoss) -> HashSet<usize> {
     let PowerLoss::Some(seed) = loss else {
         return HashSet::new();
@@ -241,18 +241,22 @@ fn kept(journal: &[Unsafe], loss: PowerLoss) -> HashSet<usize> {
             .wrapping_add(1_442_695_040_888_963_407);
         (random >> 33) % 100 < percent
     };
-    let mut files: HashMap<FileId, bool> = HashMap::new();
+    let mut lost_files: HashSet<FileId> = HashSet::new();
     let mut lost_folders: HashSet<&Path> = HashSet::new();
     let mut kept = HashSet::new();
     for (position, entry) in journal.iter().enumerate() {
+        let lost = !chance(70);
         let survives = match entry {
-            Unsafe::Bytes { id, .. } => *files.entry(*id).or_insert_with(|| chance(50)),
-            Unsafe::Name(change) => {
-                if !lost_folders.contains(change.folder()) && !chance(75) {
-                    lost_folders.insert(change.folder());
-                }
-                !lost_folders.contains(change.folder())
+            Unsafe::Bytes { id, .. } if lost => {
+                lost_files.insert(*id);
+                false
             }
+            Unsafe::Bytes { id, .. } => !lost_files.contains(id),
+            Unsafe::Name(change) if lost => {
+                lost_folders.insert(change.folder());
+                false
+            }
+            Unsafe::Name(change) => !lost_folders.contains(change.folder()),
         };
         if survives {
             kept.insert(position);
