@@ -91,6 +91,10 @@ pub(crate) enum Command {
     Freeze(commands::freeze::FreezeArgs),
     /// Check a whole log where it lies, without a server.
     Fsck(commands::fsck::FsckArgs),
+    /// Copy a log to a folder, while it goes on.
+    Backup(commands::backup::BackupArgs),
+    /// Make a ledger's folder from a backup, and never a fork of its log.
+    Restore(commands::restore::RestoreArgs),
     /// Print a script that teaches a shell to complete this program's arguments.
     Completions(commands::completions::CompletionsArgs),
 }
@@ -105,6 +109,8 @@ impl Command {
             Self::RetireKey(args) => commands::keys::run(Step::Retire, args, context),
             Self::Freeze(args) => commands::freeze::run(args, context),
             Self::Fsck(args) => commands::fsck::run(args, context),
+            Self::Backup(args) => commands::backup::run(args, context),
+            Self::Restore(args) => commands::restore::run(args, context),
             Self::Completions(args) => commands::completions::run(args, context),
         }
     }

@@ -152,3 +152,54 @@ fn a_closed_log_is_changed_in_its_folder() {
         "{code}: {said}"
     );
 }
+
+#[test]
+fn a_log_is_backed_up_and_restored_but_never_forked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (data, target) = (path("data"), path("backup"));
+    let ledger = ledger_of(Path::new(&data), 3);
+    let made = result(&["backup", &data, &target, "--with-keys"]);
+    assert_eq!(
+        (&made["tree_size"], &made["with_keys"]),
+        (&3.into(), &true.into())
+    );
+    let more = EventColumns {
+        message: vec!["one more".to_owned()],
+        ..EventColumns::default()
+    };
+    futures::executor::block_on(ledger.append(more)).unwrap();
+    ledger.close();
+
+    // The anchor of `data` knows of four entries.
+    let (copy, anchor) = (path("copy"), path("data-anchor"));
+    let (code, said) = failure(&["restore", &target, &copy, "--anchor", &anchor]);
+    assert!(code == 2 && said.contains("--read-only"), "{code}: {said}");
+    let next = path("next");
+    let done = result(&[
+        "restore",
+        &target,
+        &copy,
+        "--anchor",
+        &anchor,
+        "--read-only",
+        "--successor",
+        "example.com/next",
+        "--successor-folder",
+        &next,
+    ]);
+    assert_eq!(
+        (&done["tree_size"], &done["signed_size"]),
+        (&3.into(), &4.into())
+    );
+    assert_eq!(done["successor"]["origin"], "example.com/next");
+
+    let made = result(&["backup", &data, &target]);
+    assert_eq!(
+        (&made["tree_size"], &made["entries_before"]),
+        (&4.into(), &3.into())
+    );
+    let again = path("again");
+    let done = result(&["restore", &target, &again, "--anchor", &anchor]);
+    assert_eq!(done["read_only"], false);
+}

@@ -1,8 +1,10 @@
 //! One file for each command.
 
+pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod erase;
 pub(crate) mod freeze;
 pub(crate) mod fsck;
 pub(crate) mod keys;
+pub(crate) mod restore;
 pub(crate) mod status;

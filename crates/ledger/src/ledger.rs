@@ -18,6 +18,7 @@ use crate::error::{AppendError, OpenError, QueryError};
 use crate::head::Published;
 use crate::index::Indexer;
 use crate::intake;
+use crate::life::restore::ReadOnly;
 use crate::own::{self, Details, OwnKind};
 use crate::proofs::Proofs;
 use crate::queue::{Queue, Request};
@@ -93,8 +94,12 @@ impl Ledger {
         disk.create_folder(&paths.folder)?;
         let patience = Duration::from_millis(config.lock_wait_ms);
         let lock = lock(&paths.lock, patience)?;
-        let anchor = Anchor::open(&config.anchor, &paths.folder, &disk, patience)?;
-        let recovered = recover(&disk, &paths, anchor, &config)?;
+        let read_only = ReadOnly::read(&disk, &paths)?;
+        let anchor = match &read_only {
+            Some(read_only) => Anchor::fixed(&read_only.checkpoint),
+            None => Anchor::open(&config.anchor, &paths.folder, &disk, patience)?,
+        };
+        let recovered = recover(&disk, &paths, anchor, read_only.as_ref(), &config)?;
         let size = recovered.state.grower.size();
         let anchored = recovered.head.checkpoint.note.clone();
         let published = Arc::new(Published::new(recovered.head));

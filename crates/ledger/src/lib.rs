@@ -59,9 +59,11 @@ pub use fieldledger_audit::log::{
 };
 pub use fieldledger_audit::{EventColumns, InvalidField};
 pub use ledger::Ledger;
+pub use life::backup::{Backup, BackupError, BackupReport, Progress, backup};
 pub use life::erasure::Erasure;
 pub use life::freeze::{Freeze, Successor};
 pub use life::keys::KeyChange;
+pub use life::restore::{RestoreMode, Restored, restore};
 pub use objects::ObjectFolder;
 pub use own::{Details, OWN_PRODUCERS, OwnKind};
 pub use store::faults::{Done, Fault, Faults, PowerLoss};

@@ -13,6 +13,7 @@ use crate::error::{OpenError, StoreError, with_causes};
 use crate::grower::Grower;
 use crate::head::Head;
 use crate::life::keys::Keys;
+use crate::life::restore::ReadOnly;
 use crate::life::{Told, erasure, freeze};
 use crate::own::OwnKind;
 use crate::producers::Producers;
@@ -42,6 +43,8 @@ pub(crate) struct Paths {
     pub(crate) snapshot: PathBuf,
     pub(crate) index: PathBuf,
     pub(crate) lock: PathBuf,
+    /// Why nothing may be appended, if that is so.
+    pub(crate) read_only: PathBuf,
     /// What is being erased, while it is.
     pub(crate) erasing: PathBuf,
 }
@@ -56,6 +59,7 @@ impl Paths {
             snapshot: folder.join("snapshot"),
             index: folder.join("index"),
             lock: folder.join("lock"),
+            read_only: folder.join("read-only"),
             erasing: folder.join("erasing"),
         }
     }
@@ -96,6 +100,7 @@ pub(crate) fn recover(
     disk: &Disk,
     paths: &Paths,
     mut anchor: Anchor,
+    read_only: Option<&ReadOnly>,
     config: &Config,
 ) -> Result<Recovered, OpenError> {
     disk.create_folder(&paths.segments)?;
@@ -109,7 +114,14 @@ pub(crate) fn recover(
     };
     let segments = Segments::new(disk.clone(), paths.segments.clone(), archive.clone());
     let firsts = segments.list()?;
-    let identity = identity(disk, paths, &mut anchor, config, !firsts.is_empty())?;
+    let identity = match read_only {
+        Some(read_only) => Identity {
+            keys: Keys::default(),
+            signed: Some(read_only.head(&paths.folder)?),
+            note: read_only.checkpoint.clone().into_bytes(),
+        },
+        None => identity(disk, paths, &mut anchor, config, !firsts.is_empty())?,
+    };
     let (mut keys, signed) = (identity.keys, identity.signed);
     let offsets = Offsets::open(disk, &paths.offsets)?;
     let log = LogReader::new(segments.clone(), offsets, firsts.clone());
@@ -152,10 +164,29 @@ pub(crate) fn recover(
             SegmentWriter::create(disk, &paths.segments, next, config.segment_bytes)?
         }
     };
-    let untold_key = keys.reconcile(disk, &log, replayed.state.life.key_entry, paths)?;
-    let frozen = freeze::frozen(&log, replayed.state.grower.size())?;
-    let head = sign(&keys, replayed.state.grower.edge())?;
-    swap(&mut anchor, Some(&identity.note), &head)?;
+    let edge = replayed.state.grower.edge();
+    let (head, frozen, untold_key) = match read_only {
+        Some(_)
+            if signed
+                .as_ref()
+                .is_none_or(|signed| signed.size != edge.size()) =>
+        {
+            let size = edge.size();
+            let problem = format!("it is read-only, but has {size} entries, more than were signed");
+            return Err(replay.forked(problem));
+        }
+        Some(read_only) => {
+            let reason = format!("the log is read-only: {}", read_only.reason);
+            (read_only.published(edge), Some(reason), false)
+        }
+        None => {
+            let key_entry = replayed.state.life.key_entry;
+            let untold_key = keys.reconcile(disk, &log, key_entry, paths)?;
+            let head = sign(&keys, edge)?;
+            swap(&mut anchor, Some(&identity.note), &head)?;
+            (head, freeze::frozen(&log, edge.size())?, untold_key)
+        }
+    };
     let mut sentence = describe(signed.as_ref(), &replayed);
     if erased > 0 {
         sentence = format!("{sentence}, finished erasing {erased} entries");

@@ -103,9 +103,16 @@ pub(crate) enum AnchorError {
 pub(crate) enum Anchor {
     Folder(FolderAnchor),
     Objects(ObjectAnchor),
+    /// Of a log that is read-only: the note that it will always have.
+    Fixed(Vec<u8>),
 }
 
 impl Anchor {
+    /// The anchor of a log that is read-only.
+    pub(crate) fn fixed(note: &str) -> Self {
+        Self::Fixed(note.as_bytes().to_vec())
+    }
+
     /// Opens the anchor of the ledger in the folder `data`. One that another process holds is
     /// waited for.
     pub(crate) fn open(
@@ -140,6 +147,7 @@ impl Anchor {
         match self {
             Self::Folder(anchor) => anchor.path().display().to_string(),
             Self::Objects(anchor) => anchor.url(),
+            Self::Fixed(_) => "of a log that is read-only".to_owned(),
         }
     }
 
@@ -148,6 +156,7 @@ impl Anchor {
         match self {
             Self::Folder(anchor) => anchor.read(),
             Self::Objects(anchor) => anchor.read(),
+            Self::Fixed(note) => Ok(Some(note.clone())),
         }
     }
 
@@ -156,7 +165,7 @@ impl Anchor {
         match self {
             Self::Folder(anchor) => anchor.read_other(),
             // An object is written whole or not at all.
-            Self::Objects(_) => Ok(None),
+            Self::Objects(_) | Self::Fixed(_) => Ok(None),
         }
     }
 
@@ -165,7 +174,7 @@ impl Anchor {
     pub(crate) fn settle(&mut self, note: &[u8]) -> Result<(), StoreError> {
         match self {
             Self::Folder(anchor) => anchor.settle(note),
-            Self::Objects(_) => Ok(()),
+            Self::Objects(_) | Self::Fixed(_) => Ok(()),
         }
     }
 
@@ -181,6 +190,11 @@ impl Anchor {
         match self {
             Self::Folder(anchor) => anchor.swap(expected, new),
             Self::Objects(anchor) => anchor.swap(expected, new),
+            Self::Fixed(note) => Err(AnchorError::Changed {
+                place: "a log that is read-only".to_owned(),
+                expected: expected.map(<[u8]>::to_vec),
+                found: Some(note.clone()),
+            }),
         }
     }
 
@@ -193,7 +207,7 @@ impl Anchor {
     pub(crate) fn sync_is_due(&self) -> bool {
         match self {
             Self::Folder(anchor) => anchor.sync_is_due(),
-            Self::Objects(_) => false,
+            Self::Objects(_) | Self::Fixed(_) => false,
         }
     }
 
@@ -202,7 +216,7 @@ impl Anchor {
         match self {
             Self::Folder(anchor) => anchor.sync(),
             // What is answered is kept.
-            Self::Objects(_) => Ok(()),
+            Self::Objects(_) | Self::Fixed(_) => Ok(()),
         }
     }
 }
@@ -238,7 +252,7 @@ pub(crate) fn name_of(place: &AnchorPlace, data: &Path) -> String {
 }
 
 /// Entries in the tree of a signed note: its second line.
-fn size_of(note: &[u8]) -> Option<u64> {
+pub(crate) fn size_of(note: &[u8]) -> Option<u64> {
     let line = note.split(|&byte| byte == b'\n').nth(1)?;
     std::str::from_utf8(line).ok()?.parse().ok()
 }

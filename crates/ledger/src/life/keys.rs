@@ -40,8 +40,8 @@ pub struct KeyChange {
     pub verifier_keys: Vec<String>,
 }
 
-/// The keys that sign, oldest first; never none.
-#[derive(Debug, Clone)]
+/// The keys that sign, oldest first; none in a log that is read-only.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Keys {
     keys: Vec<(Seed, LogKey)>,
     /// Number of the next change.
@@ -87,7 +87,7 @@ impl Keys {
     /// Reads a note that one of the keys signed.
     pub(crate) fn open(&self, note: &[u8]) -> Result<TreeHead, CheckpointError> {
         let mut opened = open_checkpoint(note, self.oldest());
-        for (_, key) in &self.keys[1..] {
+        for (_, key) in self.keys.iter().skip(1) {
             if opened.is_err() {
                 opened = open_checkpoint(note, key.verifier_key());
             }
@@ -103,7 +103,8 @@ impl Keys {
         self.keys.last().map_or("", |(_, key)| key.verifier_key())
     }
 
-    fn seeds(&self) -> Vec<Seed> {
+    /// The secrets of the keys, oldest first.
+    pub(crate) fn seeds(&self) -> Vec<Seed> {
         self.keys.iter().map(|(seed, _)| *seed).collect()
     }
 

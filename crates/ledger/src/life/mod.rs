@@ -4,10 +4,12 @@
 //! is written meanwhile. The entry that tells of a change is durable before the change begins, and
 //! a start finishes what a crash left half done.
 
+pub(crate) mod backup;
 pub(crate) mod erasure;
 pub(crate) mod freeze;
 mod handle;
 pub(crate) mod keys;
+pub(crate) mod restore;
 
 use std::time::Instant;
 
