@@ -395,3 +395,25 @@ fn a_backup_of_another_log_is_left_alone() {
     );
     assert_eq!(files(&site.path("backup")), before);
 }
+
+#[test]
+fn a_restore_that_was_interrupted_never_goes_on() {
+    let site = Site::new();
+    fill(&site.open(), 0, 60);
+    site.back_up(true).unwrap();
+    site.restore("read-only", None, RestoreMode::ReadOnly)
+        .unwrap();
+    site.restore("copy", None, RestoreMode::GoOn).unwrap();
+    // Whole but for its last step, and then with a segment missing.
+    let copy = site.path("copy");
+    fs::copy(site.path("read-only/read-only"), copy.join("read-only")).unwrap();
+    let ledger = Ledger::open(site.config("copy")).unwrap();
+    append(&ledger, numbered("p", 60, 61)).unwrap_err();
+    assert_whole(&ledger, 60);
+    drop(ledger);
+    let last = files(&copy.join("segments")).pop().unwrap().0;
+    fs::remove_file(last).unwrap();
+    Ledger::open(site.config("copy")).unwrap_err();
+    // The log itself is none the worse.
+    assert_whole(&site.open(), 60);
+}

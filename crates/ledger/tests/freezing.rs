@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use common::{append, config_without_index, message, numbered, verify};
+use fieldledger_ledger::fsck::{self, Severity};
 use fieldledger_ledger::{AppendError, Config, ControlError, Ledger, OpenError, Successor};
 
 fn open(folder: &Path) -> Ledger {
@@ -112,4 +113,31 @@ fn a_successor_begins_with_what_it_succeeds() {
         ),
         "{error}"
     );
+}
+
+#[test]
+fn a_log_that_has_lived_is_found_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    append(&ledger, numbered("p", 0, 10)).unwrap();
+    let check = || {
+        let config = config_without_index(folder.path());
+        let report = fsck::check(&config, &mut |_| {}).unwrap();
+        assert!(
+            report.worst().is_none_or(|worst| worst == Severity::Note),
+            "{report:?}"
+        );
+    };
+    ledger.erase(3, "r", "a").unwrap();
+    ledger.rotate_key("r", "a").unwrap();
+    ledger.close();
+    check();
+    let ledger = open(folder.path());
+    ledger.retire_key("r", "a").unwrap();
+    ledger.rotate_key("r", "a").unwrap();
+    ledger.freeze(None, "r", "a").unwrap();
+    ledger.close();
+    check();
+    let ledger = open(folder.path());
+    assert_eq!(ledger.checkpoint().verifier_keys.len(), 2);
 }
