@@ -161,19 +161,22 @@ pub fn backup(
     let places = Places::of(target);
     let (note, head, keys) = newest_head(&disk, &paths, config)?;
     let before = earlier(&disk, &places, &head)?;
-    let archive = match &config.archive {
-        Some(objects) => {
-            let opened = Archive::open(&disk, paths.folder.clone(), objects.clone())?;
-            Some(Arc::new(opened))
-        }
-        None => None,
-    };
-    let source = Segments::new(disk.clone(), paths.segments.clone(), archive);
-
     let old_size = before.as_ref().map(|backup| backup.tree_size);
-    let read = walk(&source, head.size, old_size, &mut |done, of| {
-        progress("reading the log", done, of);
-    })?;
+    let mut read_log = || -> Result<(Segments, Walked), BackupError> {
+        let source = source_of(&disk, &paths, config)?;
+        let read = walk(&source, head.size, old_size, &mut |done, of| {
+            progress("reading the log", done, of);
+        })?;
+        Ok((source, read))
+    };
+    let (source, read) = match read_log() {
+        Ok(read) => read,
+        Err(error) => {
+            // An entry may have been erased, or a segment archived, at this very moment.
+            tracing::warn!(error = with_causes(&error), "the log is read once more");
+            read_log()?
+        }
+    };
     check_root(&paths.segments, &head, read.root)?;
     if let (Some(before), Some(old_root)) = (&before, read.old_root) {
         // Not merely an older copy, but one of the same log.
@@ -226,6 +229,18 @@ pub fn backup(
         bytes_copied,
         erased,
     })
+}
+
+/// The log's segments, on the disk and in the archive.
+fn source_of(disk: &Disk, paths: &Paths, config: &Config) -> Result<Segments, BackupError> {
+    let archive = match &config.archive {
+        Some(objects) => {
+            let opened = Archive::open(disk, paths.folder.clone(), objects.clone())?;
+            Some(Arc::new(opened))
+        }
+        None => None,
+    };
+    Ok(Segments::new(disk.clone(), paths.segments.clone(), archive))
 }
 
 /// The signed tree head in the anchor, and the keys that signed it.
