@@ -12,7 +12,8 @@ use common::{
 };
 use fieldledger_ledger::fsck::{self, FindingKind, Severity};
 use fieldledger_ledger::{
-    AnchorPlace, ArchiveStatus, Config, Done, Fault, Faults, Ledger, ObjectFolder,
+    AnchorPlace, ArchiveStatus, Config, Done, Fault, Faults, Ledger, ObjectFolder, RestoreMode,
+    backup, restore,
 };
 
 /// A ledger in `folder/log` that keeps two sealed segments on its disk.
@@ -254,4 +255,32 @@ fn an_archived_entry_can_be_erased() {
     drop(ledger);
     let report = fsck::check(&config, &mut |_| {}).unwrap();
     assert!(report.is_clean(), "{:#?}", report.findings);
+}
+
+#[test]
+fn a_backup_has_what_is_archived_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), &local_folder(folder.path()));
+    let ledger = filled(&config);
+    wait_for_archive(&ledger, folder.path());
+    ledger.erase(5, "r", "a").unwrap();
+    let target = folder.path().join("backup");
+    let report = backup(&config, &target, false, &mut |_, _, _| ()).unwrap();
+    assert_eq!((report.backup.tree_size, report.erased), (701, 0));
+    let mut copy = config_without_index(&folder.path().join("copy"));
+    copy.anchor = config.anchor.clone();
+    restore(
+        &target,
+        &copy,
+        None,
+        RestoreMode::ReadOnly,
+        &mut |_, _, _| (),
+    )
+    .unwrap();
+    let copy = Ledger::open(copy).unwrap();
+    for index in (0..701).step_by(23).chain([5]) {
+        let proof = copy.inclusion(index).unwrap();
+        verify(&proof.entry, &proof.checkpoint);
+        assert_eq!(proof.entry.removed.is_some(), index == 5);
+    }
 }
