@@ -14,7 +14,7 @@ use common::{
 };
 use fieldledger_ledger::{
     AnchorPlace, AppendError, BackupError, BackupReport, Config, ControlError, Ledger, RestoreMode,
-    Restored, backup, restore,
+    Restored, backup, fsck, restore,
 };
 
 /// A folder with a ledger in `data`, its anchor in `anchor`, and room for backups.
@@ -199,6 +199,13 @@ fn a_backup_that_is_behind_never_goes_on() {
     let mut config = site.config("copy");
     config.index = true;
     for _ in 0..2 {
+        // It has neither key nor anchor, and is whole without.
+        let report = fsck::check(&config, &mut |_| {}).unwrap();
+        assert_eq!(
+            (report.signed_size, report.is_clean()),
+            (Some(50), true),
+            "{report:#?}"
+        );
         let copy = Ledger::open(config.clone()).unwrap();
         assert_whole(&copy, 50);
         wait_for_index(&copy);

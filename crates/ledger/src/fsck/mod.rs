@@ -19,6 +19,7 @@ use crate::anchor;
 use crate::config::Config;
 use crate::error::{OpenError, StoreError, with_causes};
 use crate::life::keys::Keys;
+use crate::life::restore::ReadOnly;
 use crate::recovery::Paths;
 use crate::store::archive::Archive;
 use crate::store::disk::Disk;
@@ -142,6 +143,24 @@ fn signed(
     [note, other]: [Option<Vec<u8>>; 2],
     findings: &mut Findings,
 ) -> Result<(Option<TreeHead>, Vec<String>), OpenError> {
+    if let Some(read_only) = ReadOnly::read(disk, paths)? {
+        // It has neither key nor anchor, but the checkpoint that it ends with.
+        return match read_only.head(&paths.folder) {
+            Ok(signed) => Ok((Some(signed), read_only.verifier_keys)),
+            Err(error) => {
+                findings.add(Finding {
+                    kind: FindingKind::Checkpoint,
+                    severity: Severity::Damage,
+                    file: paths.read_only.clone(),
+                    offset: None,
+                    entry: None,
+                    problem: with_causes(&error),
+                    advice: "restore the backup again".to_owned(),
+                });
+                Ok((None, read_only.verifier_keys))
+            }
+        };
+    }
     let seeds = match key_file::read(disk, &paths.key) {
         Ok(Some(seeds)) => Some(seeds),
         Ok(None) => {
