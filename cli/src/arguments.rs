@@ -95,6 +95,8 @@ pub(crate) enum Command {
     Backup(commands::backup::BackupArgs),
     /// Make a ledger's folder from a backup, and never a fork of its log.
     Restore(commands::restore::RestoreArgs),
+    /// Show which readings are missing.
+    Gaps(commands::gaps::GapsArgs),
     /// Print a script that teaches a shell to complete this program's arguments.
     Completions(commands::completions::CompletionsArgs),
 }
@@ -111,6 +113,7 @@ impl Command {
             Self::Fsck(args) => commands::fsck::run(args, context),
             Self::Backup(args) => commands::backup::run(args, context),
             Self::Restore(args) => commands::restore::run(args, context),
+            Self::Gaps(args) => commands::gaps::run(args, context),
             Self::Completions(args) => commands::completions::run(args, context),
         }
     }

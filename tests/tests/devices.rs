@@ -3,12 +3,13 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
 use fieldledger_e2e::{
     account::{self, Answer},
     api::Entry,
-    device::{Device, sensor_id},
+    device::{Device, heartbeat, sensor_id},
     plant::{PATIENCE, Plant, until},
 };
 use fieldledger_site::Simulator;
@@ -31,6 +32,7 @@ async fn every_kind_of_device_is_polled_and_recorded() -> Result<()> {
         fleets.push((name, start(&plant, name, arguments).await?));
     }
     a_pico_w(&plant).await?;
+    a_device_that_loses_readings(&plant).await?;
     for (name, mut simulator) in fleets {
         let status = tokio::time::timeout(PATIENCE, simulator.process.wait()).await??;
         let tail = simulator.process.log_tail();
@@ -153,4 +155,37 @@ async fn a_pico_w(plant: &Plant) -> Result<()> {
         Ok((status == 404).then_some(()))
     })
     .await
+}
+
+/// Numbers 3 and 4 never arrive: the log shows which readings are missing, and when.
+async fn a_device_that_loses_readings(plant: &Plant) -> Result<()> {
+    let id = sensor_id(2);
+    let client = plant.nats().await?;
+    let polls = AtomicU64::new(0);
+    let _device = Device::start(&client, "sim.heartbeat", &heartbeat(&id), move |poll| {
+        let number = match polls.fetch_add(1, Ordering::Relaxed) {
+            early @ 0..=1 => early + 1,
+            later => later + 3,
+        };
+        let answer = json!({"value": 20.5, "seq": number, "boot": "b1"});
+        vec![poll.direct(answer.to_string())]
+    })
+    .await?;
+    let path = format!("/api/gaps?sensor={id}&state=open");
+    let gap = until("the gap is listed", PATIENCE, async || {
+        let found = plant.api.get_json(&path).await?;
+        Ok(found["gaps"].get(0).cloned())
+    })
+    .await?;
+    ensure!(gap["missing"] == 2 && gap["boot"] == "b1", "{gap}");
+    ensure!(
+        gap["ranges"][0]["first"] == 3 && gap["ranges"][0]["last"] == 4,
+        "{gap}"
+    );
+    let missing = plant
+        .api
+        .metric("fieldledger_ledger_readings_missing")
+        .await?;
+    ensure!(missing >= 2.0, "{missing} readings missing");
+    Ok(())
 }

@@ -3,8 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fieldledger_api::backend::{
-    Asset, Checkpoint, Entry, Erasure, Freeze, KeyChange, LedgerStatus, PollingStatus, Reading,
-    SearchPage, SearchQuery, SensorState, Series, Successor,
+    Asset, Checkpoint, Entry, Erasure, Freeze, GapPage, GapQuery, KeyChange, LedgerStatus,
+    PollingStatus, Reading, SearchPage, SearchQuery, SensorState, Series, Successor,
 };
 use fieldledger_api::{Backend, BackendError, Moment, Tokens};
 use wasmcloud_component::wasi::config::store as config;
@@ -12,10 +12,10 @@ use wasmcloud_component::wasi::config::store as config;
 use crate::bindings::fieldledger::audit::log;
 use crate::bindings::fieldledger::audit::types::AuditError;
 use crate::bindings::fieldledger::field::registry;
-use crate::bindings::fieldledger::ledger::{control, readings, status};
+use crate::bindings::fieldledger::ledger::{completeness, control, readings, status};
 use crate::bindings::fieldledger::ui::assets;
 use crate::bindings::wrpc::rpc::error::Error as RpcError;
-use crate::convert;
+use crate::{convert, gaps};
 
 pub(crate) struct Lattice;
 
@@ -105,6 +105,11 @@ impl Backend for Lattice {
     ) -> Result<Series, BackendError> {
         let series = readings::get_series(sensor, start.0, end.0, limit);
         Ok(convert::series(audited("the ledger", series)?))
+    }
+
+    fn gaps(&self, query: &GapQuery) -> Result<GapPage, BackendError> {
+        let page = completeness::list_gaps(&gaps::query(query));
+        Ok(gaps::page(audited("the ledger", page)?))
     }
 
     fn ledger_status(&self) -> Result<LedgerStatus, BackendError> {

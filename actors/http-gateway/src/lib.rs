@@ -21,6 +21,7 @@ mod bindings {
     include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
 }
 mod convert;
+mod gaps;
 mod lattice;
 
 use std::sync::Arc;

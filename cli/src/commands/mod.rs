@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod erase;
 pub(crate) mod freeze;
 pub(crate) mod fsck;
+pub(crate) mod gaps;
 pub(crate) mod keys;
 pub(crate) mod restore;
 pub(crate) mod status;

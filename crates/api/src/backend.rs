@@ -10,6 +10,10 @@ use crate::moment::Moment;
 use crate::problem::FieldProblem;
 use crate::tokens::Tokens;
 
+mod gap;
+
+pub use gap::{Gap, GapKind, GapPage, GapQuery, GapState, GapTotals, MissingRange};
+
 /// Why a call behind the API failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BackendError {
@@ -134,6 +138,13 @@ pub trait Backend: Send + Sync + 'static {
         end: Moment,
         limit: u32,
     ) -> Result<Series, BackendError>;
+
+    /// Readings that are missing, or may be, the newest gap first.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` where the ledger does not answer.
+    fn gaps(&self, query: &GapQuery) -> Result<GapPage, BackendError>;
 
     /// The ledger's counters.
     ///

@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 
 use crate::Shared;
-use crate::backend::{LedgerStatus, PollingStatus};
+use crate::backend::{GapQuery, GapTotals, LedgerStatus, PollingStatus};
 use crate::problem::Problem;
 
 const MICROS_PER_SECOND: f64 = 1e6;
@@ -27,13 +27,24 @@ const MICROS_PER_SECOND: f64 = 1e6;
 pub(crate) async fn show_metrics(State(backend): State<Shared>) -> impl IntoResponse {
     let ledger = backend.ledger_status().ok();
     let polling = backend.polling_status().ok();
+    let one = GapQuery {
+        limit: 1,
+        ..GapQuery::default()
+    };
+    // Where the ledger did not answer the first question, a second would only wait as long again.
+    let gaps = ledger.as_ref().and_then(|_| backend.gaps(&one).ok());
+    let gaps = gaps.map(|page| page.totals);
     (
         [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-        exposition(ledger.as_ref(), polling.as_ref()),
+        exposition(ledger.as_ref(), gaps, polling.as_ref()),
     )
 }
 
-fn exposition(ledger: Option<&LedgerStatus>, polling: Option<&PollingStatus>) -> String {
+fn exposition(
+    ledger: Option<&LedgerStatus>,
+    gaps: Option<GapTotals>,
+    polling: Option<&PollingStatus>,
+) -> String {
     let mut text = Exposition::default();
     text.metric(
         "fieldledger_up",
@@ -44,6 +55,9 @@ fn exposition(ledger: Option<&LedgerStatus>, polling: Option<&PollingStatus>) ->
     text.labelled("part", "polling", truth(polling.is_some()));
     if let Some(status) = ledger {
         ledger_metrics(&mut text, status);
+    }
+    if let Some(totals) = gaps {
+        gap_metrics(&mut text, totals);
     }
     if let Some(status) = polling {
         polling_metrics(&mut text, status);
@@ -105,6 +119,33 @@ fn ledger_metrics(text: &mut Exposition, status: &LedgerStatus) {
         "Quantiles of the time from request to durable, over the last 1,024 commits.",
     );
     text.quantiles(status.commit_p50, status.commit_p99);
+}
+
+fn gap_metrics(text: &mut Exposition, totals: GapTotals) {
+    for (name, help, value) in [
+        (
+            "gaps_open",
+            "Gaps in devices' numbers that are not filled.",
+            totals.open,
+        ),
+        (
+            "readings_missing",
+            "Readings missing in open gaps.",
+            totals.missing,
+        ),
+        (
+            "device_restarts",
+            "Listed restarts of devices, around which nobody can count what is missing.",
+            totals.unknown,
+        ),
+    ] {
+        text.single(
+            &format!("fieldledger_ledger_{name}"),
+            Kind::Gauge,
+            help,
+            value,
+        );
+    }
 }
 
 fn polling_metrics(text: &mut Exposition, status: &PollingStatus) {
@@ -279,7 +320,7 @@ mod tests {
             origin: "a\"b\\c\nd".to_owned(),
             ..LedgerStatus::default()
         };
-        let text = exposition(Some(&status), None);
+        let text = exposition(Some(&status), None, None);
         assert!(
             text.contains(r#"fieldledger_ledger_info{origin="a\"b\\c\nd"} 1"#),
             "{text}"
@@ -292,7 +333,11 @@ mod tests {
             commit_p50: 1_500,
             ..LedgerStatus::default()
         };
-        let text = exposition(Some(&ledger), Some(&PollingStatus::default()));
+        let text = exposition(
+            Some(&ledger),
+            Some(GapTotals::default()),
+            Some(&PollingStatus::default()),
+        );
         assert!(text.contains("fieldledger_ledger_append_seconds{quantile=\"0.5\"} 0.0015\n"));
         let mut described: Option<(String, String)> = None;
         let mut names = std::collections::HashSet::new();

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::ToSchema;
 
-use crate::problem::excerpt;
+use crate::problem::{FieldProblem, excerpt};
 
 /// A time, held as microseconds since the Unix epoch, written as RFC 3339 in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
@@ -99,6 +99,22 @@ impl TimeInput {
 impl<'de> Deserialize<'de> for TimeInput {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(TimeVisitor)
+    }
+}
+
+/// Reads a time from a query parameter; a bad one goes to `problems`.
+pub(crate) fn resolve(
+    field: &str,
+    text: Option<&str>,
+    now: Moment,
+    problems: &mut Vec<FieldProblem>,
+) -> Option<Moment> {
+    match TimeInput::from_text(text?).resolve(now) {
+        Ok(moment) => Some(moment),
+        Err(problem) => {
+            problems.push(FieldProblem::new(field, problem));
+            None
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::Shared;
 use crate::backend::{Bucket, Reading, Series};
 use crate::extract::{QueryString, whole_number};
-use crate::moment::{Moment, TimeInput};
+use crate::moment::{Moment, resolve};
 use crate::problem::{FieldProblem, Problem};
 use crate::sensors::parse_sensor_id;
 
@@ -135,20 +135,5 @@ impl ReadingsQuery {
             to,
             limit,
         })
-    }
-}
-
-fn resolve(
-    field: &str,
-    text: Option<&str>,
-    now: Moment,
-    problems: &mut Vec<FieldProblem>,
-) -> Option<Moment> {
-    match TimeInput::from_text(text?).resolve(now) {
-        Ok(moment) => Some(moment),
-        Err(problem) => {
-            problems.push(FieldProblem::new(field, problem));
-            None
-        }
     }
 }

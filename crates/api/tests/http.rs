@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use fake::{ENVELOPE, Fake, NOW, SENSOR, SILENT_SENSOR};
-use fieldledger_api::backend::{Bucket, Series};
+use fieldledger_api::backend::{Bucket, GapQuery, GapState, Series};
 use fieldledger_api::{
     BODY_LIMIT, BackendError, FieldProblem, Moment, Scope, Tokens, openapi, router,
 };
@@ -361,6 +361,50 @@ async fn readings_summed_up() {
 }
 
 #[tokio::test]
+async fn gaps_are_listed() {
+    let backend = fake();
+    let uri = format!("/api/gaps?sensor={SENSOR}&state=open&from=1h&limit=5&cursor=9");
+    let answer = get(&backend, &uri).await;
+    let body = answer.json();
+    assert_eq!((answer.status, &body["next"]), (StatusCode::OK, &json!(7)));
+    assert_eq!(body["gaps"][0]["missing"], 3);
+    assert_eq!(body["gaps"][0]["ranges"][0]["last"], 5);
+    assert_eq!(body["gaps"][0]["end"], "2026-01-02T03:04:04.000006Z");
+    assert_eq!(body["totals"]["open"], 1);
+    let asked = GapQuery {
+        sensor: Some(SENSOR.to_owned()),
+        start: Some(Moment(NOW.0 - 3_600_000_000)),
+        end: None,
+        state: Some(GapState::Open),
+        limit: 5,
+        cursor: Some(9),
+    };
+    assert_eq!(*backend.gaps_asked.lock().unwrap(), [asked]);
+}
+
+#[tokio::test]
+async fn bad_questions_about_gaps() {
+    let backend = fake();
+    for (query, field) in [
+        ("sensor=x", "sensor"),
+        ("state=lost", "state"),
+        ("from=yesterday", "from"),
+        ("from=1h&to=2h", "from"),
+        ("to=", "to"),
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("cursor=-1", "cursor"),
+        ("cursor=18446744073709551616", "cursor"),
+        ("color=red", "query"),
+        ("state=open&state=open", "query"),
+    ] {
+        let answer = get(&backend, &format!("/api/gaps?{query}")).await;
+        assert_eq!(answer.problem_fields(400, "/api/gaps"), [field], "{query}");
+    }
+    assert!(backend.gaps_asked.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn bad_spans_of_readings() {
     let backend = fake();
     for (query, fields) in [
@@ -481,6 +525,12 @@ async fn metrics_keep_what_is_left_when_a_part_is_down() {
         answer
             .body
             .contains("\nfieldledger_sensors{liveness=\"stale\"} 2\n")
+    );
+
+    assert!(
+        answer
+            .body
+            .contains("\nfieldledger_ledger_readings_missing 3\n")
     );
 
     let backend = Arc::new(Fake {

@@ -15,6 +15,7 @@ use crate::anchor::{Anchor, AnchorError};
 use crate::config::Clock;
 use crate::envelope::{SALT_BYTES, leaf_of, write_envelope};
 use crate::error::{AppendError, StoreError, with_causes};
+use crate::gaps::{Gaps, Place};
 use crate::grower::Grower;
 use crate::head::{Head, Published};
 use crate::life::keys::Keys;
@@ -51,6 +52,7 @@ pub(crate) struct Committer {
     pub(crate) published: Arc<Published>,
     pub(crate) producers: Producers,
     pub(crate) latest: Arc<RwLock<Latest>>,
+    pub(crate) gaps: Arc<RwLock<Gaps>>,
     pub(crate) stats: Arc<Stats>,
     pub(crate) clock: Clock,
     /// When the last entry was received.
@@ -265,6 +267,7 @@ impl Committer {
         let mut duplicates_in_all = 0;
         let oldest = requests.iter().map(|request| request.queued_at).min();
         let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
+        let mut gaps = self.gaps.write().unwrap_or_else(PoisonError::into_inner);
         let mut answers = Vec::with_capacity(requests.len());
         for (request, new) in requests.into_iter().zip(new) {
             let mut indices = Vec::with_capacity(new.len());
@@ -274,6 +277,13 @@ impl Committer {
                     continue;
                 }
                 indices.push(Some(next));
+                if let Some(noted) = &event.noted {
+                    let place = Place {
+                        index: next,
+                        received_at,
+                    };
+                    gaps.note((&event.producer, event.sequence), noted, place);
+                }
                 if let Some(mut reading) = event.reading {
                     reading.index = next;
                     reading.received_at = received_at;
@@ -294,6 +304,7 @@ impl Committer {
             answers.push((request.answer, written));
         }
         drop(latest);
+        drop(gaps);
         let waited = oldest.map_or_else(Default::default, |oldest| Instant::now() - oldest);
         self.stats
             .committed(appended_in_all, duplicates_in_all, waited);
@@ -338,6 +349,9 @@ impl Committer {
             latest.indices(),
             self.key_entry,
         );
+        let gaps = self.gaps.read().unwrap_or_else(PoisonError::into_inner);
+        let snapshot = snapshot.with_gaps(gaps.clone());
+        drop(gaps);
         drop(latest);
         // A snapshot must never be newer than the checkpoint and the offsets that go with it.
         let written = self

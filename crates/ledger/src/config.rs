@@ -39,6 +39,9 @@ pub struct Config {
     pub commit_events: usize,
     /// How long the index waits for more entries before it makes them searchable, milliseconds.
     pub index_interval_ms: u64,
+    /// How long a gap in a device's numbers may stay open before the log has an entry about it,
+    /// milliseconds: late readings often fill it.
+    pub gap_grace_ms: u64,
     /// How long `open` waits for another process to let go of the folder, milliseconds.
     pub lock_wait_ms: u64,
     /// Tells the time.
@@ -63,6 +66,7 @@ impl Config {
             queue_bytes: 64 * 1024 * 1024,
             commit_events: 16_384,
             index_interval_ms: 1_000,
+            gap_grace_ms: 60_000,
             lock_wait_ms: 10_000,
             clock: Clock::default(),
             faults: None,

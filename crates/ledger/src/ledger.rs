@@ -5,23 +5,24 @@ use std::future::Future;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fieldledger_audit::log::{Checkpoint, SearchPage, SearchQuery, Written};
-use futures::channel::oneshot;
 
+use crate::EventColumns;
 use crate::anchor::Anchor;
 use crate::archiver::{ArchiveStatus, Archiver};
 use crate::commit::Committer;
 use crate::config::Config;
 use crate::error::{AppendError, OpenError, QueryError};
+use crate::gaps::{GapPage, GapQuery, GapTotals, Gaps, Recorder};
 use crate::head::Published;
 use crate::index::Indexer;
-use crate::intake;
+use crate::intake::{self, Answer};
 use crate::life::restore::ReadOnly;
 use crate::own::{self, Details, OwnKind};
 use crate::proofs::Proofs;
-use crate::queue::{Queue, Request};
+use crate::queue::Queue;
 use crate::readings::Latest;
 use crate::recovery::{Paths, recover};
 use crate::search::Search;
@@ -31,7 +32,6 @@ use crate::store::disk::Disk;
 use crate::store::lock::lock;
 use crate::types::{InclusionProof, LedgerStatus, Reading, Series};
 use crate::usage;
-use crate::{EventColumns, InvalidField};
 
 /// Sensors that one call of [`Ledger::latest`] is about, at most.
 const MAX_SENSORS: usize = 10_000;
@@ -47,6 +47,7 @@ pub(crate) struct Inner {
     pub(crate) queue: Arc<Queue>,
     published: Arc<Published>,
     latest: Arc<RwLock<Latest>>,
+    gaps: Arc<RwLock<Gaps>>,
     stats: Arc<Stats>,
     archive: Option<Arc<Archive>>,
     archive_problem: Arc<Mutex<String>>,
@@ -64,6 +65,7 @@ struct Running {
     commit_thread: Option<JoinHandle<()>>,
     index_thread: Option<JoinHandle<()>>,
     archive_thread: Option<JoinHandle<()>>,
+    gap_thread: Option<JoinHandle<()>>,
     /// Locked as long as it is open.
     _lock: std::fs::File,
 }
@@ -107,6 +109,7 @@ impl Ledger {
             commit_thread: None,
             index_thread: None,
             archive_thread: None,
+            gap_thread: None,
             _lock: lock,
         };
         let mut views = None;
@@ -134,6 +137,7 @@ impl Ledger {
         }
         let queue = Arc::new(Queue::new(config.queue_bytes));
         let latest = Arc::new(RwLock::new(recovered.state.latest));
+        let gaps = Arc::new(RwLock::new(recovered.state.gaps));
         let stats = Arc::new(Stats::default());
         let mut committer = Committer {
             queue: Arc::clone(&queue),
@@ -147,6 +151,7 @@ impl Ledger {
             published: Arc::clone(&published),
             producers: recovered.state.producers,
             latest: Arc::clone(&latest),
+            gaps: Arc::clone(&gaps),
             stats: Arc::clone(&stats),
             clock: config.clock.clone(),
             received_at: recovered.state.received_at,
@@ -162,11 +167,20 @@ impl Ledger {
             committer.finish_rotation().map_err(OpenError::Unfinished)?;
         }
         running.commit_thread = Some(spawn("ledger-commit", move || committer.run())?);
+        let recorder = Recorder {
+            gaps: Arc::clone(&gaps),
+            queue: Arc::clone(&queue),
+            published: Arc::clone(&published),
+            clock: config.clock.clone(),
+            grace: config.gap_grace_ms.saturating_mul(1_000),
+        };
+        running.gap_thread = Some(spawn("ledger-gaps", move || recorder.run())?);
         tracing::info!(folder = %paths.folder.display(), size, recovery = recovered.sentence, "ledger open");
         Ok(Self(Arc::new(Inner {
             queue,
             published: Arc::clone(&published),
             latest,
+            gaps,
             stats,
             archive: recovered.archive,
             archive_problem,
@@ -204,7 +218,8 @@ impl Ledger {
         let queued = if impostors.is_empty() {
             self.enqueue(&events)
         } else {
-            Err(self.reject(&events, impostors))
+            self.count_rejected(&events);
+            Err(AppendError::Invalid(impostors))
         };
         written(queued)
     }
@@ -225,29 +240,17 @@ impl Ledger {
         written(self.enqueue(&own::event(kind, sequence, &origin, details)))
     }
 
-    /// Counts events that are refused.
-    fn reject(&self, events: &EventColumns, problems: Vec<InvalidField>) -> AppendError {
-        let rejected = &self.0.stats.rejected;
-        rejected.fetch_add(events.len() as u64, Ordering::Relaxed);
-        AppendError::Invalid(problems)
+    fn enqueue(&self, events: &EventColumns) -> Result<Answer, AppendError> {
+        intake::submit(events, &self.0.queue).inspect_err(|error| {
+            if matches!(error, AppendError::Invalid(_)) {
+                self.count_rejected(events);
+            }
+        })
     }
 
-    fn enqueue(
-        &self,
-        events: &EventColumns,
-    ) -> Result<oneshot::Receiver<Result<Written, AppendError>>, AppendError> {
-        let queued_at = Instant::now();
-        let prepared = intake::prepare(events).map_err(|problems| self.reject(events, problems))?;
-        let (answer, answered) = oneshot::channel();
-        let request = Request {
-            events: prepared.events,
-            bytes: prepared.bytes,
-            queued_at,
-            answer,
-        };
-        let queued = self.0.queue.push(request);
-        queued.map_err(|error| AppendError::Unavailable(error.to_string()))?;
-        Ok(answered)
+    fn count_rejected(&self, events: &EventColumns) {
+        let rejected = &self.0.stats.rejected;
+        rejected.fetch_add(events.len() as u64, Ordering::Relaxed);
     }
 
     /// Entries that match, from the first.
@@ -362,6 +365,23 @@ impl Ledger {
         Some(status)
     }
 
+    /// Readings that are missing, or may be, the newest gap first; see [`crate::Gap`].
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::Invalid`] names the parameter.
+    pub fn gaps(&self, query: &GapQuery) -> Result<GapPage, QueryError> {
+        let gaps = self.0.gaps.read().unwrap_or_else(PoisonError::into_inner);
+        gaps.list(query)
+    }
+
+    /// How complete the log is.
+    #[must_use]
+    pub fn gap_totals(&self) -> GapTotals {
+        let gaps = self.0.gaps.read().unwrap_or_else(PoisonError::into_inner);
+        gaps.totals()
+    }
+
     /// Counters and gauges.
     #[must_use]
     pub fn status(&self) -> LedgerStatus {
@@ -413,6 +433,7 @@ impl Inner {
             running.commit_thread,
             running.index_thread,
             running.archive_thread,
+            running.gap_thread,
         ];
         for thread in threads.into_iter().flatten() {
             if thread.join().is_err() {
@@ -429,9 +450,7 @@ impl Drop for Inner {
 }
 
 /// The answer to a request, once it is there.
-async fn written(
-    queued: Result<oneshot::Receiver<Result<Written, AppendError>>, AppendError>,
-) -> Result<Written, AppendError> {
+async fn written(queued: Result<Answer, AppendError>) -> Result<Written, AppendError> {
     queued?.await.unwrap_or_else(|_canceled| {
         let reason = "it closed before the events were written";
         Err(AppendError::Unavailable(reason.to_owned()))

@@ -30,6 +30,7 @@ mod config;
 mod envelope;
 mod error;
 pub mod fsck;
+mod gaps;
 mod grower;
 mod head;
 mod index;
@@ -58,6 +59,7 @@ pub use fieldledger_audit::log::{
     Checkpoint, Entry, Order, Removal, RemovalKind, SearchPage, SearchQuery, Written,
 };
 pub use fieldledger_audit::{EventColumns, InvalidField};
+pub use gaps::{Gap, GapKind, GapPage, GapQuery, GapState, GapTotals, MissingRange};
 pub use ledger::Ledger;
 pub use life::backup::{Backup, BackupError, BackupReport, Progress, backup};
 pub use life::erasure::Erasure;

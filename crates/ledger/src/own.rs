@@ -29,7 +29,7 @@ pub enum OwnKind {
     Retention,
     /// The log takes no more entries, and where it goes on; number 0.
     Freeze,
-    /// A device's numbers lack some; numbered in the order found.
+    /// A device's numbers lack some, or no longer do; numbered in the order written.
     Gap,
     /// The log goes on where another ended; number 0.
     Start,

@@ -10,6 +10,7 @@ use fieldledger_audit::log::Written;
 
 use crate::commit::Committer;
 use crate::error::AppendError;
+use crate::gaps::Noted;
 use crate::types::Reading;
 
 /// An event, checked and ready to be written.
@@ -25,6 +26,8 @@ pub(crate) struct PreparedEvent {
     pub(crate) public_key: String,
     /// The reading in it; its index and `received_at` are yet to be set.
     pub(crate) reading: Option<Reading>,
+    /// What it says about the completeness of the log.
+    pub(crate) noted: Option<Noted>,
 }
 
 /// One call of `append`.
@@ -189,6 +192,7 @@ mod tests {
             signature: String::new(),
             public_key: String::new(),
             reading: None,
+            noted: None,
         };
         Request {
             events: vec![event],

@@ -10,11 +10,20 @@ use crate::types::Reading;
 
 /// The reading that an event tells of, if it does.
 pub(crate) fn reading_of(event: &EventRow<'_>, index: u64, received_at: u64) -> Option<Reading> {
+    reading_and_clock(event, index, received_at).map(|(reading, _)| reading)
+}
+
+/// The same with the device's own time, microseconds since the Unix epoch, where it gave one.
+pub(crate) fn reading_and_clock(
+    event: &EventRow<'_>,
+    index: u64,
+    received_at: u64,
+) -> Option<(Reading, Option<u64>)> {
     if event.action != ACTION || event.source.is_empty() {
         return None;
     }
     let recorded = Recorded::parse(event.message).ok()?;
-    Some(Reading {
+    let reading = Reading {
         index,
         sensor: event.source.to_owned(),
         status: event.status.to_owned(),
@@ -23,7 +32,8 @@ pub(crate) fn reading_of(event: &EventRow<'_>, index: u64, received_at: u64) -> 
         unit: recorded.unit.as_deref().unwrap_or_default().to_owned(),
         polled_at: recorded.polled_at,
         received_at,
-    })
+    };
+    Some((reading, recorded.device_at))
 }
 
 /// The newest reading of each sensor: the one polled last, and of those the one logged last.

@@ -4,12 +4,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fieldledger_tlog::{Edge, TreeHead};
+use fieldledger_tlog::{Edge, Leaf, TreeHead};
 
 use crate::anchor::{Anchor, AnchorError};
 use crate::config::Config;
 use crate::envelope::Envelope;
 use crate::error::{OpenError, StoreError, with_causes};
+use crate::gaps::{Gaps, Noted, Place, noted_in, noted_in_erased};
 use crate::grower::Grower;
 use crate::head::Head;
 use crate::life::keys::Keys;
@@ -17,7 +18,7 @@ use crate::life::restore::ReadOnly;
 use crate::life::{Told, erasure, freeze};
 use crate::own::OwnKind;
 use crate::producers::Producers;
-use crate::readings::{Latest, reading_of};
+use crate::readings::{Latest, reading_and_clock, reading_of};
 use crate::store::archive::Archive;
 use crate::store::disk::Disk;
 use crate::store::frame::Frame;
@@ -90,6 +91,7 @@ pub(crate) struct State {
     pub(crate) grower: Grower,
     pub(crate) producers: Producers,
     pub(crate) latest: Latest,
+    pub(crate) gaps: Gaps,
     pub(crate) received_at: u64,
     /// What the entries that were read say of other entries.
     pub(crate) life: Told,
@@ -374,6 +376,7 @@ impl Replay<'_> {
                 grower: Grower::new(Edge::default(), Vec::new(), Arc::clone(self.tiles)),
                 producers: Producers::default(),
                 latest: Latest::default(),
+                gaps: Gaps::default(),
                 received_at: 0,
                 life: Told::default(),
             },
@@ -418,6 +421,7 @@ impl Replay<'_> {
                 grower: Grower::new(edge, leaves, Arc::clone(self.tiles)),
                 producers,
                 latest,
+                gaps: snapshot.gaps,
                 received_at: snapshot.received_at,
                 life: Told {
                     key_entry: snapshot.key_entry,
@@ -576,12 +580,23 @@ fn apply(frame: Frame<'_>, index: u64, state: &mut State) -> Result<(), String> 
         Frame::Envelope(bytes) => {
             let envelope = Envelope::parse(bytes)?;
             state.note_origin(envelope.origin(), index)?;
-            if let Some(reading) = reading_of(&envelope.event(), index, leaf.received_at) {
+            let reading = reading_and_clock(&envelope.event(), index, leaf.received_at);
+            if let Some(origin) = envelope.origin() {
+                let times = reading
+                    .as_ref()
+                    .map(|(reading, device_at)| (reading.polled_at, *device_at));
+                let noted = noted_in(&envelope.event(), origin.0, times);
+                state.note_gaps(origin, noted, &leaf);
+            }
+            if let Some((reading, _)) = reading {
                 state.latest.update(reading);
             }
         }
         Frame::Erased(erased) => {
             state.note_origin(erased.origin, index)?;
+            if let Some(origin) = erased.origin {
+                state.note_gaps(origin, noted_in_erased(origin.0, leaf.received_at), &leaf);
+            }
             state.life.erased.push((index, erased.marker));
         }
     }
@@ -591,6 +606,16 @@ fn apply(frame: Frame<'_>, index: u64, state: &mut State) -> Result<(), String> 
 }
 
 impl State {
+    fn note_gaps(&mut self, origin: (&str, u64), noted: Option<Noted>, leaf: &Leaf) {
+        if let Some(noted) = noted {
+            let place = Place {
+                index: leaf.index,
+                received_at: leaf.received_at,
+            };
+            self.gaps.note(origin, &noted, place);
+        }
+    }
+
     fn note_origin(&mut self, origin: Option<(&str, u64)>, index: u64) -> Result<(), String> {
         let Some((producer, sequence)) = origin else {
             return Ok(());

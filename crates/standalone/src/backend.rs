@@ -1,13 +1,13 @@
 //! The backend of the API: each call goes to the ledger.
 
 use fieldledger_api::backend::{
-    Asset, Checkpoint, Entry, Erasure, Freeze, KeyChange, LedgerStatus, PollingStatus, Reading,
-    SearchPage, SearchQuery, SensorState, Series, Successor,
+    Asset, Checkpoint, Entry, Erasure, Freeze, GapPage, GapQuery, KeyChange, LedgerStatus,
+    PollingStatus, Reading, SearchPage, SearchQuery, SensorState, Series, Successor,
 };
 use fieldledger_api::{Backend, BackendError, Moment, Tokens};
 use fieldledger_ledger::{Clock, Ledger};
 
-use crate::convert;
+use crate::{convert, gaps};
 
 /// Answers the API from a ledger in this process.
 #[derive(Debug)]
@@ -121,6 +121,11 @@ impl Backend for OverLedger {
     ) -> Result<Series, BackendError> {
         let series = self.ledger.series(sensor, start.0, end.0, limit);
         series.map(convert::series).map_err(convert::query_error)
+    }
+
+    fn gaps(&self, query: &GapQuery) -> Result<GapPage, BackendError> {
+        let page = self.ledger.gaps(&gaps::query(query));
+        page.map(gaps::page).map_err(convert::query_error)
     }
 
     fn ledger_status(&self) -> Result<LedgerStatus, BackendError> {

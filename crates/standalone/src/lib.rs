@@ -10,6 +10,7 @@
 mod backend;
 mod blocking;
 mod convert;
+mod gaps;
 mod server;
 
 pub use backend::OverLedger;

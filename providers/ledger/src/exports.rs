@@ -3,8 +3,10 @@
 use wasmcloud_provider_sdk::Context;
 
 use crate::{
-    bindings::exports::fieldledger::ledger::{control, proofs, readings, search, sink, status},
-    convert,
+    bindings::exports::fieldledger::ledger::{
+        completeness, control, proofs, readings, search, sink, status,
+    },
+    convert, gaps,
     provider::LedgerProvider,
 };
 use bindings_types::{
@@ -195,6 +197,20 @@ impl readings::Handler<Option<Context>> for LedgerProvider {
             .ask(move |ledger| ledger.series(&sensor, start, end, limit))
             .await
             .map(convert::series))
+    }
+}
+
+impl completeness::Handler<Option<Context>> for LedgerProvider {
+    async fn list_gaps(
+        &self,
+        _context: Option<Context>,
+        query: completeness::GapQuery,
+    ) -> anyhow::Result<Result<completeness::GapPage, AuditError>> {
+        let query = gaps::query(query);
+        Ok(self
+            .ask(move |ledger| ledger.gaps(&query))
+            .await
+            .map(gaps::page))
     }
 }
 

@@ -6,6 +6,7 @@
 mod bindings;
 mod convert;
 mod exports;
+mod gaps;
 mod provider;
 mod settings;
 

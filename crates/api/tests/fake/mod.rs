@@ -3,8 +3,9 @@
 use std::sync::Mutex;
 
 use fieldledger_api::backend::{
-    Asset, Checkpoint, Entry, Erasure, Freeze, KeyChange, LedgerStatus, Liveness, PollingStatus,
-    Reading, SearchPage, SearchQuery, SensorState, Series, Successor,
+    Asset, Checkpoint, Entry, Erasure, Freeze, Gap, GapKind, GapPage, GapQuery, GapState,
+    GapTotals, KeyChange, LedgerStatus, Liveness, MissingRange, PollingStatus, Reading, SearchPage,
+    SearchQuery, SensorState, Series, Successor,
 };
 use fieldledger_api::{Backend, BackendError, Moment, Tokens};
 
@@ -24,6 +25,7 @@ pub(crate) struct Fake {
     pub(crate) searched: Mutex<Vec<SearchQuery>>,
     pub(crate) paged: Mutex<Vec<(String, u32, u32)>>,
     pub(crate) series_asked: Mutex<Vec<(String, Moment, Moment, u32)>>,
+    pub(crate) gaps_asked: Mutex<Vec<GapQuery>>,
     pub(crate) latest_asked: Mutex<Vec<Vec<String>>>,
     /// Changes of the log that were asked for, with their actor.
     pub(crate) changes: Mutex<Vec<String>>,
@@ -70,6 +72,38 @@ pub(crate) fn reading(sensor: &str) -> Reading {
         unit: "Cel".to_owned(),
         polled_at: Moment(NOW.0 - 1_000_000),
         received_at: NOW,
+    }
+}
+
+pub(crate) fn gap() -> Gap {
+    let (start, end) = (Moment(NOW.0 - 4_000_000), Moment(NOW.0 - 1_000_000));
+    Gap {
+        id: 7,
+        sensor: SENSOR.to_owned(),
+        boot: "b1".to_owned(),
+        previous_boot: String::new(),
+        kind: GapKind::Numbers,
+        state: GapState::Open,
+        missing: Some(3),
+        lost: 3,
+        restarts: 0,
+        ranges: vec![MissingRange {
+            first: 3,
+            last: 5,
+            missing: 3,
+            start,
+            end,
+        }],
+        start,
+        end,
+        device_start: None,
+        device_end: None,
+        before: 6,
+        after: 7,
+        opened_at: NOW,
+        closed_at: None,
+        opened_entry: Some(8),
+        closed_entry: None,
     }
 }
 
@@ -232,6 +266,20 @@ impl Backend for Fake {
             .clone()
             .unwrap_or_else(|| Series::Raw(vec![reading(sensor)]));
         fail(self.ledger_fails.as_ref(), series)
+    }
+
+    fn gaps(&self, query: &GapQuery) -> Result<GapPage, BackendError> {
+        self.gaps_asked.lock().unwrap().push(query.clone());
+        let page = GapPage {
+            gaps: vec![gap()],
+            next: Some(7),
+            totals: GapTotals {
+                open: 1,
+                missing: 3,
+                ..GapTotals::default()
+            },
+        };
+        fail(self.ledger_fails.as_ref(), page)
     }
 
     fn ledger_status(&self) -> Result<LedgerStatus, BackendError> {

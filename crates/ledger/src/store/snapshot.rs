@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::disk::{Disk, Durability};
 use crate::error::StoreError;
+use crate::gaps::Gaps;
 
 /// Changes whenever the meaning of a field does.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The state after entry `size - 1`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,8 @@ pub(crate) struct Snapshot {
     pub(crate) latest: Vec<u64>,
     /// The newest entry about the keys that sign.
     pub(crate) key_entry: Option<u64>,
+    /// Which numbers of which devices are missing.
+    pub(crate) gaps: Gaps,
 }
 
 impl Snapshot {
@@ -62,7 +65,13 @@ impl Snapshot {
             producers,
             latest,
             key_entry,
+            gaps: Gaps::default(),
         }
+    }
+
+    /// The same with what is known of missing readings.
+    pub(crate) fn with_gaps(self, gaps: Gaps) -> Self {
+        Self { gaps, ..self }
     }
 
     /// The tree's edge and the leaves of its unfinished bundle; none where they do not fit the size.

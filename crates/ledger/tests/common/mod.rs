@@ -66,6 +66,29 @@ pub(crate) fn reading(sensor: &str, polled_at: u64, value: Option<f64>) -> Event
     }
 }
 
+/// Readings with the device's own numbers, polled a second apart.
+pub(crate) fn counted(
+    sensor: &str,
+    boot: &str,
+    numbers: impl IntoIterator<Item = u64>,
+) -> EventColumns {
+    let mut events = EventColumns::default();
+    for number in numbers {
+        let polled_at = 1_767_323_045_000_000 + number % 1_000_000 * 1_000_000;
+        events.message.push(format!(
+            r#"{{"boot":"{boot}","device_at":{},"poll":"e/{number}","polled_at":{polled_at},"quality":"Good","received_at":{polled_at},"seq":{number},"unit":"Cel","value":"1"}}"#,
+            polled_at + 7,
+        ));
+        events.producer.push(format!("reading/{sensor}/{boot}"));
+        events.sequence.push(number);
+        events.action.push("SENSOR_READING".to_owned());
+        events.source.push(sensor.to_owned());
+        events.status.push("SUCCESS".to_owned());
+    }
+    events.actor = vec!["TempSensor01".to_owned(); events.message.len()];
+    events
+}
+
 pub(crate) fn append(ledger: &Ledger, events: EventColumns) -> Result<Written, AppendError> {
     block_on(ledger.append(events))
 }

@@ -1,0 +1,131 @@
+//! `GET /api/gaps`: which readings are missing.
+// The expansion of `#[utoipa::path]` spells out names that are in scope.
+#![allow(unused_qualifications)]
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::Shared;
+use crate::backend::{Gap, GapQuery, GapState, GapTotals};
+use crate::extract::{QueryString, whole_number};
+use crate::moment::{Moment, resolve};
+use crate::problem::{FieldProblem, Problem, excerpt};
+use crate::sensors::parse_sensor_id;
+
+const DEFAULT_GAPS: u32 = 100;
+const MOST_GAPS: u32 = 1_000;
+
+/// Which gaps. Every parameter may be left out.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct GapsQuery {
+    /// UUID of a sensor.
+    sensor: Option<String>,
+    /// Gaps that reach beyond this time: RFC 3339, a span before now such as `1d`, or milliseconds
+    /// since 1970.
+    from: Option<String>,
+    /// Gaps that begin before this time, written like `from`.
+    to: Option<String>,
+    /// Gaps in this state only.
+    #[param(value_type = Option<GapState>)]
+    state: Option<String>,
+    /// Gaps in the answer at most.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<String>,
+    /// `next` of the answer before.
+    #[param(value_type = Option<u64>)]
+    cursor: Option<String>,
+}
+
+/// Some gaps, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct GapsResponse {
+    /// The gaps.
+    gaps: Vec<Gap>,
+    /// `cursor` for more of them; none at the end.
+    next: Option<u64>,
+    /// Of all sensors and times.
+    totals: GapTotals,
+}
+
+/// Lists readings that are missing, or may be. A poll without an answer is no gap but an entry of
+/// the log; a gap is where a device's own numbers lack some, or where it began to count anew.
+#[utoipa::path(
+    get,
+    path = "/api/gaps",
+    params(GapsQuery),
+    responses(
+        (status = 200, description = "The gaps, the newest first", body = GapsResponse),
+        (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn list_gaps(
+    State(backend): State<Shared>,
+    QueryString(query): QueryString<GapsQuery>,
+) -> Result<Json<GapsResponse>, Problem> {
+    let page = backend.gaps(&query.check(backend.now())?)?;
+    Ok(Json(GapsResponse {
+        gaps: page.gaps,
+        next: page.next,
+        totals: page.totals,
+    }))
+}
+
+impl GapsQuery {
+    fn check(&self, now: Moment) -> Result<GapQuery, Problem> {
+        let mut problems = Vec::new();
+        let sensor = self.sensor.as_deref().and_then(|text| {
+            let id = parse_sensor_id(text);
+            id.map_err(|problem| problems.push(FieldProblem::new("sensor", problem)))
+                .ok()
+        });
+        let state = self.state.as_deref().and_then(|text| match text {
+            "open" => Some(GapState::Open),
+            "closed" => Some(GapState::Closed),
+            "unknown" => Some(GapState::Unknown),
+            _ => {
+                let problem = format!("{:?} is not open, closed or unknown", excerpt(text));
+                problems.push(FieldProblem::new("state", problem));
+                None
+            }
+        });
+        let cursor = self.cursor.as_deref().and_then(|text| {
+            let cursor = text.parse();
+            cursor
+                .map_err(|_| {
+                    let problem = format!("{:?} is not the next of an answer", excerpt(text));
+                    problems.push(FieldProblem::new("cursor", problem));
+                })
+                .ok()
+        });
+        let limit = whole_number(
+            "limit",
+            self.limit.as_deref(),
+            DEFAULT_GAPS,
+            1..=MOST_GAPS,
+            &mut problems,
+        );
+        let start = resolve("from", self.from.as_deref(), now, &mut problems);
+        let end = resolve("to", self.to.as_deref(), now, &mut problems);
+        if let (Some(start), Some(end)) = (start, end)
+            && start >= end
+        {
+            let problem = format!("{} is not before {}", start.to_rfc3339(), end.to_rfc3339());
+            problems.push(FieldProblem::new("from", problem));
+        }
+        if !problems.is_empty() {
+            return Err(Problem::bad_parameters(problems));
+        }
+        Ok(GapQuery {
+            sensor,
+            start,
+            end,
+            state,
+            limit,
+            cursor,
+        })
+    }
+}

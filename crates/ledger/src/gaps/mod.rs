@@ -1,0 +1,540 @@
+//! Which readings are missing: what a proof of integrity does not show.
+//!
+//! A device that counts its readings gives each a number, and counts anew at each boot; both stand
+//! in the reading and in its producer, `reading/<sensor>/<boot>`. Numbers that lie between two that
+//! the log has, and that it has not itself, are a **gap**. So
+//!
+//! - a poll without an answer is no gap: it is an entry of its own (`COMM_ERROR`). A reading is
+//!   missing only where the device used up a number for it;
+//! - an answer that could not be read has lost its number, and shows as a gap beside its entry;
+//! - what a device numbered before the first number known of a boot is no gap: nobody knows where it
+//!   began to count;
+//! - a new boot is a gap of its own kind, because what was lost around it cannot be counted;
+//! - readings without a number, or with one the device had used before, are in no gap. Their
+//!   completeness rests on the number of their poll, counted over all sensors of a polling run.
+//!
+//! Holes of one boot that show within [`BURST`] are one gap, as they have one cause. A gap that
+//! stays open for the time of grace gets an entry of the log (`recorder`), and another once it is
+//! filled. All of this follows from the log's entries alone, so that a replay finds the same.
+//!
+//! Devices are not trusted, so memory is bounded: a gap tells at most [`MOST_RANGES`] ranges apart
+//! and beyond that only counts, and the oldest gaps are forgotten here, never in the log.
+
+mod gap;
+#[cfg(test)]
+mod model;
+mod record;
+mod recorder;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+pub use gap::{Gap, GapKind, GapState, MissingRange};
+pub(crate) use record::{Noted, noted_in, noted_in_erased};
+pub(crate) use recorder::Recorder;
+
+use crate::error::QueryError;
+use crate::own::Details;
+use record::GapRecord;
+
+/// Holes that show within this time of the first, microseconds, are one gap.
+const BURST: u64 = 60_000_000;
+
+/// Ranges that a gap tells apart.
+const MOST_RANGES: usize = 64;
+
+/// Ranges of all gaps together, from which on gaps tell nothing apart.
+const MOST_RANGES_IN_ALL: usize = 500_000;
+
+/// Boots of a sensor whose numbers are followed. One that speaks again after as many others counts
+/// as a new one.
+const MOST_BOOTS: usize = 8;
+
+/// Open gaps of a sensor.
+const MOST_OPEN: usize = 4_096;
+
+/// Closed gaps and restarts that are listed.
+const MOST_SETTLED: usize = 10_000;
+
+/// Gaps filled before they were told of: kept because an entry about one may be under way.
+const MOST_FLEETING: usize = 1_000;
+
+/// Gaps in all.
+const MOST_GAPS: usize = 100_000;
+
+/// Gaps on a page.
+pub(crate) const MOST_LISTED: u32 = 1_000;
+
+/// Which gaps to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GapQuery {
+    /// Of this sensor only.
+    pub sensor: Option<String>,
+    /// Of those that reach beyond this time, microseconds since the Unix epoch.
+    pub start: Option<u64>,
+    /// Of those that begin before this time.
+    pub end: Option<u64>,
+    /// In this state only.
+    pub state: Option<GapState>,
+    /// Gaps on a page, 1 to 1,000.
+    pub limit: u32,
+    /// [`GapPage::next`] of the page before.
+    pub cursor: Option<u64>,
+}
+
+/// Some gaps, the newest first, and how many there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GapPage {
+    /// The gaps.
+    pub gaps: Vec<Gap>,
+    /// Cursor of the next page, if there is one.
+    pub next: Option<u64>,
+    /// Of all sensors and times.
+    pub totals: GapTotals,
+}
+
+/// How complete the log is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GapTotals {
+    /// Open gaps.
+    pub open: u64,
+    /// Readings missing in them.
+    pub missing: u64,
+    /// Closed gaps that are still listed.
+    pub closed: u64,
+    /// Restarts that are still listed.
+    pub unknown: u64,
+    /// Gaps that are no longer followed or listed; what the log tells of them stays.
+    pub forgotten: u64,
+}
+
+/// All gaps, and what is needed to find more.
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Gaps {
+    sensors: HashMap<String, Sensor>,
+    gaps: BTreeMap<u64, Gap>,
+    /// Gaps about which the log may need one more entry.
+    untold: BTreeSet<u64>,
+    /// Closed gaps and restarts, in the order they became so.
+    settled: VecDeque<u64>,
+    fleeting: VecDeque<u64>,
+    /// Ranges of all gaps.
+    ranges: usize,
+    /// Number of the next entry about a gap.
+    next_record: u64,
+    forgotten: u64,
+}
+
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
+struct Sensor {
+    /// The one heard of last at the end.
+    boots: Vec<Numbering>,
+    /// Its open gaps.
+    open: BTreeSet<u64>,
+    restart: Option<u64>,
+}
+
+/// What is known of one boot's numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Numbering {
+    boot: String,
+    first: Numbered,
+    last: Numbered,
+}
+
+/// A reading with a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Numbered {
+    number: u64,
+    /// Its entry.
+    index: u64,
+    polled_at: u64,
+    device_at: Option<u64>,
+}
+
+/// Where in the log an entry is, and when it came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) index: u64,
+    pub(crate) received_at: u64,
+}
+
+impl Gaps {
+    /// Takes a new entry of the log into account.
+    pub(crate) fn note(&mut self, origin: (&str, u64), noted: &Noted, place: Place) {
+        match noted {
+            Noted::Number {
+                polled_at,
+                device_at,
+            } => {
+                let (producer, number) = origin;
+                let Some((sensor, boot)) = record::numbering_of(producer) else {
+                    return;
+                };
+                let numbered = Numbered {
+                    number,
+                    index: place.index,
+                    polled_at: *polled_at,
+                    device_at: *device_at,
+                };
+                self.count(sensor, boot, numbered, place.received_at);
+            }
+            Noted::Record(record) => self.told(origin.1, *record, place.index),
+        }
+    }
+
+    /// A device's reading has come.
+    fn count(&mut self, sensor: &str, boot: &str, reading: Numbered, received_at: u64) {
+        let Some(known) = self.sensors.get_mut(sensor) else {
+            let numbering = Numbering::new(boot, reading);
+            let known = Sensor {
+                boots: vec![numbering],
+                ..Sensor::default()
+            };
+            self.sensors.insert(sensor.to_owned(), known);
+            return;
+        };
+        let Some(position) = known.boots.iter().rposition(|known| known.boot == boot) else {
+            return self.restart(sensor, boot, reading, received_at);
+        };
+        let numbering = &mut known.boots[position];
+        let (first, last) = (numbering.first, numbering.last);
+        if last.number.checked_add(1) == Some(reading.number) {
+            numbering.last = reading;
+        } else if reading.number > last.number {
+            numbering.last = reading;
+            self.open(sensor, boot, [last, reading], received_at, reading.index);
+        } else if reading.number < first.number {
+            numbering.first = reading;
+            if reading.number + 1 < first.number {
+                self.open(sensor, boot, [reading, first], received_at, reading.index);
+            }
+        } else {
+            self.fill(sensor, boot, reading, received_at);
+        }
+    }
+
+    /// The numbers between two readings are missing.
+    fn open(
+        &mut self,
+        sensor: &str,
+        boot: &str,
+        [before, after]: [Numbered; 2],
+        received_at: u64,
+        shown_by: u64,
+    ) {
+        let hole = MissingRange {
+            first: before.number + 1,
+            last: after.number - 1,
+            missing: after.number - before.number - 1,
+            start: before.polled_at.min(after.polled_at),
+            end: before.polled_at.max(after.polled_at),
+        };
+        let most_ranges = self.most_ranges();
+        if let Some(gap) = self.burst(sensor, boot, received_at) {
+            let had = gap.ranges.len();
+            gap.add(hole, most_ranges);
+            if after.index == shown_by {
+                gap.after = after.index;
+                gap.device_end = after.device_at;
+            } else {
+                gap.before = before.index;
+                gap.device_start = before.device_at;
+            }
+            let has = gap.ranges.len();
+            self.ranges = self.ranges - had + has;
+            return;
+        }
+        let mut gap = gap_of(
+            sensor,
+            boot,
+            GapKind::Numbers,
+            [before, after],
+            Place {
+                index: shown_by,
+                received_at,
+            },
+        );
+        gap.add(hole, most_ranges);
+        self.ranges += gap.ranges.len();
+        self.insert(gap);
+        let Some(known) = self.sensors.get_mut(sensor) else {
+            return;
+        };
+        known.open.insert(shown_by);
+        if known.open.len() > MOST_OPEN
+            && let Some(oldest) = known.open.first().copied()
+        {
+            self.forget(oldest);
+        }
+    }
+
+    /// The gap that another hole of this boot belongs to: the newest one, if it is young, and the
+    /// log does not tell of it yet.
+    fn burst(&mut self, sensor: &str, boot: &str, received_at: u64) -> Option<&mut Gap> {
+        let newest = *self.sensors.get(sensor)?.open.last()?;
+        let gap = self.gaps.get_mut(&newest)?;
+        let young = received_at.saturating_sub(gap.opened_at) < BURST;
+        (gap.boot == boot && young && gap.opened_entry.is_none()).then_some(gap)
+    }
+
+    /// A boot was not known before.
+    fn restart(&mut self, sensor: &str, boot: &str, reading: Numbered, received_at: u64) {
+        let Some(known) = self.sensors.get_mut(sensor) else {
+            return;
+        };
+        let before = known
+            .boots
+            .last()
+            .map(|known| (known.boot.clone(), known.last));
+        if known.boots.len() == MOST_BOOTS {
+            known.boots.remove(0);
+        }
+        known.boots.push(Numbering::new(boot, reading));
+        let Some((previous_boot, last)) = before else {
+            return;
+        };
+        if let Some(id) = known.restart
+            && let Some(gap) = self.gaps.get_mut(&id)
+            && received_at.saturating_sub(gap.opened_at) < BURST
+            && gap.opened_entry.is_none()
+        {
+            gap.restarts += 1;
+            boot.clone_into(&mut gap.boot);
+            gap.after = reading.index;
+            gap.end = gap.end.max(reading.polled_at);
+            gap.device_end = reading.device_at;
+            return;
+        }
+        known.restart = Some(reading.index);
+        let place = Place {
+            index: reading.index,
+            received_at,
+        };
+        let gap = Gap {
+            previous_boot,
+            restarts: 1,
+            ..gap_of(sensor, boot, GapKind::Restart, [last, reading], place)
+        };
+        self.insert(gap);
+        self.settle(reading.index);
+    }
+
+    fn insert(&mut self, gap: Gap) {
+        self.untold.insert(gap.id);
+        self.gaps.insert(gap.id, gap);
+        if self.gaps.len() > MOST_GAPS
+            && let Some(oldest) = self.gaps.keys().next().copied()
+        {
+            self.forget(oldest);
+        }
+    }
+
+    /// A number came after all.
+    fn fill(&mut self, sensor: &str, boot: &str, reading: Numbered, received_at: u64) {
+        let most_ranges = self.most_ranges();
+        let Some(known) = self.sensors.get_mut(sensor) else {
+            return;
+        };
+        for id in known.open.iter().rev().copied() {
+            let Some(gap) = self.gaps.get_mut(&id).filter(|gap| gap.boot == boot) else {
+                continue;
+            };
+            let had = gap.ranges.len();
+            if !gap.fill(reading.number, reading.polled_at, most_ranges) {
+                continue;
+            }
+            self.ranges = self.ranges - had + gap.ranges.len();
+            if gap.ranges.is_empty() {
+                gap.state = GapState::Closed;
+                gap.closed_at = Some(received_at);
+                let told = gap.opened_entry.is_some();
+                known.open.remove(&id);
+                if told {
+                    self.untold.insert(id);
+                    self.settle(id);
+                } else {
+                    self.untold.remove(&id);
+                    push_bounded(&mut self.fleeting, id, MOST_FLEETING)
+                        .and_then(|oldest| self.gaps.remove(&oldest));
+                }
+            }
+            return;
+        }
+    }
+
+    /// The log has an entry about a gap.
+    fn told(&mut self, sequence: u64, record: GapRecord, index: u64) {
+        self.next_record = self.next_record.max(sequence.saturating_add(1));
+        let Some(gap) = self.gaps.get_mut(&record.gap) else {
+            return;
+        };
+        match record.state {
+            GapState::Closed => gap.closed_entry = Some(index),
+            GapState::Open | GapState::Unknown => {
+                gap.recorded_extent = record.extent;
+                if gap.opened_entry.replace(index).is_none() && gap.state == GapState::Closed {
+                    // It was filled while the entry was under way.
+                    self.fleeting.retain(|&id| id != record.gap);
+                    self.settle(record.gap);
+                }
+            }
+        }
+        let more_to_tell = self
+            .gaps
+            .get(&record.gap)
+            .is_some_and(|gap| gap.is_untold(u64::MAX, 0));
+        if more_to_tell {
+            self.untold.insert(record.gap);
+        } else {
+            self.untold.remove(&record.gap);
+        }
+    }
+
+    /// No more numbers of this gap are waited for.
+    fn settle(&mut self, id: u64) {
+        if let Some(oldest) = push_bounded(&mut self.settled, id, MOST_SETTLED) {
+            self.forget(oldest);
+        }
+    }
+
+    fn forget(&mut self, id: u64) {
+        let Some(gap) = self.gaps.remove(&id) else {
+            return;
+        };
+        self.untold.remove(&id);
+        self.ranges -= gap.ranges.len();
+        self.forgotten += 1;
+        if let Some(known) = self.sensors.get_mut(&gap.sensor) {
+            known.open.remove(&id);
+        }
+    }
+
+    fn most_ranges(&self) -> usize {
+        if self.ranges < MOST_RANGES_IN_ALL {
+            MOST_RANGES
+        } else {
+            1
+        }
+    }
+
+    /// The entries that the log should have about gaps by now, with their numbers, at most `most`.
+    pub(crate) fn untold(&self, now: u64, grace: u64, most: usize) -> Vec<(u64, Details)> {
+        let gaps = self.untold.iter().filter_map(|id| self.gaps.get(id));
+        let due = gaps.filter(|gap| gap.is_untold(now, grace)).take(most);
+        (self.next_record..).zip(due.map(record::details)).collect()
+    }
+
+    /// Lists gaps.
+    pub(crate) fn list(&self, query: &GapQuery) -> Result<GapPage, QueryError> {
+        if !(1..=MOST_LISTED).contains(&query.limit) {
+            let problem = format!("is {}; it must be 1 to {MOST_LISTED}", query.limit);
+            return Err(QueryError::parameter("limit", problem));
+        }
+        if let (Some(start), Some(end)) = (query.start, query.end)
+            && start >= end
+        {
+            let problem = format!("is {start}; it must be less than end, {end}");
+            return Err(QueryError::parameter("start", problem));
+        }
+        let limit = query.limit as usize;
+        let older = self.gaps.range(..query.cursor.unwrap_or(u64::MAX)).rev();
+        let wanted = older.filter(|(_, gap)| is_shown(gap) && matches(gap, query));
+        let mut gaps: Vec<Gap> = wanted.take(limit + 1).map(|(_, gap)| gap.clone()).collect();
+        let next = (gaps.len() > limit).then(|| {
+            gaps.truncate(limit);
+            gaps[limit - 1].id
+        });
+        Ok(GapPage {
+            gaps,
+            next,
+            totals: self.totals(),
+        })
+    }
+
+    /// Sums over all gaps.
+    pub(crate) fn totals(&self) -> GapTotals {
+        let mut totals = GapTotals {
+            forgotten: self.forgotten,
+            ..GapTotals::default()
+        };
+        for gap in self.gaps.values().filter(|gap| is_shown(gap)) {
+            match gap.state {
+                GapState::Open => {
+                    totals.open += 1;
+                    let missing = gap.missing().unwrap_or(0);
+                    totals.missing = totals.missing.saturating_add(missing);
+                }
+                GapState::Closed => totals.closed += 1,
+                GapState::Unknown => totals.unknown += 1,
+            }
+        }
+        totals
+    }
+}
+
+impl Numbering {
+    fn new(boot: &str, reading: Numbered) -> Self {
+        Self {
+            boot: boot.to_owned(),
+            first: reading,
+            last: reading,
+        }
+    }
+}
+
+fn gap_of(
+    sensor: &str,
+    boot: &str,
+    kind: GapKind,
+    [before, after]: [Numbered; 2],
+    place: Place,
+) -> Gap {
+    Gap {
+        id: place.index,
+        sensor: sensor.to_owned(),
+        boot: boot.to_owned(),
+        previous_boot: String::new(),
+        kind,
+        state: match kind {
+            GapKind::Numbers => GapState::Open,
+            GapKind::Restart => GapState::Unknown,
+        },
+        lost: 0,
+        restarts: 0,
+        ranges: Vec::new(),
+        start: before.polled_at.min(after.polled_at),
+        end: before.polled_at.max(after.polled_at),
+        device_start: before.device_at,
+        device_end: after.device_at,
+        before: before.index,
+        after: after.index,
+        opened_at: place.received_at,
+        closed_at: None,
+        opened_entry: None,
+        closed_entry: None,
+        recorded_extent: 0,
+    }
+}
+
+/// A gap that was filled before the log told of it is none.
+fn is_shown(gap: &Gap) -> bool {
+    gap.state != GapState::Closed || gap.opened_entry.is_some()
+}
+
+fn matches(gap: &Gap, query: &GapQuery) -> bool {
+    query
+        .sensor
+        .as_ref()
+        .is_none_or(|sensor| gap.sensor == *sensor)
+        && query.state.is_none_or(|state| gap.state == state)
+        && query.start.is_none_or(|start| gap.end >= start)
+        && query.end.is_none_or(|end| gap.start < end)
+}
+
+/// Appends; returns the oldest one if there are more than `most` then.
+fn push_bounded(ids: &mut VecDeque<u64>, id: u64, most: usize) -> Option<u64> {
+    ids.push_back(id);
+    (ids.len() > most).then(|| ids.pop_front()).flatten()
+}

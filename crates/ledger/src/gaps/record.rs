@@ -1,0 +1,130 @@
+//! Between entries of the log and gaps: the numbers in readings, and the entries about gaps.
+
+use fieldledger_audit::{EventRow, timestamp};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::gap::{Gap, GapKind, GapState};
+use crate::own::{Details, OwnKind};
+
+/// How the producer of a numbered reading begins: `reading/<sensor>/<boot>`.
+const NUMBERED: &str = "reading/";
+
+/// Ranges that an entry tells apart.
+const RANGES_TOLD: usize = 16;
+
+/// What an entry says about the completeness of the log.
+#[derive(Debug, Clone)]
+pub(crate) enum Noted {
+    /// It is a reading with a number.
+    Number {
+        /// When the device was polled, microseconds since the Unix epoch.
+        polled_at: u64,
+        /// The device's own time, microseconds since the Unix epoch.
+        device_at: Option<u64>,
+    },
+    /// It tells of a gap.
+    Record(GapRecord),
+}
+
+/// What is read of an entry about a gap.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) struct GapRecord {
+    pub(crate) gap: u64,
+    pub(crate) state: GapState,
+    #[serde(rename = "size")]
+    pub(crate) extent: u64,
+}
+
+/// What an event notes, if it does. `times` are a reading's: when it was polled, and the device's own.
+pub(crate) fn noted_in(
+    event: &EventRow<'_>,
+    producer: &str,
+    times: Option<(u64, Option<u64>)>,
+) -> Option<Noted> {
+    if let Some((polled_at, device_at)) = times {
+        return producer.starts_with(NUMBERED).then_some(Noted::Number {
+            polled_at,
+            device_at,
+        });
+    }
+    if producer != OwnKind::Gap.producer() {
+        return None;
+    }
+    serde_json::from_str(event.message).ok().map(Noted::Record)
+}
+
+/// What an erased entry still notes: its number stays known, but not the times in it.
+pub(crate) fn noted_in_erased(producer: &str, received_at: u64) -> Option<Noted> {
+    producer.starts_with(NUMBERED).then_some(Noted::Number {
+        polled_at: received_at,
+        device_at: None,
+    })
+}
+
+/// Sensor and boot of a numbered reading's producer.
+pub(crate) fn numbering_of(producer: &str) -> Option<(&str, &str)> {
+    producer.strip_prefix(NUMBERED)?.split_once('/')
+}
+
+/// What the log is to tell of a gap.
+pub(crate) fn details(gap: &Gap) -> Details {
+    let time = |micros| Value::from(timestamp::from_micros(micros).unwrap_or_default());
+    let (kind, state) = (kind_name(gap.kind), state_name(gap.state));
+    let mut details = Details::from([
+        ("after", gap.after.into()),
+        ("before", gap.before.into()),
+        ("boot", gap.boot.as_str().into()),
+        ("end", time(gap.end)),
+        ("gap", gap.id.into()),
+        ("kind", kind.into()),
+        ("sensor", gap.sensor.as_str().into()),
+        ("size", gap.extent().into()),
+        ("start", time(gap.start)),
+        ("state", state.into()),
+    ]);
+    if let Some(missing) = gap.missing() {
+        details.insert("missing", missing.into());
+    }
+    if !gap.previous_boot.is_empty() {
+        details.insert("previous_boot", gap.previous_boot.as_str().into());
+    }
+    if !gap.ranges.is_empty() {
+        details.insert("numbers", numbers(gap).into());
+    }
+    details
+}
+
+/// The missing numbers, such as `5, 8-20`; those beyond the first ranges as one range with a count.
+fn numbers(gap: &Gap) -> String {
+    let mut texts = Vec::new();
+    for range in gap.ranges.iter().take(RANGES_TOLD) {
+        let all = range.missing == range.last - range.first + 1;
+        texts.push(match (all, range.first == range.last) {
+            (true, true) => range.first.to_string(),
+            (true, false) => format!("{}-{}", range.first, range.last),
+            (false, _) => format!("{} of {}-{}", range.missing, range.first, range.last),
+        });
+    }
+    if let [first, .., last] | [first @ last] = gap.ranges.get(RANGES_TOLD..).unwrap_or_default() {
+        let rest = gap.ranges[RANGES_TOLD..].iter().map(|range| range.missing);
+        let missing = rest.fold(0, u64::saturating_add);
+        texts.push(format!("{missing} of {}-{}", first.first, last.last));
+    }
+    texts.join(", ")
+}
+
+fn kind_name(kind: GapKind) -> &'static str {
+    match kind {
+        GapKind::Numbers => "numbers",
+        GapKind::Restart => "restart",
+    }
+}
+
+fn state_name(state: GapState) -> &'static str {
+    match state {
+        GapState::Open => "open",
+        GapState::Closed => "closed",
+        GapState::Unknown => "unknown",
+    }
+}
