@@ -2,16 +2,24 @@
 //!
 //! This crate shares no code with the ledger: it was written from RFC 6962 / RFC 9162 (hashes,
 //! inclusion, consistency) and the C2SP specifications (signed note, checkpoint), so that a
-//! mistake in the ledger's tree is not repeated here. It is meant to be read in one sitting:
+//! mistake in the ledger's tree is not repeated here. It does no input or output of its own.
 //!
-//! - [`tree`]: hashes, audit paths, consistency proofs;
-//! - [`note`]: the signed tree head;
-//! - [`entry`]: an entry's envelope, its leaf and the whole chain from one to the other.
+//! It is meant to be read in one sitting, in this order; what comes later rests on what comes before:
+//!
+//! 1. [`tree`]: hashes, audit paths, consistency proofs;
+//! 2. [`note`]: the signed tree head;
+//! 3. [`leaf`]: what the tree holds of an entry;
+//! 4. [`entry`]: the chain from an entry's envelope to the signed tree head;
+//! 5. [`tiles`]: a log as it is served, and the root of a tree that grows;
+//! 6. [`log`]: a whole log, entry after entry.
 #![forbid(unsafe_code)]
 
 pub mod entry;
 pub mod keys;
+pub mod leaf;
+pub mod log;
 pub mod note;
+pub mod tiles;
 pub mod tree;
 
 /// A SHA-256 digest.
