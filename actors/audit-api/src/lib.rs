@@ -37,7 +37,8 @@ mod pangea_client;
 
 use bindings::exports::fieldledger::audit::log::Guest;
 use bindings::fieldledger::audit::types::{
-    AuditError, Checkpoint, EventColumns, InclusionProof, SearchPage, SearchQuery, Written,
+    AuditError, Checkpoint, EntryRange, EventColumns, InclusionProof, SearchPage, SearchQuery,
+    Written,
 };
 use bindings::fieldledger::ledger::{proofs, search, sink};
 use bindings::wrpc::rpc::error::Error as RpcError;
@@ -90,6 +91,16 @@ impl Guest for AuditApi {
                 "a Pangea-shaped service proves the events of a search to its own clients, \
                  but has no proof by position"
                     .to_owned(),
+            )),
+        }
+    }
+
+    fn entries(first: u64, limit: u32, with_proofs: bool) -> Result<EntryRange, AuditError> {
+        validate_page_limit(limit).map_err(convert::invalid)?;
+        match config::sink()? {
+            Sink::Ledger => from_ledger(proofs::entries(first, limit, with_proofs)),
+            Sink::Pangea(_) => Err(AuditError::Unsupported(
+                "a Pangea-shaped service gives entries by search, not by position".to_owned(),
             )),
         }
     }

@@ -50,6 +50,19 @@ impl Backend for Lattice {
         ))
     }
 
+    fn entries(
+        &self,
+        first: u64,
+        limit: u32,
+        with_proofs: bool,
+    ) -> Result<(Vec<Entry>, Checkpoint), BackendError> {
+        let range = audited("the audit API", log::entries(first, limit, with_proofs))?;
+        Ok((
+            range.entries.into_iter().map(convert::entry).collect(),
+            convert::checkpoint(range.checkpoint),
+        ))
+    }
+
     fn checkpoint(&self) -> Result<Checkpoint, BackendError> {
         let checkpoint = audited("the audit API", log::root())?;
         Ok(convert::checkpoint(checkpoint))

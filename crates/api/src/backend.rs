@@ -64,6 +64,19 @@ pub trait Backend: Send + Sync + 'static {
     /// `NotFound` where the log has no such entry yet.
     fn proof(&self, index: u64) -> Result<(Entry, Checkpoint), BackendError>;
 
+    /// Entries from `first` on, with audit paths if asked for, and the newest signed tree head.
+    /// Fewer than `limit` come where they are large or the log ends, none beyond its end.
+    ///
+    /// # Errors
+    ///
+    /// As the audit interface gives them.
+    fn entries(
+        &self,
+        first: u64,
+        limit: u32,
+        with_proofs: bool,
+    ) -> Result<(Vec<Entry>, Checkpoint), BackendError>;
+
     /// The newest signed tree head.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //! logs.rs       POST /api/logs, POST /api/results      searching the log
 //! sensors.rs    GET /api/sensors, /api/sensors/{id}    sensors with their newest reading
 //! readings.rs   GET /api/readings                      one sensor over time
+//! entries.rs    GET /api/entries                       the log as it is, range by range
 //! gaps.rs       GET /api/gaps                          which readings are missing
 //! proofs.rs     GET /api/proof/{entry}, /api/checkpoint  what a verifier needs
 //! life.rs       POST /api/log/...                       erasing, changing keys, freezing
@@ -25,6 +26,7 @@
 pub mod backend;
 
 mod assets;
+mod entries;
 mod extract;
 mod gaps;
 mod health;

@@ -17,9 +17,9 @@ use crate::moment::{Moment, TimeInput};
 use crate::problem::Problem;
 
 /// Entries on a page unless the request says otherwise.
-const DEFAULT_PAGE: u32 = 20;
+pub(crate) const DEFAULT_PAGE: u32 = 20;
 /// Entries on a page at most.
-const LARGEST_PAGE: u32 = 1_000;
+pub(crate) const LARGEST_PAGE: u32 = 1_000;
 /// Entries in a result at most, and unless the request says otherwise.
 const LARGEST_RESULT: u32 = 10_000;
 
@@ -293,7 +293,7 @@ fn respond(
     );
     let mut events = Vec::with_capacity(page.entries.len());
     for entry in page.entries {
-        events.push(log_event(entry, verbose)?);
+        events.push(log_event(entry, verbose, verbose)?);
     }
     Ok(Json(LogResponse {
         request_id: format!("prq_{}", Uuid::new_v4().simple()),
@@ -312,7 +312,12 @@ fn respond(
     }))
 }
 
-fn log_event(entry: Entry, verbose: bool) -> Result<LogEvent, Problem> {
+/// The entry in JSON, with its leaf and its audit path if asked for.
+pub(crate) fn log_event(
+    entry: Entry,
+    with_leaf: bool,
+    with_proof: bool,
+) -> Result<LogEvent, Problem> {
     let index = entry.index;
     let envelope = match entry.removed {
         Some(_) => None,
@@ -328,8 +333,8 @@ fn log_event(entry: Entry, verbose: bool) -> Result<LogEvent, Problem> {
         hash: entry.envelope_hash,
         leaf_index: index,
         published: true,
-        leaf: verbose.then_some(entry.leaf),
-        inclusion_proof: verbose.then_some(entry.proof),
+        leaf: with_leaf.then_some(entry.leaf),
+        inclusion_proof: with_proof.then_some(entry.proof),
         removed: entry.removed,
     })
 }

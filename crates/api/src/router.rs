@@ -14,7 +14,7 @@ use utoipa::openapi::OpenApi;
 use crate::backend::Backend;
 use crate::extract::BODY_LIMIT;
 use crate::problem::{Problem, finish};
-use crate::{assets, gaps, health, life, logs, metrics, proofs, readings, sensors};
+use crate::{assets, entries, gaps, health, life, logs, metrics, proofs, readings, sensors};
 
 /// The whole HTTP interface, every answer of it: an error is a problem body, whatever made it.
 ///
@@ -28,6 +28,7 @@ pub fn router(backend: Arc<dyn Backend>) -> axum::Router {
         .route("/api/sensors", get(sensors::list_sensors))
         .route("/api/sensors/{id}", get(sensors::show_sensor))
         .route("/api/readings", get(readings::list_readings))
+        .route("/api/entries", get(entries::list_entries))
         .route("/api/gaps", get(gaps::list_gaps))
         .route("/api/proof/{entry}", get(proofs::prove_entry))
         .route("/api/checkpoint", get(proofs::show_checkpoint))
@@ -63,6 +64,7 @@ pub fn openapi() -> OpenApi {
         sensors::list_sensors,
         sensors::show_sensor,
         readings::list_readings,
+        entries::list_entries,
         gaps::list_gaps,
         proofs::prove_entry,
         proofs::show_checkpoint,

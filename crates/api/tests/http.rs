@@ -430,6 +430,41 @@ async fn bad_spans_of_readings() {
 }
 
 #[tokio::test]
+async fn entries_come_in_the_order_of_the_log() {
+    let backend = fake();
+    let answer = get(&backend, "/api/entries?from=1&limit=2").await;
+    assert_eq!(answer.status, 200);
+    let range = answer.json();
+    let entries = range["entries"].as_array().unwrap();
+    let indices: Vec<&Value> = entries.iter().map(|entry| &entry["leaf_index"]).collect();
+    assert_eq!(indices, [1, 2]);
+    assert!(entries[0]["leaf"].is_string() && entries[0].get("inclusion_proof").is_none());
+    assert_eq!(range["root"]["size"], 3);
+
+    let proven = get(&backend, "/api/entries?proofs=true").await;
+    assert_eq!(
+        proven.json()["entries"][2]["inclusion_proof"],
+        json!(["cGF0aA=="])
+    );
+    let beyond = get(&backend, "/api/entries?from=18446744073709551615").await;
+    assert_eq!(beyond.json()["entries"], json!([]));
+
+    for (bad, field) in [
+        ("from=-1", "from"),
+        ("from=x", "from"),
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("proofs=1", "proofs"),
+    ] {
+        let path = format!("/api/entries?{bad}");
+        let fields = get(&backend, &path)
+            .await
+            .problem_fields(400, "/api/entries");
+        assert_eq!(fields, [field], "{bad}");
+    }
+}
+
+#[tokio::test]
 async fn a_proof_has_all_that_a_verifier_needs() {
     let backend = fake();
     let answer = get(&backend, "/api/proof/2").await;
@@ -587,6 +622,7 @@ async fn each_error_of_the_log_has_its_status() {
             &readings,
             &sensor,
             "/api/checkpoint",
+            "/api/entries",
             "/api/proof/0",
         ] {
             assert_eq!(get(&backend, uri).await.status, status, "{uri}");

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use fieldledger_audit::log::{Checkpoint, SearchPage, SearchQuery, Written};
+use fieldledger_audit::log::{Checkpoint, SearchPage, SearchQuery, Written, validate_page_limit};
 
 use crate::EventColumns;
 use crate::anchor::Anchor;
@@ -30,7 +30,7 @@ use crate::stats::Stats;
 use crate::store::archive::Archive;
 use crate::store::disk::Disk;
 use crate::store::lock::lock;
-use crate::types::{InclusionProof, LedgerStatus, Reading, Series};
+use crate::types::{EntryRange, InclusionProof, LedgerStatus, Reading, Series};
 use crate::usage;
 
 /// Sensors that one call of [`Ledger::latest`] is about, at most.
@@ -286,6 +286,27 @@ impl Ledger {
         let mut entries = self.0.proofs.proven([index], &head)?;
         Ok(InclusionProof {
             entry: entries.remove(0),
+            checkpoint: head.checkpoint.clone(),
+        })
+    }
+
+    /// Entries from `first` on, with audit paths if asked for; `limit` 1 to 1,000. Fewer come where
+    /// they are large or the log ends, none beyond its end.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::Invalid`] for such a limit.
+    pub fn entries(
+        &self,
+        first: u64,
+        limit: u32,
+        with_proofs: bool,
+    ) -> Result<EntryRange, QueryError> {
+        validate_page_limit(limit).map_err(QueryError::Invalid)?;
+        let head = self.0.published.head();
+        let end = first.saturating_add(limit.into()).min(head.size());
+        Ok(EntryRange {
+            entries: self.0.proofs.range(first..end, with_proofs, &head)?,
             checkpoint: head.checkpoint.clone(),
         })
     }

@@ -69,4 +69,4 @@ pub use life::restore::{RestoreMode, Restored, restore};
 pub use objects::ObjectFolder;
 pub use own::{Details, OWN_PRODUCERS, OwnKind};
 pub use store::faults::{Done, Fault, Faults, PowerLoss};
-pub use types::{Bucket, InclusionProof, LedgerStatus, Reading, Series};
+pub use types::{Bucket, EntryRange, InclusionProof, LedgerStatus, Reading, Series};

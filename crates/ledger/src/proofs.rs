@@ -1,6 +1,7 @@
 //! Entries with their proofs. Every proof is verified against the signed root before it is handed
 //! out, so a damaged tile is noticed here and computed again.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -16,6 +17,10 @@ use crate::head::Head;
 use crate::own;
 use crate::store::reader::{LogReader, Stored};
 use crate::store::tiles::{TileStore, TreeView};
+
+/// Bytes of envelopes after which a range of entries ends; with the last of them an answer has
+/// at most a mebibyte more.
+const RANGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Reads entries and proves them.
 #[derive(Debug)]
@@ -67,6 +72,29 @@ impl Proofs {
             .and_then(|bytes| Envelope::parse(bytes).ok())
             .and_then(|envelope| own::detail_in(envelope.event().message, "reason"));
         Ok(told.unwrap_or_default())
+    }
+
+    /// The entries of a range, up to so many of them as have [`RANGE_BYTES`] together.
+    pub(crate) fn range(
+        &self,
+        indices: Range<u64>,
+        with_proofs: bool,
+        head: &Head,
+    ) -> Result<Vec<Entry>, QueryError> {
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        for index in indices {
+            let entry = match with_proofs {
+                true => self.proven([index], head)?.remove(0),
+                false => self.entry(index)?,
+            };
+            bytes += entry.envelope.len();
+            entries.push(entry);
+            if bytes >= RANGE_BYTES {
+                break;
+            }
+        }
+        Ok(entries)
     }
 
     /// The entries with their proofs in the tree of `head`.

@@ -14,6 +14,15 @@ pub struct InclusionProof {
     pub checkpoint: Checkpoint,
 }
 
+/// Entries that follow each other in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryRange {
+    /// The entries; their `proof` is filled if asked for.
+    pub entries: Vec<Entry>,
+    /// The newest signed tree head; it covers them.
+    pub checkpoint: Checkpoint,
+}
+
 /// A reading as the log holds it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {

@@ -6,12 +6,51 @@ mod common;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use common::{append, config_without_index, entries, message, numbered, verify, verify_growth};
+use common::{append, config_without_index, entries, indices, message, numbered, verify, verify_growth};
 use fieldledger_ledger::{
     AppendError, Details, EventColumns, Ledger, OpenError, OwnKind, QueryError,
 };
 use futures::executor::block_on;
 use futures::future::join_all;
+
+#[test]
+fn entries_are_read_range_by_range() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(config_without_index(folder.path())).unwrap();
+    append(&ledger, numbered("a", 0, 10)).unwrap();
+
+    let range = ledger.entries(3, 4, true).unwrap();
+    assert_eq!(indices(&range.entries), [3, 4, 5, 6]);
+    for entry in &range.entries {
+        verify(entry, &range.checkpoint);
+    }
+    let end = ledger.entries(8, 1_000, false).unwrap();
+    assert_eq!(indices(&end.entries), [8, 9]);
+    assert!(end.entries[0].proof.is_empty());
+    for beyond in [10, u64::MAX] {
+        assert_eq!(ledger.entries(beyond, 5, true).unwrap().entries, []);
+    }
+    for limit in [0, 1_001] {
+        let refused = ledger.entries(0, limit, false);
+        assert!(matches!(refused, Err(QueryError::Invalid(_))), "{limit}");
+    }
+
+    // Large entries end a range early, and the next one goes on where it ended.
+    let large = EventColumns {
+        message: vec!["x".repeat(32_000); 300],
+        ..EventColumns::default()
+    };
+    append(&ledger, large).unwrap();
+    let mut next = 10;
+    let mut ranges = 0;
+    while next < 310 {
+        let read = indices(&ledger.entries(next, 1_000, false).unwrap().entries);
+        assert_eq!(read.first(), Some(&next));
+        next += read.len() as u64;
+        ranges += 1;
+    }
+    assert_eq!((next, ranges), (310, 3));
+}
 
 #[test]
 fn entries_are_there_in_order_and_provable() {

@@ -63,6 +63,20 @@ impl Backend for OverLedger {
         ))
     }
 
+    fn entries(
+        &self,
+        first: u64,
+        limit: u32,
+        with_proofs: bool,
+    ) -> Result<(Vec<Entry>, Checkpoint), BackendError> {
+        let range = self.ledger.entries(first, limit, with_proofs);
+        let range = range.map_err(convert::query_error)?;
+        Ok((
+            range.entries.into_iter().map(convert::entry).collect(),
+            convert::checkpoint(range.checkpoint),
+        ))
+    }
+
     fn checkpoint(&self) -> Result<Checkpoint, BackendError> {
         Ok(convert::checkpoint(self.ledger.checkpoint()))
     }

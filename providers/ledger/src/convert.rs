@@ -103,6 +103,13 @@ pub(crate) fn inclusion(proof: ledger::InclusionProof) -> lattice::InclusionProo
     }
 }
 
+pub(crate) fn entry_range(range: ledger::EntryRange) -> lattice::EntryRange {
+    lattice::EntryRange {
+        entries: range.entries.into_iter().map(entry).collect(),
+        checkpoint: checkpoint(range.checkpoint),
+    }
+}
+
 pub(crate) fn reading(reading: ledger::Reading) -> readings::Reading {
     readings::Reading {
         index: reading.index,

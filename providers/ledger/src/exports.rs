@@ -10,7 +10,8 @@ use crate::{
     provider::LedgerProvider,
 };
 use bindings_types::{
-    AuditError, Checkpoint, EventColumns, InclusionProof, SearchPage, SearchQuery, Written,
+    AuditError, Checkpoint, EntryRange, EventColumns, InclusionProof, SearchPage, SearchQuery,
+    Written,
 };
 use fieldledger_ledger::{ControlError, Ledger, QueryError};
 
@@ -161,6 +162,19 @@ impl proofs::Handler<Option<Context>> for LedgerProvider {
             .ask(move |ledger| ledger.inclusion(index))
             .await
             .map(convert::inclusion))
+    }
+
+    async fn entries(
+        &self,
+        _context: Option<Context>,
+        first: u64,
+        limit: u32,
+        with_proofs: bool,
+    ) -> anyhow::Result<Result<EntryRange, AuditError>> {
+        Ok(self
+            .ask(move |ledger| ledger.entries(first, limit, with_proofs))
+            .await
+            .map(convert::entry_range))
     }
 
     async fn consistency(

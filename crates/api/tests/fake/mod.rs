@@ -221,6 +221,18 @@ impl Backend for Fake {
         fail(self.ledger_fails.as_ref(), answer)
     }
 
+    fn entries(
+        &self,
+        first: u64,
+        limit: u32,
+        with_proofs: bool,
+    ) -> Result<(Vec<Entry>, Checkpoint), BackendError> {
+        let proof: &[&str] = if with_proofs { &["cGF0aA=="] } else { &[] };
+        let end = first.saturating_add(limit.into()).min(3);
+        let entries = (first..end).map(|index| entry(index, proof)).collect();
+        fail(self.ledger_fails.as_ref(), (entries, checkpoint()))
+    }
+
     fn checkpoint(&self) -> Result<Checkpoint, BackendError> {
         fail(self.ledger_fails.as_ref(), checkpoint())
     }
