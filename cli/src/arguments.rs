@@ -81,6 +81,14 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     /// Show how the log and the sensors are.
     Status(commands::status::StatusArgs),
+    /// Check that a proof, an export or the live log is what was signed.
+    Verify(commands::verify::VerifyArgs),
+    /// Find entries.
+    Search(commands::search::SearchArgs),
+    /// Show the newest entries, and those that follow.
+    Tail(commands::tail::TailArgs),
+    /// Write the log, or a part of it, to a file.
+    Export(commands::export::ExportArgs),
     /// Remove the payload of an entry for good; its proofs stay.
     Erase(commands::erase::EraseArgs),
     /// Let a new key sign the log, beside the one that signs now.
@@ -106,6 +114,10 @@ impl Command {
     pub(crate) fn run(&self, context: &Context) -> anyhow::Result<Exit> {
         match self {
             Self::Status(args) => commands::status::run(args, context),
+            Self::Verify(args) => commands::verify::run(args, context),
+            Self::Search(args) => commands::search::run(args, context),
+            Self::Tail(args) => commands::tail::run(args, context),
+            Self::Export(args) => commands::export::run(args, context),
             Self::Erase(args) => commands::erase::run(args, context),
             Self::RotateKey(args) => commands::keys::run(Step::Rotate, args, context),
             Self::RetireKey(args) => commands::keys::run(Step::Retire, args, context),

@@ -2,6 +2,7 @@
 //! followed, and every wait ends.
 
 use std::io::Read as _;
+use std::thread;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -10,11 +11,14 @@ use ureq::http::{Request, Response, StatusCode};
 use ureq::{Agent, Body};
 
 use crate::exit::{Exit, InputError};
+use crate::output::Output;
 
 /// Longest answer in JSON, bytes: a page of 1,000 entries with proofs has a few megabytes.
-const LONGEST_JSON: u64 = 256 << 20;
+const LONGEST_JSON: u64 = 128 << 20;
 /// Longest body of an error that is looked at, bytes.
 const LONGEST_PROBLEM: u64 = 64 << 10;
+/// Pauses of a patient client before it asks again, seconds.
+const PAUSES: [u64; 5] = [1, 2, 4, 8, 15];
 /// Time to reach the server.
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -24,6 +28,8 @@ pub(crate) struct Client {
     agent: Agent,
     url: String,
     authorization: Option<String>,
+    /// Says what it waits for, where it asks again.
+    patient: Option<Output>,
 }
 
 /// Why a request has no usable answer.
@@ -100,6 +106,21 @@ impl ClientError {
         }
     }
 
+    /// An answer that ends before it should.
+    pub(crate) fn cut_short(url: &str, promised: u64, given: u64) -> Self {
+        let detail = format!("of {promised} entries it gives {given}");
+        Self::Unavailable {
+            url: url.to_owned(),
+            status: 200,
+            detail,
+        }
+    }
+
+    /// The server may answer the same request later.
+    pub(crate) fn is_outage(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Unavailable { .. })
+    }
+
     /// The server's status was 404.
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { status: 404, .. })
@@ -130,7 +151,15 @@ impl Client {
             agent: config.build().into(),
             url: url.to_owned(),
             authorization: token.map(|token| format!("Bearer {token}")),
+            patient: None,
         })
+    }
+
+    /// The same client for long work that only reads: it waits half a minute for a server that does
+    /// not answer.
+    pub(crate) fn patient(mut self, output: Output) -> Self {
+        self.patient = Some(output);
+        self
     }
 
     /// Where the server is.
@@ -173,8 +202,30 @@ impl Client {
         self.understand(path, &body)
     }
 
-    /// One request: every other function here goes through it.
+    /// One request, again and again where that is wanted; every other function here goes through it.
     fn call(
+        &self,
+        method: &str,
+        path: &str,
+        json: Option<Vec<u8>>,
+        limit: u64,
+    ) -> Result<Vec<u8>, ClientError> {
+        let Some(output) = self.patient else {
+            return self.call_once(method, path, json, limit);
+        };
+        for pause in PAUSES {
+            match self.call_once(method, path, json.clone(), limit) {
+                Err(error) if error.is_outage() => {
+                    output.note(&format!("{error}; asking again in {pause} s"));
+                    thread::sleep(Duration::from_secs(pause));
+                }
+                answered => return answered,
+            }
+        }
+        self.call_once(method, path, json, limit)
+    }
+
+    fn call_once(
         &self,
         method: &str,
         path: &str,

@@ -43,11 +43,19 @@ impl From<Exit> for ExitCode {
 #[error("{0}")]
 pub(crate) struct InputError(pub(crate) String);
 
+/// The log is not as it must be. Becomes exit code 1 wherever it stands in an error's chain.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}; check the log with `fieldledger verify`")]
+pub(crate) struct LogError(pub(crate) String);
+
 /// The exit code for an error: the first cause that is known decides.
 pub(crate) fn of_error(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
         if let Some(error) = cause.downcast_ref::<ClientError>() {
             return error.exit();
+        }
+        if cause.is::<LogError>() {
+            return Exit::Problems;
         }
         if cause.is::<InputError>() {
             return Exit::Input;

@@ -6,6 +6,12 @@
 //! context.rs       what a command is given: output, and a way to the server
 //! client.rs        the one HTTP client
 //! ledger_target.rs the ledger that a command changes: a server's, or a folder
+//! entries.rs       entries by position, from the server
+//! found.rs         entries by search, from the server
+//! event.rs         the fields of an envelope
+//! shown.rs         an entry as it is shown
+//! export/          the forms in which a log is exported
+//! files.rs         small files that must be whole
 //! output.rs        results as text or JSON, notes, progress, errors
 //! exit.rs          what the exit codes mean
 //! ```
@@ -14,16 +20,20 @@
 //! `Serialize` and `Display`, and `run(&Args, &Context) -> anyhow::Result<Exit>`. Then name it in
 //! `arguments.rs`.
 #![forbid(unsafe_code)]
-// Until the commands that need all of `client` and `output` are there.
-#![allow(dead_code)]
 
 mod arguments;
 mod client;
 mod commands;
 mod context;
+mod entries;
+mod event;
 mod exit;
+mod export;
+mod files;
+mod found;
 mod ledger_target;
 mod output;
+mod shown;
 
 use std::process::ExitCode;
 

@@ -34,11 +34,6 @@ impl Output {
         Self { json, quiet, color }
     }
 
-    /// Results are wanted as JSON.
-    pub(crate) fn is_json(self) -> bool {
-        self.json
-    }
-
     /// Shows a command's result: one JSON document with `--json`, else its text.
     ///
     /// # Errors

@@ -11,7 +11,8 @@ use crate::{artifacts, pack, program};
 
 /// Native programs. Always built together: another set of packages would unite other features of
 /// their dependencies and compile the wasmCloud host, ten minutes, a second time.
-pub(crate) const NATIVE: [&str; 4] = [
+pub(crate) const NATIVE: [&str; 5] = [
+    "fieldledger-cli",
     "fieldledger-host",
     "fieldledger-provider-nats-polling",
     "fieldledger-provider-ledger",
@@ -42,6 +43,7 @@ pub(crate) async fn build_all() -> anyhow::Result<()> {
     for (name, file) in artifacts::build(&mut native)? {
         match name.as_str() {
             "host" => copy(&file, &destination.host())?,
+            "fieldledger" => copy(&file, &destination.command_line())?,
             "simulator" => copy(&file, &destination.simulator())?,
             "rawrate" => copy(&file, &destination.rawrate())?,
             provider => pack::pack(provider, &file, &destination.provider(provider)).await?,

@@ -27,7 +27,7 @@ struct Cli {
 enum Task {
     /// Install what is missing: the wasm target of Rust, nats-server.
     Setup,
-    /// Build host, providers, components and simulator into `build/`.
+    /// Build host, providers, components, simulator and command line into `build/`.
     Build,
     /// Build, then run a whole site with a simulated field, until Ctrl-C.
     Up(up::UpArgs),

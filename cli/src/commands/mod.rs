@@ -3,9 +3,13 @@
 pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod erase;
+pub(crate) mod export;
 pub(crate) mod freeze;
 pub(crate) mod fsck;
 pub(crate) mod gaps;
 pub(crate) mod keys;
 pub(crate) mod restore;
+pub(crate) mod search;
 pub(crate) mod status;
+pub(crate) mod tail;
+pub(crate) mod verify;

@@ -3,11 +3,16 @@
 use std::fmt;
 
 use clap::Args;
+use indicatif::HumanBytes;
 use serde::{Deserialize, Serialize};
 
+use crate::client::ClientError;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::output::{good, pairs, plain};
+use crate::output::{bad, good, pairs, plain};
+
+/// Longest answer of `/metrics` that is read, bytes.
+const LONGEST_METRICS: u64 = 4 << 20;
 
 /// Options of `status`.
 #[derive(Debug, Args)]
@@ -19,6 +24,24 @@ struct Health {
     sensors_ok: u64,
     sensors_stale: u64,
     sensors_down: u64,
+}
+
+/// Sensors by liveness.
+#[derive(Debug, Serialize)]
+struct Sensors {
+    ok: u64,
+    stale: u64,
+    down: u64,
+}
+
+impl From<Health> for Sensors {
+    fn from(health: Health) -> Self {
+        Self {
+            ok: health.sensors_ok,
+            stale: health.sensors_stale,
+            down: health.sensors_down,
+        }
+    }
 }
 
 /// What `GET /api/checkpoint` answers.
@@ -34,46 +57,88 @@ struct Checkpoint {
 #[derive(Debug, Serialize)]
 struct Status {
     url: String,
+    /// Every part of the system answers.
+    healthy: bool,
+    /// What does not answer, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
     origin: String,
     tree_size: u64,
+    /// Entries that the search index has seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    indexed_size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_on_disk: Option<u64>,
     root_hash: String,
     verifier_key: String,
-    sensors_ok: u64,
-    sensors_stale: u64,
-    sensors_down: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sensors: Option<Sensors>,
 }
 
 impl fmt::Display for Status {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sensors = format!(
-            "{} ok, {} stale, {} down",
-            self.sensors_ok, self.sensors_stale, self.sensors_down
-        );
-        formatter.write_str(&pairs([
-            ("state", good("ok")),
+        let state = match &self.problem {
+            None => good("ok"),
+            Some(problem) => format!("{}: {}", bad("degraded"), plain(problem)),
+        };
+        let mut lines = vec![
+            ("state", state),
             ("log", plain(&self.origin)),
             ("entries", self.tree_size.to_string()),
-            ("root", plain(&self.root_hash)),
-            ("key", plain(&self.verifier_key)),
-            ("sensors", sensors),
-        ]))
+        ];
+        if let Some(indexed) = self.indexed_size {
+            lines.push(("searchable", indexed.to_string()));
+        }
+        if let Some(bytes) = self.bytes_on_disk {
+            lines.push(("on disk", HumanBytes(bytes).to_string()));
+        }
+        lines.push(("root", plain(&self.root_hash)));
+        lines.push(("key", plain(&self.verifier_key)));
+        if let Some(sensors) = &self.sensors {
+            let text = format!(
+                "{} ok, {} stale, {} down",
+                sensors.ok, sensors.stale, sensors.down
+            );
+            lines.push(("sensors", text));
+        }
+        formatter.write_str(&pairs(lines))
     }
 }
 
 /// Asks and shows.
 pub(crate) fn run(_args: &StatusArgs, context: &Context) -> anyhow::Result<Exit> {
     let client = context.client()?;
-    let health: Health = client.get("/healthz")?;
     let checkpoint: Checkpoint = client.get("/api/checkpoint")?;
+    let health: Result<Health, ClientError> = client.get("/healthz");
+    let (sensors, problem) = match health {
+        Ok(health) => (Some(health.into()), None),
+        Err(ClientError::Unavailable { detail, .. }) => (None, Some(detail)),
+        Err(error) => return Err(error.into()),
+    };
+    let metrics = client.get_bytes("/metrics", LONGEST_METRICS)?;
+    let metrics = String::from_utf8_lossy(&metrics);
+    let healthy = problem.is_none();
     context.output.show(&Status {
         url: client.url().to_owned(),
+        healthy,
+        problem,
         origin: checkpoint.origin,
         tree_size: checkpoint.tree_size,
+        indexed_size: gauge(&metrics, "fieldledger_ledger_indexed_size"),
+        bytes_on_disk: gauge(&metrics, "fieldledger_ledger_bytes_on_disk"),
         root_hash: checkpoint.root_hash,
         verifier_key: checkpoint.verifier_key,
-        sensors_ok: health.sensors_ok,
-        sensors_stale: health.sensors_stale,
-        sensors_down: health.sensors_down,
+        sensors,
     })?;
-    Ok(Exit::Ok)
+    Ok(match healthy {
+        true => Exit::Ok,
+        false => Exit::Problems,
+    })
+}
+
+/// The value of a gauge in Prometheus' text.
+fn gauge(metrics: &str, name: &str) -> Option<u64> {
+    let mut lines = metrics.lines();
+    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+    value.parse().ok()
 }

@@ -6,7 +6,9 @@ mod common;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use common::{append, config_without_index, entries, indices, message, numbered, verify, verify_growth};
+use common::{
+    append, config_without_index, entries, indices, message, numbered, verify, verify_growth,
+};
 use fieldledger_ledger::{
     AppendError, Details, EventColumns, Ledger, OpenError, OwnKind, QueryError,
 };

@@ -90,6 +90,12 @@ impl Artifacts {
         self.build.join("fieldledger-simulator")
     }
 
+    /// The program `fieldledger`.
+    #[must_use]
+    pub fn command_line(&self) -> PathBuf {
+        self.build.join("fieldledger")
+    }
+
     /// The program that measures plain NATS, for the benchmark.
     #[must_use]
     pub fn rawrate(&self) -> PathBuf {
@@ -113,7 +119,12 @@ impl Artifacts {
     pub fn files(&self) -> Vec<PathBuf> {
         let components = COMPONENTS.iter().map(|name| self.component(name));
         let providers = PROVIDERS.iter().map(|name| self.provider(name));
-        let programs = [self.host(), self.simulator(), self.manifest()];
+        let programs = [
+            self.host(),
+            self.simulator(),
+            self.command_line(),
+            self.manifest(),
+        ];
         components.chain(providers).chain(programs).collect()
     }
 }

@@ -1,19 +1,16 @@
 //! The chain from an entry's text to the signed tree head that covers it.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
 use crate::{
     Hash,
+    leaf::{LEAF_LENGTH, Leaf},
     note::{self, LogKey, NoteError, TreeHead},
     tree::{self, TreeError},
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
 
-/// The leaf format that this verifier knows.
-const LEAF_VERSION: u8 = 1;
-/// Bytes of a leaf: version, envelope hash, index, received time.
-const LEAF_LENGTH: usize = 1 + 32 + 8 + 8;
+/// How a proof in the text of C2SP tlog-proof begins.
+pub const TLOG_PROOF: &str = "c2sp.org/tlog-proof@v1";
 
 /// Why an entry is not proved.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -85,6 +82,21 @@ impl EntryProof {
     /// [`EntryError`] names the first link that does not hold.
     pub fn verify(&self, key: &LogKey) -> Result<Verified, EntryError> {
         let head = note::open(&self.checkpoint, key)?;
+        let received_at = self.verify_in(&head)?;
+        Ok(Verified {
+            head,
+            received_at,
+            envelope_checked: self.envelope.is_some(),
+        })
+    }
+
+    /// Checks envelope, leaf and audit path against a tree head that is believed already, whatever
+    /// `checkpoint` says. Gives the time at which the ledger took the entry, microseconds since the
+    /// Unix epoch.
+    ///
+    /// # Errors
+    /// [`EntryError`] names the first link that does not hold.
+    pub fn verify_in(&self, head: &TreeHead) -> Result<u64, EntryError> {
         let leaf = decode("leaf", &self.leaf)?;
         let received_at = self.check_leaf(&leaf)?;
         let path = self
@@ -103,43 +115,64 @@ impl EntryProof {
             index: self.index,
             source,
         })?;
-        Ok(Verified {
-            head,
-            received_at,
-            envelope_checked: self.envelope.is_some(),
+        Ok(received_at)
+    }
+
+    /// Reads a proof in the text of C2SP tlog-proof, whose extra data are the entry's leaf and, unless
+    /// it was removed, the envelope after it.
+    ///
+    /// # Errors
+    /// [`EntryError::Field`] names what cannot be read.
+    pub fn from_tlog_proof(text: &str) -> Result<Self, EntryError> {
+        let wrong = |field, problem| EntryError::Field { field, problem };
+        let (proof, checkpoint) = text
+            .split_once("\n\n")
+            .ok_or(wrong("checkpoint", "no blank line before it"))?;
+        let mut lines = proof.split('\n');
+        if lines.next() != Some(TLOG_PROOF) {
+            return Err(wrong("first line", "not c2sp.org/tlog-proof@v1"));
+        }
+        let extra = lines.next().and_then(|line| line.strip_prefix("extra "));
+        let extra = extra.ok_or(wrong("extra", "missing, and with it the entry's leaf"))?;
+        let extra = decode("extra", extra)?;
+        let (leaf, envelope) = extra
+            .split_at_checked(LEAF_LENGTH)
+            .ok_or(wrong("extra", "shorter than a leaf"))?;
+        let envelope = std::str::from_utf8(envelope)
+            .map_err(|_| wrong("extra", "after the leaf there is no text"))?;
+        let index = lines.next().and_then(|line| line.strip_prefix("index "));
+        let index = index.ok_or(wrong("index", "missing"))?;
+        let number: u64 = index.parse().map_err(|_| wrong("index", "no number"))?;
+        if number.to_string() != index {
+            return Err(wrong("index", "not written the one way numbers are"));
+        }
+        Ok(Self {
+            index: number,
+            envelope: (!envelope.is_empty()).then(|| envelope.to_owned()),
+            leaf: STANDARD.encode(leaf),
+            inclusion_proof: lines.map(str::to_owned).collect(),
+            checkpoint: checkpoint.to_owned(),
         })
     }
 
     /// Checks that the leaf is this entry's, and gives the time it holds.
     fn check_leaf(&self, leaf: &[u8]) -> Result<u64, EntryError> {
-        let wrong = |problem| EntryError::Field {
+        let leaf = Leaf::read(leaf).map_err(|problem| EntryError::Field {
             field: "leaf",
             problem,
-        };
-        let leaf: &[u8; LEAF_LENGTH] = leaf.try_into().map_err(|_| wrong("a leaf has 49 bytes"))?;
-        let (version, rest) = leaf.split_at(1);
-        let (envelope_hash, rest) = rest.split_at(32);
-        let (index, received_at) = rest.split_at(8);
-        if version != [LEAF_VERSION] {
-            return Err(wrong("a leaf version that is not known"));
-        }
-        let number = |bytes: &[u8]| {
-            bytes
-                .iter()
-                .fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
-        };
-        if number(index) != self.index {
+        })?;
+        if leaf.index != self.index {
             return Err(EntryError::Index {
-                found: number(index),
+                found: leaf.index,
                 expected: self.index,
             });
         }
         if let Some(envelope) = &self.envelope
-            && envelope_hash != Sha256::digest(envelope).as_slice()
+            && !leaf.is_of(envelope.as_bytes())
         {
             return Err(EntryError::Envelope(self.index));
         }
-        Ok(number(received_at))
+        Ok(leaf.received_at)
     }
 }
 
@@ -169,12 +202,14 @@ mod tests {
 
     use ed25519_dalek::{Signer, SigningKey};
 
+    use sha2::{Digest, Sha256};
+
     use super::*;
 
     /// Entry 1 of a log of two, made by hand.
     fn proof() -> (EntryProof, LogKey) {
         let envelope = r#"{"event":{"message":"valve opened"}}"#;
-        let mut leaf = vec![LEAF_VERSION];
+        let mut leaf = vec![1];
         leaf.extend(Sha256::digest(envelope));
         leaf.extend(1_u64.to_be_bytes());
         leaf.extend(1_700_000_000_000_000_u64.to_be_bytes());
@@ -219,7 +254,7 @@ mod tests {
         let (mut erased, key) = proof();
         erased.envelope = None;
         assert!(!erased.verify(&key).unwrap().envelope_checked);
-        erased.leaf = STANDARD.encode([LEAF_VERSION; LEAF_LENGTH]);
+        erased.leaf = STANDARD.encode([1; LEAF_LENGTH]);
         assert!(erased.verify(&key).is_err());
     }
 
@@ -264,5 +299,66 @@ mod tests {
             cut.verify(&key),
             Err(EntryError::Field { field: "leaf", .. })
         ));
+    }
+
+    fn as_tlog_proof(proof: &EntryProof) -> String {
+        let mut extra = STANDARD.decode(&proof.leaf).unwrap();
+        extra.extend_from_slice(proof.envelope.as_deref().unwrap_or_default().as_bytes());
+        let (extra, index) = (STANDARD.encode(extra), proof.index);
+        let path = proof.inclusion_proof.join("\n");
+        let checkpoint = &proof.checkpoint;
+        format!("{TLOG_PROOF}\nextra {extra}\nindex {index}\n{path}\n\n{checkpoint}")
+    }
+
+    #[test]
+    fn a_tlog_proof_is_the_same_proof() {
+        let (mut proof, key) = proof();
+        for _ in 0..2 {
+            let read = EntryProof::from_tlog_proof(&as_tlog_proof(&proof)).unwrap();
+            assert_eq!(read.envelope, proof.envelope);
+            assert_eq!(read.verify(&key), proof.verify(&key));
+            proof.envelope = None;
+        }
+    }
+
+    #[test]
+    fn each_byte_of_a_tlog_proof_counts() {
+        let (proof, key) = proof();
+        let text = as_tlog_proof(&proof);
+        for at in 0..text.len() {
+            for to in [b'A', b'0', b'\n', b' '] {
+                let mut changed = text.clone().into_bytes();
+                if changed[at] == to || changed[at] >= 0x80 {
+                    continue;
+                }
+                changed[at] = to;
+                let changed = String::from_utf8(changed).unwrap();
+                let verified =
+                    EntryProof::from_tlog_proof(&changed).and_then(|proof| proof.verify(&key));
+                assert!(verified.is_err(), "{changed}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_tlog_proof_is_refused_with_the_field() {
+        let (proof, _) = proof();
+        let text = as_tlog_proof(&proof);
+        for (from, to, named) in [
+            ("@v1", "@v2", "first line"),
+            ("extra ", "extra  ", "extra"),
+            ("index 1", "index 01", "index"),
+            ("index 1", "index +1", "index"),
+            ("\n\nplant", "\nplant", "checkpoint"),
+        ] {
+            let changed = text.replacen(from, to, 1);
+            let refused = EntryProof::from_tlog_proof(&changed);
+            let Err(EntryError::Field { field, .. }) = refused else {
+                // The blank line before the signatures is left.
+                assert_eq!(named, "checkpoint");
+                continue;
+            };
+            assert_eq!(field, named);
+        }
     }
 }

@@ -6,6 +6,8 @@ use crate::Hash;
 
 /// The leaf format that this verifier knows.
 const VERSION: u8 = 1;
+/// Bytes of a leaf: version, envelope hash, index, received time.
+pub const LEAF_LENGTH: usize = 1 + 32 + 8 + 8;
 
 /// What the tree holds of one entry. The envelope is bound by its hash only, so that it can be erased
 /// while the tree stays as it is.
@@ -25,7 +27,7 @@ impl Leaf {
     /// # Errors
     /// What is wrong, in words.
     pub fn read(bytes: &[u8]) -> Result<Self, &'static str> {
-        let bytes: &[u8; 49] = bytes.try_into().map_err(|_| "a leaf has 49 bytes")?;
+        let bytes: &[u8; LEAF_LENGTH] = bytes.try_into().map_err(|_| "a leaf has 49 bytes")?;
         let (version, rest) = bytes.split_at(1);
         let (envelope_hash, rest) = rest.split_at(32);
         let (index, received_at) = rest.split_at(8);

@@ -137,6 +137,26 @@ pub fn open(note: &str, key: &LogKey) -> Result<TreeHead, NoteError> {
     Ok(head)
 }
 
+/// Opens a tree head signed by any of `keys`, and says by which: a log has two keys while one takes
+/// over from the other.
+///
+/// # Errors
+/// [`NoteError`] says what does not hold, for the first key with a signature or else for the last.
+pub fn open_with_any<'k>(
+    note: &str,
+    keys: &'k [LogKey],
+) -> Result<(TreeHead, &'k LogKey), NoteError> {
+    let mut refused = NoteError::Key("none is given");
+    for key in keys {
+        match open(note, key) {
+            Ok(head) => return Ok((head, key)),
+            Err(error @ NoteError::NotSigned(_)) => refused = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(refused)
+}
+
 fn check_signature(signed: &str, lines: &str, key: &LogKey) -> Result<(), NoteError> {
     let lines = lines
         .strip_suffix('\n')

@@ -186,6 +186,17 @@ fn announce(site: &Site) {
     println!("  MQTT   {}", site.mqtt_address());
     println!("  state  {}", site.state().display());
     println!("  token  {}", token::path(site.state()).display());
+    println!("  ask    {}", command_line(site));
     println!("  stop   Ctrl-C");
     println!();
+}
+
+/// How the log is read and checked from another terminal.
+fn command_line(site: &Site) -> String {
+    let program = Artifacts::of_checkout().command_line();
+    let program = match std::env::current_dir() {
+        Ok(folder) => program.strip_prefix(folder).unwrap_or(&program).to_owned(),
+        Err(_) => program,
+    };
+    format!("{} --url {} status", program.display(), site.http_url())
 }

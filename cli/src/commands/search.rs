@@ -1,0 +1,141 @@
+//! `fieldledger search`: entries that match.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::exit::{Exit, InputError};
+use crate::found::{self, LARGEST_RESULT, Query};
+use crate::output::table;
+use crate::shown::{COLUMNS, Shown};
+
+/// What to look for, shared with `export`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Filter {
+    /// Only entries received at this time or later: 2026-01-02T03:04:05Z, or a span before now such
+    /// as 90s, 15min, 12h or 7d.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) start: Option<String>,
+
+    /// Only entries received before this time.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) end: Option<String>,
+
+    /// Only entries whose field has exactly this value; several values of a field are alternatives.
+    #[arg(long = "where", value_name = "FIELD=VALUE")]
+    pub(crate) restriction: Vec<String>,
+}
+
+/// Options of `search`.
+#[derive(Debug, Args)]
+pub(crate) struct SearchArgs {
+    /// Case-sensitive terms, "phrases" and field:value, such as `action:SENSOR_READING`; an entry
+    /// matches if it matches all of them.
+    query: Vec<String>,
+
+    #[command(flatten)]
+    filter: Filter,
+
+    /// Newest first, or oldest first.
+    #[arg(long, value_enum, default_value_t = Order::Desc)]
+    order: Order,
+
+    /// Order by this field of the event instead of the time of receipt.
+    #[arg(long, value_name = "FIELD")]
+    order_by: Option<String>,
+
+    /// Entries to show at most.
+    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 20,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(LARGEST_RESULT)))]
+    limit: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Order {
+    /// Oldest or smallest first.
+    Asc,
+    /// Newest or largest first.
+    Desc,
+}
+
+/// The result.
+#[derive(Debug, Default, Serialize)]
+struct Found {
+    /// Entries that are shown.
+    count: u64,
+    /// Entries in the log.
+    tree_size: u64,
+    /// Entries that the search index has seen.
+    indexed_size: u64,
+    entries: Vec<Shown>,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.entries.is_empty() {
+            return formatter.write_str("nothing found");
+        }
+        formatter.write_str(&table(COLUMNS, self.entries.iter().map(Shown::cells)))
+    }
+}
+
+impl Filter {
+    /// The query that asks for this.
+    ///
+    /// # Errors
+    ///
+    /// [`InputError`] for a restriction that is none.
+    pub(crate) fn query(&self, terms: &[String]) -> anyhow::Result<Query> {
+        let mut search_restriction: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for text in &self.restriction {
+            let (field, value) = text.split_once('=').ok_or_else(|| {
+                InputError(format!("--where {text:?} is not of the form FIELD=VALUE"))
+            })?;
+            let values = search_restriction.entry(field.to_owned()).or_default();
+            values.push(value.to_owned());
+        }
+        Ok(Query {
+            query: terms.join(" "),
+            start: self.start.clone(),
+            end: self.end.clone(),
+            search_restriction,
+            ..Query::default()
+        })
+    }
+}
+
+/// Searches and shows.
+pub(crate) fn run(args: &SearchArgs, context: &Context) -> anyhow::Result<Exit> {
+    let query = Query {
+        order: match args.order {
+            Order::Asc => "asc",
+            Order::Desc => "desc",
+        },
+        order_by: args.order_by.clone(),
+        max_results: args.limit,
+        ..args.filter.query(&args.query)?
+    };
+    let mut found = Found::default();
+    found::pages(&context.client()?, &query, |page| {
+        found.tree_size = page.root.size;
+        found.indexed_size = page.indexed_size;
+        found
+            .entries
+            .extend(page.events.into_iter().map(Shown::from));
+        Ok(())
+    })?;
+    found.entries.truncate(args.limit as usize);
+    found.count = found.entries.len() as u64;
+    context.output.show(&found)?;
+    let searches_index = !query.query.is_empty() || !query.search_restriction.is_empty();
+    if searches_index && found.indexed_size < found.tree_size {
+        context.output.note(&format!(
+            "the search index has seen {} of {} entries; what is newer was not searched",
+            found.indexed_size, found.tree_size
+        ));
+    }
+    Ok(Exit::Ok)
+}

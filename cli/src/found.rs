@@ -1,0 +1,104 @@
+//! Entries that a search finds.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::client::{Client, ClientError};
+use crate::entries::{Entry, PAGE, Root};
+
+/// Entries in the result of one search at most; the server's bound.
+pub(crate) const LARGEST_RESULT: u32 = 10_000;
+
+/// What to look for: the body of `POST /api/logs`.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct Query {
+    /// Terms, `"phrases"` and `field:value`.
+    pub(crate) query: String,
+    /// Earliest time of receipt: RFC 3339, or a span before now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) start: Option<String>,
+    /// Latest time of receipt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) end: Option<String>,
+    /// `asc` or `desc`.
+    pub(crate) order: &'static str,
+    /// A field of the event; none for the order of the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) order_by: Option<String>,
+    /// Exact values that a field may have.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) search_restriction: BTreeMap<String, Vec<String>>,
+    /// Entries in the whole result.
+    pub(crate) max_results: u32,
+    /// With leaf and audit path.
+    pub(crate) verbose: bool,
+}
+
+/// A page of a result.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Page {
+    /// Entries in the whole result.
+    pub(crate) count: u64,
+    /// The entries of the page.
+    pub(crate) events: Vec<Entry>,
+    /// Names the result.
+    id: String,
+    /// The signed tree that covers the entries.
+    pub(crate) root: Root,
+    /// Entries that the search index has seen.
+    pub(crate) indexed_size: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Answer {
+    result: Page,
+}
+
+#[derive(Debug, Serialize)]
+struct FirstPage<'a> {
+    #[serde(flatten)]
+    query: &'a Query,
+    limit: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct NextPage<'a> {
+    id: &'a str,
+    offset: u32,
+    limit: u32,
+}
+
+/// Hands each page of the result to `take`, from the first.
+///
+/// # Errors
+///
+/// [`ClientError`] where the server does not answer so, and whatever `take` fails with.
+pub(crate) fn pages(
+    client: &Client,
+    query: &Query,
+    mut take: impl FnMut(Page) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let limit = PAGE.min(query.max_results);
+    let answer: Answer = client.post("/api/logs", &FirstPage { query, limit })?;
+    let first = answer.result;
+    let (id, count) = (first.id.clone(), first.count.min(query.max_results.into()));
+    let mut offset = first.events.len();
+    take(first)?;
+    while (offset as u64) < count {
+        let request = NextPage {
+            id: &id,
+            offset: u32::try_from(offset)?,
+            limit,
+        };
+        let answer: Answer = client.post("/api/results", &request)?;
+        let page = answer.result;
+        anyhow::ensure!(
+            !page.events.is_empty(),
+            ClientError::cut_short(client.url(), count, offset as u64)
+        );
+        offset += page.events.len();
+        take(page)?;
+    }
+    Ok(())
+}
