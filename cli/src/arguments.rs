@@ -105,6 +105,8 @@ pub(crate) enum Command {
     Restore(commands::restore::RestoreArgs),
     /// Show which readings are missing.
     Gaps(commands::gaps::GapsArgs),
+    /// Serve a ledger's folder over HTTP, without a lattice.
+    Serve(commands::serve::ServeArgs),
     /// Print a script that teaches a shell to complete this program's arguments.
     Completions(commands::completions::CompletionsArgs),
 }
@@ -126,6 +128,7 @@ impl Command {
             Self::Backup(args) => commands::backup::run(args, context),
             Self::Restore(args) => commands::restore::run(args, context),
             Self::Gaps(args) => commands::gaps::run(args, context),
+            Self::Serve(args) => commands::serve::run(args, context),
             Self::Completions(args) => commands::completions::run(args, context),
         }
     }

@@ -10,6 +10,7 @@ pub(crate) mod gaps;
 pub(crate) mod keys;
 pub(crate) mod restore;
 pub(crate) mod search;
+pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod tail;
 pub(crate) mod verify;
