@@ -36,8 +36,10 @@ pub struct Answer {
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body.
+    /// The body as text.
     pub body: String,
+    /// The body, byte for byte.
+    pub bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -158,10 +160,13 @@ impl Api {
             request = request.header(*name, *value);
         }
         let response = request.send().await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = response.bytes().await?.to_vec();
         Ok(Answer {
-            status: response.status().as_u16(),
-            headers: response.headers().clone(),
-            body: response.text().await?,
+            status: status.as_u16(),
+            headers,
+            body: String::from_utf8_lossy(&bytes).into_owned(),
+            bytes,
         })
     }
 

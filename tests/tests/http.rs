@@ -9,7 +9,12 @@ use fieldledger_e2e::{
     plant::{PATIENCE, Plant, until},
     tree::root_of,
 };
-use fieldledger_verifier::{entry::EntryProof, note::TreeHead};
+use fieldledger_verifier::{
+    entry::{EntryProof, hash_of},
+    note::{self, TreeHead},
+    tlog_proof::TlogProof,
+    tree,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -42,6 +47,7 @@ async fn the_interface_gives_what_is_there_and_refuses_what_makes_no_sense() -> 
     search_language(api, &sensor).await?;
     readings_of_a_sensor(api, &sensor).await?;
     proofs(api, &early, &head).await?;
+    log_for_other_tools(api, &early, &head).await?;
     description(api).await?;
     page_and_its_files(api).await?;
     refusals(api, head.size).await?;
@@ -394,7 +400,54 @@ async fn proofs(api: &Api, early: &TreeHead, head: &TreeHead) -> Result<()> {
         .send(Method::GET, "/api/checkpoint", &accept, "")
         .await?;
     ensure!(plain.header("content-type").starts_with("text/plain"));
-    ensure!(fieldledger_verifier::note::open(&plain.body, &key)? == *head);
+    ensure!(note::open(&plain.body, &key)? == *head);
+    Ok(())
+}
+
+/// What tools that others wrote read; `fieldledger-interop` runs such tools.
+async fn log_for_other_tools(api: &Api, early: &TreeHead, head: &TreeHead) -> Result<()> {
+    let (_, key) = api.checkpoint().await?;
+    let checkpoint = api.get("/log/checkpoint").await?;
+    ensure!(note::open(&checkpoint.body, &key)? == *head);
+    ensure!(checkpoint.header("content-type") == "text/plain; charset=utf-8");
+
+    let width = head.size.min(255);
+    let tile = api.get(&format!("/log/tile/0/000.p/{width}")).await?;
+    let bundle = api.get(&format!("/log/tile/entries/000.p/{width}")).await?;
+    ensure!(tile.header("cache-control").contains("immutable"));
+    let leaves: Vec<&[u8]> = bundle
+        .bytes
+        .chunks(2 + 49)
+        .map(|entry| &entry[2..])
+        .collect();
+    let hashes: Vec<u8> = leaves
+        .iter()
+        .flat_map(|leaf| tree::leaf_hash(leaf))
+        .collect();
+    ensure!(hashes == tile.bytes, "the leaves are not those of the tile");
+    let known = [("if-none-match", tile.header("etag"))];
+    let path = format!("/log/tile/0/000.p/{width}");
+    let again = api.send(Method::GET, &path, &known, "").await?;
+    ensure!(again.status == 304);
+
+    let proof = api.get("/api/proof/1/bundle").await?;
+    let proof = TlogProof::parse(&proof.body)?.into_entry()?;
+    ensure!(proof.verify(&key)?.head == *head);
+    let payload = api.get("/log/payload/1").await?;
+    ensure!(proof.envelope == Some(payload.body));
+    let receipt = api.get("/log/receipt/1").await?;
+    ensure!(receipt.status == 200 && receipt.bytes.starts_with(&[0xd2, 0x84]));
+
+    let (old, new) = (early.size, head.size);
+    let grown = api
+        .get_json(&format!("/api/consistency?old={old}&new={new}"))
+        .await?;
+    let grown = grown["consistency_proof"].as_array().context("no proof")?;
+    let grown: Result<Vec<_>, _> = grown
+        .iter()
+        .map(|hash| hash_of("consistency_proof", hash.as_str().unwrap_or_default()))
+        .collect();
+    tree::verify_consistency(old, &early.root, new, &head.root, &grown?)?;
     Ok(())
 }
 
@@ -410,12 +463,19 @@ async fn description(api: &Api) -> Result<()> {
     }
     let expected = [
         "get /api/checkpoint",
+        "get /api/consistency",
         "get /api/openapi.json",
         "get /api/proof/{entry}",
+        "get /api/proof/{entry}/bundle",
         "get /api/readings",
         "get /api/sensors",
         "get /api/sensors/{id}",
         "get /healthz",
+        "get /log/checkpoint",
+        "get /log/payload/{entry}",
+        "get /log/proof/{entry}",
+        "get /log/receipt/{entry}",
+        "get /log/tile/{path}",
         "get /metrics",
         "post /api/logs",
         "post /api/results",

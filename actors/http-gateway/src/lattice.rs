@@ -6,13 +6,15 @@ use fieldledger_api::backend::{
     Asset, Checkpoint, Entry, Erasure, Freeze, GapPage, GapQuery, KeyChange, LedgerStatus,
     PollingStatus, Reading, SearchPage, SearchQuery, SensorState, Series, Successor,
 };
-use fieldledger_api::{Backend, BackendError, Moment, Tokens};
+use fieldledger_api::{Backend, BackendError, LogTree, Moment, Tokens};
 use wasmcloud_component::wasi::config::store as config;
 
 use crate::bindings::fieldledger::audit::log;
 use crate::bindings::fieldledger::audit::types::AuditError;
 use crate::bindings::fieldledger::field::registry;
-use crate::bindings::fieldledger::ledger::{completeness, control, readings, status};
+use crate::bindings::fieldledger::ledger::{
+    completeness, control, proofs, readings, status, tiles,
+};
 use crate::bindings::fieldledger::ui::assets;
 use crate::bindings::wrpc::rpc::error::Error as RpcError;
 use crate::{convert, gaps};
@@ -138,6 +140,42 @@ impl Backend for Lattice {
     fn asset(&self, path: &str) -> Result<Option<Asset>, BackendError> {
         let asset = assets::get(path).map_err(|failed| no_answer("the page", &failed))?;
         Ok(asset.map(convert::asset))
+    }
+}
+
+impl LogTree for Lattice {
+    fn head(&self) -> Result<Checkpoint, BackendError> {
+        let head = audited("the ledger", proofs::latest_checkpoint())?;
+        Ok(convert::checkpoint(head))
+    }
+
+    fn entry(&self, index: u64) -> Result<Entry, BackendError> {
+        let entry = audited("the ledger", tiles::entry_at(index))?;
+        Ok(convert::entry(entry))
+    }
+
+    fn inclusion(&self, index: u64) -> Result<(Entry, Checkpoint), BackendError> {
+        let proof = audited("the ledger", proofs::inclusion(index))?;
+        Ok((
+            convert::entry(proof.entry),
+            convert::checkpoint(proof.checkpoint),
+        ))
+    }
+
+    fn consistency(&self, old_size: u64, new_size: u64) -> Result<Vec<String>, BackendError> {
+        audited("the ledger", proofs::consistency(old_size, new_size))
+    }
+
+    fn tile(&self, level: u8, number: u64, width: u16) -> Result<Vec<u8>, BackendError> {
+        audited("the ledger", tiles::tile(level, number, width))
+    }
+
+    fn entry_bundle(&self, number: u64, width: u16) -> Result<Vec<u8>, BackendError> {
+        audited("the ledger", tiles::entry_bundle(number, width))
+    }
+
+    fn receipt(&self, index: u64) -> Result<Vec<u8>, BackendError> {
+        audited("the ledger", tiles::receipt(index))
     }
 }
 

@@ -1,11 +1,12 @@
 //! Every other path: the page a person sees.
 
 use axum::extract::{Request, State};
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use crate::Shared;
+use crate::cached::{REVALIDATED, is_known};
 use crate::problem::Problem;
 
 pub(crate) async fn serve_asset(
@@ -19,7 +20,8 @@ pub(crate) async fn serve_asset(
             format!("there is nothing at {path}; /api/openapi.json lists what there is"),
         )
     };
-    if path == "/api" || path.starts_with("/api/") {
+    let is_below = |folder| path == folder || path.starts_with(&format!("{folder}/"));
+    if is_below("/api") || is_below("/log") {
         return Err(nothing_here());
     }
     if request.method() != Method::GET && request.method() != Method::HEAD {
@@ -35,7 +37,7 @@ pub(crate) async fn serve_asset(
     let etag = header_value(&asset.etag)?;
     let content_type = header_value(&asset.content_type)?;
     // A new version of the page shows at the next load; an unchanged one costs no body.
-    let cache_control = HeaderValue::from_static("no-cache");
+    let cache_control = HeaderValue::from_static(REVALIDATED);
     let headers = [(ETAG, etag), (CACHE_CONTROL, cache_control)];
     if is_known(request.headers(), &asset.etag) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
@@ -55,15 +57,4 @@ fn header_value(text: &str) -> Result<HeaderValue, Problem> {
             format!("the page's component gave {text:?}, which no header can carry"),
         )
     })
-}
-
-/// Weak comparison of RFC 9110, 13.1.2: a cache may have marked the tag as weak.
-fn is_known(headers: &HeaderMap, etag: &str) -> bool {
-    headers
-        .get_all(IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }

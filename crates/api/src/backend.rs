@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::log::LogTree;
 use crate::moment::Moment;
 use crate::problem::FieldProblem;
 use crate::tokens::Tokens;
@@ -32,7 +33,7 @@ pub enum BackendError {
 }
 
 /// The calls behind the API. All of them may block, for as long as the lattice lets a call take.
-pub trait Backend: Send + Sync + 'static {
+pub trait Backend: LogTree + Send + Sync + 'static {
     /// The present time.
     fn now(&self) -> Moment;
 

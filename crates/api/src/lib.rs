@@ -9,9 +9,11 @@
 //! gaps.rs       GET /api/gaps                          which readings are missing
 //! proofs.rs     GET /api/proof/{entry}, /api/checkpoint  what a verifier needs
 //! life.rs       POST /api/log/...                       erasing, changing keys, freezing
+//! log/          GET /log/…                             the log for tools that others wrote
 //! health.rs     GET /healthz
 //! metrics.rs    GET /metrics
 //! assets.rs     everything else                        the page
+//! cached.rs     answers that a client may keep
 //! extract.rs    how bodies, query strings and paths are read
 //! problem.rs    errors, all of one shape (RFC 9457)
 //! moment.rs     times
@@ -26,11 +28,13 @@
 pub mod backend;
 
 mod assets;
+mod cached;
 mod entries;
 mod extract;
 mod gaps;
 mod health;
 mod life;
+mod log;
 mod logs;
 mod metrics;
 mod moment;
@@ -43,6 +47,7 @@ mod tokens;
 
 pub use backend::{Backend, BackendError};
 pub use extract::BODY_LIMIT;
+pub use log::LogTree;
 pub use moment::{Moment, TimeInput};
 pub use problem::{FieldProblem, Problem};
 pub use router::{openapi, router};

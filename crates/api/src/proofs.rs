@@ -56,14 +56,7 @@ pub(crate) async fn prove_entry(
     PathParameter(entry): PathParameter,
     QueryString(NoQuery {}): QueryString<NoQuery>,
 ) -> Result<Json<ProofResponse>, Problem> {
-    let index: u64 = entry.parse().map_err(|_| {
-        let given = excerpt(&entry);
-        Problem::bad_parameter(
-            "entry",
-            format!("{given:?} is not an entry; give its position in the log, from 0"),
-        )
-    })?;
-    let (entry, checkpoint) = backend.proof(index)?;
+    let (entry, checkpoint) = backend.proof(entry_index(&entry)?)?;
     Ok(Json(ProofResponse {
         index: entry.index,
         tree_size: checkpoint.tree_size,
@@ -76,6 +69,17 @@ pub(crate) async fn prove_entry(
         verifier_keys: checkpoint.verifier_keys,
         removed: entry.removed,
     }))
+}
+
+/// Reads the position of an entry from a path.
+pub(crate) fn entry_index(text: &str) -> Result<u64, Problem> {
+    text.parse().map_err(|_| {
+        let given = excerpt(text);
+        Problem::bad_parameter(
+            "entry",
+            format!("{given:?} is not an entry; give its position in the log, from 0"),
+        )
+    })
 }
 
 /// The newest signed tree head; as `text/plain` the note alone.

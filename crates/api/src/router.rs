@@ -14,7 +14,7 @@ use utoipa::openapi::OpenApi;
 use crate::backend::Backend;
 use crate::extract::BODY_LIMIT;
 use crate::problem::{Problem, finish};
-use crate::{assets, entries, gaps, health, life, logs, metrics, proofs, readings, sensors};
+use crate::{assets, entries, gaps, health, life, log, logs, metrics, proofs, readings, sensors};
 
 /// The whole HTTP interface, every answer of it: an error is a problem body, whatever made it.
 ///
@@ -31,11 +31,21 @@ pub fn router(backend: Arc<dyn Backend>) -> axum::Router {
         .route("/api/entries", get(entries::list_entries))
         .route("/api/gaps", get(gaps::list_gaps))
         .route("/api/proof/{entry}", get(proofs::prove_entry))
+        .route(
+            "/api/proof/{entry}/bundle",
+            get(log::tlog_proof::download_bundle),
+        )
         .route("/api/checkpoint", get(proofs::show_checkpoint))
         .route("/api/log/erase", post(life::erase_entry))
         .route("/api/log/rotate-key", post(life::rotate_key))
         .route("/api/log/retire-key", post(life::retire_key))
         .route("/api/log/freeze", post(life::freeze_log))
+        .route("/api/consistency", get(log::consistency::prove_consistency))
+        .route("/log/checkpoint", get(log::checkpoint::show_head))
+        .route("/log/tile/{*path}", get(log::tiles::show_tile))
+        .route("/log/payload/{entry}", get(log::payload::show_payload))
+        .route("/log/proof/{entry}", get(log::tlog_proof::show_proof))
+        .route("/log/receipt/{entry}", get(log::receipt::show_receipt))
         .route("/api/openapi.json", get(show_openapi))
         .route("/healthz", get(health::check_health))
         .route("/metrics", get(metrics::show_metrics))
@@ -67,11 +77,18 @@ pub fn openapi() -> OpenApi {
         entries::list_entries,
         gaps::list_gaps,
         proofs::prove_entry,
+        log::tlog_proof::download_bundle,
         proofs::show_checkpoint,
         life::erase_entry,
         life::rotate_key,
         life::retire_key,
         life::freeze_log,
+        log::consistency::prove_consistency,
+        log::checkpoint::show_head,
+        log::tiles::show_tile,
+        log::payload::show_payload,
+        log::tlog_proof::show_proof,
+        log::receipt::show_receipt,
         show_openapi,
         health::check_health,
         metrics::show_metrics,

@@ -8,6 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use fieldledger_audit::log::Checkpoint;
 use fieldledger_tlog::{CheckpointError, Edge, Hash};
 
+use crate::error::QueryError;
 use crate::life::keys::Keys;
 
 /// A signed tree and what is needed to prove things in it.
@@ -16,6 +17,8 @@ pub(crate) struct Head {
     pub(crate) edge: Edge,
     pub(crate) root: Hash,
     pub(crate) checkpoint: Checkpoint,
+    /// What signed it; none where the log is read-only.
+    pub(crate) keys: Option<Keys>,
 }
 
 impl Head {
@@ -35,12 +38,23 @@ impl Head {
             edge,
             root,
             checkpoint,
+            keys: Some(keys.clone()),
         })
     }
 
     /// Entries in the tree.
     pub(crate) fn size(&self) -> u64 {
         self.edge.size()
+    }
+
+    /// Refuses an entry that the tree does not have.
+    pub(crate) fn has(&self, index: u64) -> Result<(), QueryError> {
+        let size = self.size();
+        if index < size {
+            return Ok(());
+        }
+        let problem = format!("no entry {index}; the log has {size} entries");
+        Err(QueryError::NotFound(problem))
     }
 }
 

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use fieldledger_audit::log::{Checkpoint, SearchPage, SearchQuery, Written, validate_page_limit};
+use fieldledger_audit::log::{
+    Checkpoint, Entry, SearchPage, SearchQuery, Written, validate_page_limit,
+};
 
 use crate::EventColumns;
 use crate::anchor::Anchor;
@@ -278,11 +280,7 @@ impl Ledger {
     /// [`QueryError::NotFound`] beyond the end of the log.
     pub fn inclusion(&self, index: u64) -> Result<InclusionProof, QueryError> {
         let head = self.0.published.head();
-        let size = head.size();
-        if index >= size {
-            let problem = format!("no entry {index}; the log has {size} entries");
-            return Err(QueryError::NotFound(problem));
-        }
+        head.has(index)?;
         let mut entries = self.0.proofs.proven([index], &head)?;
         Ok(InclusionProof {
             entry: entries.remove(0),
@@ -329,6 +327,47 @@ impl Ledger {
             return Err(QueryError::parameter("old_size", problem));
         }
         self.0.proofs.consistency(old_size, new_size, &head)
+    }
+
+    /// Entry `index` without a proof.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::NotFound`] beyond the end of the log.
+    pub fn entry(&self, index: u64) -> Result<Entry, QueryError> {
+        self.0.published.head().has(index)?;
+        self.0.proofs.entry(index)
+    }
+
+    /// The first `width` (1 to 256) hashes of tile `number` at `level`, C2SP tlog-tiles.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::NotFound`] where the newest signed tree has no such tile, or not that wide.
+    pub fn tile(&self, level: u8, number: u64, width: u16) -> Result<Vec<u8>, QueryError> {
+        let head = self.0.published.head();
+        self.0.proofs.tile(level, number, width, &head)
+    }
+
+    /// The first `width` (1 to 256) leaves of bundle `number`, C2SP tlog-tiles.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::NotFound`] where the newest signed tree has no such bundle, or not that wide.
+    pub fn entry_bundle(&self, number: u64, width: u16) -> Result<Vec<u8>, QueryError> {
+        let head = self.0.published.head();
+        self.0.proofs.entry_bundle(number, width, &head)
+    }
+
+    /// The COSE receipt, RFC 9942, that entry `index` is in the newest signed tree.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::NotFound`] beyond the end of the log, and where its only entry is asked for.
+    pub fn receipt(&self, index: u64) -> Result<Vec<u8>, QueryError> {
+        let head = self.0.published.head();
+        head.has(index)?;
+        self.0.proofs.receipt(index, &head)
     }
 
     /// The newest signed tree head.

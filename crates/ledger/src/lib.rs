@@ -48,6 +48,7 @@ mod recovery;
 mod search;
 mod stats;
 mod store;
+mod tree;
 mod types;
 mod usage;
 

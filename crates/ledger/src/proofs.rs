@@ -8,7 +8,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fieldledger_audit::log::{Entry, Removal, RemovalKind};
 use fieldledger_tlog::{
-    Hash, Leaf, ProofError, consistency, inclusion, root_at, verify_consistency, verify_inclusion,
+    Hash, Leaf, ProofError, ReceiptError, consistency, inclusion, root_at, verify_consistency,
+    verify_inclusion,
 };
 
 use crate::envelope::Envelope;
@@ -35,7 +36,7 @@ impl Proofs {
         Ok(self.entry_and_leaf(index)?.0)
     }
 
-    fn entry_and_leaf(&self, index: u64) -> Result<(Entry, Leaf), QueryError> {
+    pub(crate) fn entry_and_leaf(&self, index: u64) -> Result<(Entry, Leaf), QueryError> {
         let stored = self.log.entry(index)?;
         let leaf = stored.leaf();
         let (envelope, removed) = match stored {
@@ -107,14 +108,28 @@ impl Proofs {
         let mut entries = Vec::new();
         for index in indices {
             let (mut entry, leaf) = self.entry_and_leaf(index)?;
-            let prove = || inclusion(index, head.size(), &view).map_err(refused);
-            let holds = |proof: &Vec<Hash>| {
-                verify_inclusion(proof, head.size(), head.root, index, leaf.hash())
-            };
-            entry.proof = encoded(&proof_that_holds(&view, prove, holds)?);
+            entry.proof = encoded(&path_of(&leaf, head, &view)?);
             entries.push(entry);
         }
         Ok(entries)
+    }
+
+    /// The COSE receipt of an entry in the tree of `head`.
+    pub(crate) fn receipt(&self, index: u64, head: &Head) -> Result<Vec<u8>, QueryError> {
+        let Some(keys) = &head.keys else {
+            let problem = "no receipts: the log is read-only, so that nothing is signed";
+            return Err(QueryError::NotFound(problem.to_owned()));
+        };
+        let view = TreeView::new(&self.tiles, &head.edge);
+        let (_, leaf) = self.entry_and_leaf(index)?;
+        let path = path_of(&leaf, head, &view)?;
+        let made = keys.receipt(index, head.size(), head.root, &path);
+        made.map_err(|error| match error {
+            ReceiptError::SingleLeaf => QueryError::NotFound(format!(
+                "no receipt of entry {index} yet: {error}; /log/proof/{index} proves it"
+            )),
+            failed => QueryError::Unavailable(with_causes(&failed)),
+        })
     }
 
     /// Proof that the tree of `new` entries begins with that of `old`; both are within `head`.
@@ -142,6 +157,14 @@ impl Proofs {
         let (proof, _, _) = proof_that_holds(&view, prove, holds)?;
         Ok(encoded(&proof))
     }
+}
+
+/// Audit path of a leaf in the tree of `head`.
+fn path_of(leaf: &Leaf, head: &Head, view: &TreeView<'_>) -> Result<Vec<Hash>, QueryError> {
+    let prove = || inclusion(leaf.index, head.size(), view).map_err(refused);
+    let holds =
+        |path: &Vec<Hash>| verify_inclusion(path, head.size(), head.root, leaf.index, leaf.hash());
+    proof_that_holds(view, prove, holds)
 }
 
 /// Computes a proof; once more, from tiles that are computed again, if it does not hold.

@@ -4,7 +4,7 @@ use fieldledger_api::backend::{
     Asset, Checkpoint, Entry, Erasure, Freeze, GapPage, GapQuery, KeyChange, LedgerStatus,
     PollingStatus, Reading, SearchPage, SearchQuery, SensorState, Series, Successor,
 };
-use fieldledger_api::{Backend, BackendError, Moment, Tokens};
+use fieldledger_api::{Backend, BackendError, LogTree, Moment, Tokens};
 use fieldledger_ledger::{Clock, Ledger};
 
 use crate::{convert, gaps};
@@ -152,6 +152,40 @@ impl Backend for OverLedger {
 
     fn asset(&self, _path: &str) -> Result<Option<Asset>, BackendError> {
         Ok(None)
+    }
+}
+
+impl LogTree for OverLedger {
+    fn head(&self) -> Result<Checkpoint, BackendError> {
+        self.checkpoint()
+    }
+
+    fn entry(&self, index: u64) -> Result<Entry, BackendError> {
+        let entry = self.ledger.entry(index);
+        entry.map(convert::entry).map_err(convert::query_error)
+    }
+
+    fn inclusion(&self, index: u64) -> Result<(Entry, Checkpoint), BackendError> {
+        self.proof(index)
+    }
+
+    fn consistency(&self, old_size: u64, new_size: u64) -> Result<Vec<String>, BackendError> {
+        let proof = self.ledger.consistency(old_size, new_size);
+        proof.map_err(convert::query_error)
+    }
+
+    fn tile(&self, level: u8, number: u64, width: u16) -> Result<Vec<u8>, BackendError> {
+        let tile = self.ledger.tile(level, number, width);
+        tile.map_err(convert::query_error)
+    }
+
+    fn entry_bundle(&self, number: u64, width: u16) -> Result<Vec<u8>, BackendError> {
+        let bundle = self.ledger.entry_bundle(number, width);
+        bundle.map_err(convert::query_error)
+    }
+
+    fn receipt(&self, index: u64) -> Result<Vec<u8>, BackendError> {
+        self.ledger.receipt(index).map_err(convert::query_error)
     }
 }
 

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use ed25519_dalek::SigningKey;
 use signed_note::{
-    Note, StandardSigner, StandardVerifier, VerifierList, is_key_name_valid, key_id,
+    Note, Signer as _, StandardSigner, StandardVerifier, VerifierList, is_key_name_valid, key_id,
     new_ed25519_verifier_key,
 };
 use tlog_tiles::{Checkpoint, Hash};
@@ -104,6 +104,20 @@ impl LogKey {
     #[must_use]
     pub fn verifier_key(&self) -> &str {
         &self.verifier_key
+    }
+
+    /// Id of the key, the first four bytes of a note signature.
+    pub(crate) fn id(&self) -> [u8; 4] {
+        self.signer.key_id().to_be_bytes()
+    }
+
+    /// Ed25519 signature of a message that cannot be taken for the text of a note.
+    pub(crate) fn sign_message(&self, message: &[u8]) -> Result<Vec<u8>, CheckpointError> {
+        let signed = self.signer.sign(message);
+        signed.map_err(|error| CheckpointError::Key {
+            origin: self.origin.clone(),
+            problem: error.to_string(),
+        })
     }
 
     /// The signed note for a tree.

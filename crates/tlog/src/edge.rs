@@ -6,6 +6,12 @@ use tlog_tiles::{EMPTY_HASH, Hash, Tile, node_hash};
 
 use crate::{HASH_BYTES, MAX_TREE_SIZE, TILE_BYTES, TILE_WIDTH};
 
+/// Root of the subtree of a full tile: the hash that the tile above has for it.
+#[must_use]
+pub fn tile_root(tile: &[u8; TILE_BYTES]) -> Hash {
+    Tile::subtree_hash(tile)
+}
+
 /// The unfinished tile of each level: at most 255 hashes for every factor 256 of the tree's size.
 ///
 /// A clone shares the hashes until either is pushed to.

@@ -30,6 +30,12 @@ pub enum LeafError {
     Version(u8),
 }
 
+/// RFC 6962 leaf hash of any bytes: `SHA-256(0x00 || bytes)`.
+#[must_use]
+pub fn leaf_hash(bytes: &[u8]) -> Hash {
+    record_hash(bytes)
+}
+
 impl Leaf {
     /// `version || envelope hash || index || received at`, numbers big-endian.
     #[must_use]

@@ -21,15 +21,17 @@ mod edge;
 mod leaf;
 mod path;
 mod proof;
+mod receipt;
 
 pub use bundle::{BundleError, decode_bundle, encode_bundle};
 pub use checkpoint::{CheckpointError, LogKey, TreeHead, open_checkpoint, sign_checkpoint};
-pub use edge::{Edge, EdgeError, FullTile};
-pub use leaf::{LEAF_BYTES, Leaf, LeafError};
+pub use edge::{Edge, EdgeError, FullTile, tile_root};
+pub use leaf::{LEAF_BYTES, Leaf, LeafError, leaf_hash};
 pub use path::{entries_path, tile_path};
 pub use proof::{
     ProofError, TileSource, consistency, inclusion, root_at, verify_consistency, verify_inclusion,
 };
+pub use receipt::{ReceiptError, receipt};
 pub use tlog_tiles::{EMPTY_HASH, Hash};
 
 /// Hashes in a full tile, and entries in a full bundle.

@@ -63,7 +63,7 @@ pub(crate) fn checkpoint(checkpoint: ledger::Checkpoint) -> lattice::Checkpoint 
     }
 }
 
-fn entry(entry: ledger::Entry) -> lattice::Entry {
+pub(crate) fn entry(entry: ledger::Entry) -> lattice::Entry {
     lattice::Entry {
         index: entry.index,
         envelope: entry.envelope,

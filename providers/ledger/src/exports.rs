@@ -1,17 +1,18 @@
 //! The interfaces of `fieldledger:ledger`, each function handed to the ledger.
 
+use bytes::Bytes;
 use wasmcloud_provider_sdk::Context;
 
 use crate::{
     bindings::exports::fieldledger::ledger::{
-        completeness, control, proofs, readings, search, sink, status,
+        completeness, control, proofs, readings, search, sink, status, tiles,
     },
     convert, gaps,
     provider::LedgerProvider,
 };
 use bindings_types::{
-    AuditError, Checkpoint, EntryRange, EventColumns, InclusionProof, SearchPage, SearchQuery,
-    Written,
+    AuditError, Checkpoint, Entry, EntryRange, EventColumns, InclusionProof, SearchPage,
+    SearchQuery, Written,
 };
 use fieldledger_ledger::{ControlError, Ledger, QueryError};
 
@@ -186,6 +187,55 @@ impl proofs::Handler<Option<Context>> for LedgerProvider {
         Ok(self
             .ask(move |ledger| ledger.consistency(old_size, new_size))
             .await)
+    }
+}
+
+impl tiles::Handler<Option<Context>> for LedgerProvider {
+    async fn tile(
+        &self,
+        _context: Option<Context>,
+        level: u8,
+        number: u64,
+        width: u16,
+    ) -> anyhow::Result<Result<Bytes, AuditError>> {
+        Ok(self
+            .ask(move |ledger| ledger.tile(level, number, width))
+            .await
+            .map(Bytes::from))
+    }
+
+    async fn entry_bundle(
+        &self,
+        _context: Option<Context>,
+        number: u64,
+        width: u16,
+    ) -> anyhow::Result<Result<Bytes, AuditError>> {
+        Ok(self
+            .ask(move |ledger| ledger.entry_bundle(number, width))
+            .await
+            .map(Bytes::from))
+    }
+
+    async fn entry_at(
+        &self,
+        _context: Option<Context>,
+        index: u64,
+    ) -> anyhow::Result<Result<Entry, AuditError>> {
+        Ok(self
+            .ask(move |ledger| ledger.entry(index))
+            .await
+            .map(convert::entry))
+    }
+
+    async fn receipt(
+        &self,
+        _context: Option<Context>,
+        index: u64,
+    ) -> anyhow::Result<Result<Bytes, AuditError>> {
+        Ok(self
+            .ask(move |ledger| ledger.receipt(index))
+            .await
+            .map(Bytes::from))
     }
 }
 

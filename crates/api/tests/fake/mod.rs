@@ -4,10 +4,10 @@ use std::sync::Mutex;
 
 use fieldledger_api::backend::{
     Asset, Checkpoint, Entry, Erasure, Freeze, Gap, GapKind, GapPage, GapQuery, GapState,
-    GapTotals, KeyChange, LedgerStatus, Liveness, MissingRange, PollingStatus, Reading, SearchPage,
-    SearchQuery, SensorState, Series, Successor,
+    GapTotals, KeyChange, LedgerStatus, Liveness, MissingRange, PollingStatus, Reading, Removal,
+    SearchPage, SearchQuery, SensorState, Series, Successor,
 };
-use fieldledger_api::{Backend, BackendError, Moment, Tokens};
+use fieldledger_api::{Backend, BackendError, FieldProblem, LogTree, Moment, Tokens};
 
 /// 2026-01-02T03:04:05.000006Z.
 pub(crate) const NOW: Moment = Moment(1_767_323_045_000_006);
@@ -22,6 +22,7 @@ pub(crate) struct Fake {
     pub(crate) polling_fails: Option<BackendError>,
     pub(crate) tokens: Tokens,
     pub(crate) series: Option<Series>,
+    pub(crate) removal: Option<Removal>,
     pub(crate) searched: Mutex<Vec<SearchQuery>>,
     pub(crate) paged: Mutex<Vec<(String, u32, u32)>>,
     pub(crate) series_asked: Mutex<Vec<(String, Moment, Moment, u32)>>,
@@ -317,5 +318,57 @@ impl Backend for Fake {
             etag: "\"abc\"".to_owned(),
             body: "<!doctype html>".to_owned(),
         }))
+    }
+}
+
+/// A tree of three entries, of which only level 0 has a tile.
+impl LogTree for Fake {
+    fn head(&self) -> Result<Checkpoint, BackendError> {
+        self.checkpoint()
+    }
+
+    fn entry(&self, index: u64) -> Result<Entry, BackendError> {
+        let (mut entry, _) = self.proof(index)?;
+        entry.removed = self.removal.clone();
+        Ok(entry)
+    }
+
+    fn inclusion(&self, index: u64) -> Result<(Entry, Checkpoint), BackendError> {
+        let (_, checkpoint) = self.proof(index)?;
+        let mut entry = entry(index, &["cGF0aA=="]);
+        entry.removed = self.removal.clone();
+        Ok((entry, checkpoint))
+    }
+
+    fn consistency(&self, old_size: u64, new_size: u64) -> Result<Vec<String>, BackendError> {
+        if old_size > new_size {
+            let problem = FieldProblem::new("old_size", "is too large");
+            return Err(BackendError::Invalid(vec![problem]));
+        }
+        if new_size > 3 {
+            return Err(BackendError::NotFound(format!("no tree of {new_size}")));
+        }
+        fail(self.ledger_fails.as_ref(), vec!["cGF0aA==".to_owned()])
+    }
+
+    fn tile(&self, level: u8, number: u64, width: u16) -> Result<Vec<u8>, BackendError> {
+        if (level, number) != (0, 0) || width > 3 {
+            return Err(BackendError::NotFound("no such tile".to_owned()));
+        }
+        let tile = vec![0xff; 32 * usize::from(width)];
+        fail(self.ledger_fails.as_ref(), tile)
+    }
+
+    fn entry_bundle(&self, number: u64, width: u16) -> Result<Vec<u8>, BackendError> {
+        if number != 0 || width > 3 {
+            return Err(BackendError::NotFound("no such bundle".to_owned()));
+        }
+        let bundle = [0, 1, 0xfe].repeat(width.into());
+        fail(self.ledger_fails.as_ref(), bundle)
+    }
+
+    fn receipt(&self, index: u64) -> Result<Vec<u8>, BackendError> {
+        self.proof(index)?;
+        fail(self.ledger_fails.as_ref(), vec![0xd2, 0x84])
     }
 }

@@ -5,7 +5,10 @@
 //! old one leaves the file. Whatever a crash leaves of this, a start finishes: a key in the file
 //! that no entry tells of is told of, and one that an entry retired leaves the file.
 
-use fieldledger_tlog::{CheckpointError, Hash, LogKey, TreeHead, open_checkpoint, sign_checkpoint};
+use fieldledger_tlog::{
+    CheckpointError, Hash, LogKey, ReceiptError, TreeHead, open_checkpoint, receipt,
+    sign_checkpoint,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -82,6 +85,22 @@ impl Keys {
     pub(crate) fn sign(&self, size: u64, root: Hash) -> Result<String, CheckpointError> {
         let keys: Vec<&LogKey> = self.keys.iter().map(|(_, key)| key).collect();
         sign_checkpoint(&keys, size, root)
+    }
+
+    /// The COSE receipt of entry `index`, whose audit path is `path`; a receipt has one signature,
+    /// that of the newest key.
+    pub(crate) fn receipt(
+        &self,
+        index: u64,
+        size: u64,
+        root: Hash,
+        path: &[Hash],
+    ) -> Result<Vec<u8>, ReceiptError> {
+        let newest = self.keys.last().ok_or_else(|| CheckpointError::Key {
+            origin: String::new(),
+            problem: "there is none".to_owned(),
+        })?;
+        receipt(&newest.1, index, size, root, path)
     }
 
     /// Reads a note that one of the keys signed.

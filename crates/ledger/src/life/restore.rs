@@ -95,6 +95,7 @@ impl ReadOnly {
             },
             edge: edge.clone(),
             root,
+            keys: None,
         }
     }
 }

@@ -16,6 +16,9 @@ use super::disk::{Disk, Durability};
 use super::reader::LogReader;
 use crate::error::StoreError;
 
+/// Bytes of a full bundle: each leaf after its length.
+const BUNDLE_BYTES: usize = TILE_WIDTH * (2 + LEAF_BYTES);
+
 /// Reads and writes tiles.
 #[derive(Debug)]
 pub(crate) struct TileStore {
@@ -62,6 +65,13 @@ impl TileStore {
             problem: error.to_string(),
         })?;
         self.write(&path, &bundle)
+    }
+
+    /// A full bundle of leaves, where it is there and undamaged as far as its form shows.
+    pub(crate) fn read_bundle(&self, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.folder.join(entries_path(number, TILE_WIDTH));
+        let bytes = self.disk.read_if_there(&path)?;
+        Ok(bytes.filter(|bytes| bytes.len() == BUNDLE_BYTES))
     }
 
     /// A full tile of hashes.

@@ -1,0 +1,35 @@
+//! `GET /log/checkpoint`: the newest signed tree head.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use crate::Shared;
+use crate::cached::Content;
+use crate::extract::QueryString;
+use crate::problem::Problem;
+use crate::sensors::NoQuery;
+
+/// The newest signed tree head, C2SP tlog-checkpoint.
+#[utoipa::path(
+    get,
+    path = "/log/checkpoint",
+    responses(
+        (status = 200, description = "The signed note", body = String, content_type = "text/plain"),
+        (status = 304, description = "It is still the one that `If-None-Match` names"),
+        (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn show_head(
+    State(backend): State<Shared>,
+    QueryString(NoQuery {}): QueryString<NoQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let head = backend.head()?;
+    let content = Content {
+        media_type: "text/plain; charset=utf-8",
+        cache_control: "public, max-age=1",
+        bytes: head.note.into_bytes(),
+    };
+    Ok(content.answer(&headers))
+}
