@@ -12,7 +12,6 @@ use fieldledger_e2e::{
 use fieldledger_verifier::{
     entry::{EntryProof, hash_of},
     note::{self, TreeHead},
-    tlog_proof::TlogProof,
     tree,
 };
 use reqwest::Method;
@@ -431,7 +430,7 @@ async fn log_for_other_tools(api: &Api, early: &TreeHead, head: &TreeHead) -> Re
     ensure!(again.status == 304);
 
     let proof = api.get("/api/proof/1/bundle").await?;
-    let proof = TlogProof::parse(&proof.body)?.into_entry()?;
+    let proof = EntryProof::from_tlog_proof(&proof.body)?;
     ensure!(proof.verify(&key)?.head == *head);
     let payload = api.get("/log/payload/1").await?;
     ensure!(proof.envelope == Some(payload.body));

@@ -4,6 +4,7 @@
 mod artifacts;
 mod bench;
 mod build;
+mod interop_tools;
 mod pack;
 mod program;
 mod setup;

@@ -8,7 +8,7 @@ use fieldledger_site::{
     NatsVersion, OLDEST_NATS, SiteError, find_moto_server, find_nats_server, tools_dir,
 };
 
-use crate::program;
+use crate::{interop_tools, program};
 
 /// What components are compiled for.
 pub(crate) const WASM_TARGET: &str = "wasm32-wasip2";
@@ -28,6 +28,7 @@ pub(crate) fn install_missing() -> anyhow::Result<()> {
     println!("rust target {WASM_TARGET}: installed");
     println!("nats-server {version}: {}", nats_server.display());
     println!("moto: {}", moto.display());
+    interop_tools::install_missing()?;
     Ok(())
 }
 

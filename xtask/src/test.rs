@@ -38,6 +38,9 @@ struct Outcome {
 /// Runs all checks, those after a failed one too, and sums up.
 pub(crate) async fn run(args: &TestArgs) -> anyhow::Result<()> {
     let mut outcomes = Vec::new();
+    announce("setup");
+    let start = Instant::now();
+    outcomes.push(outcome("setup", start, setup::install_missing()));
     if !args.only_e2e {
         for (name, mut command) in checks(args.skip_e2e)? {
             announce(name);
@@ -49,7 +52,7 @@ pub(crate) async fn run(args: &TestArgs) -> anyhow::Result<()> {
     if !args.skip_e2e {
         announce("build");
         let start = Instant::now();
-        let built = build().await;
+        let built = build::build_all().await;
         let is_built = built.is_ok();
         outcomes.push(outcome("build", start, built));
         if is_built {
@@ -60,11 +63,6 @@ pub(crate) async fn run(args: &TestArgs) -> anyhow::Result<()> {
         }
     }
     sum_up(&outcomes)
-}
-
-async fn build() -> anyhow::Result<()> {
-    setup::install_missing()?;
-    build::build_all().await
 }
 
 /// The checks that need no running site, in order of how soon they fail.

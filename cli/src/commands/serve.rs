@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use fieldledger_ledger::{Config, DEFAULT_ORIGIN, Ledger};
+use fieldledger_ledger::{AnchorPlace, Config, DEFAULT_ORIGIN, Ledger};
 use fieldledger_standalone::Standalone;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,6 +29,10 @@ pub(crate) struct ServeArgs {
     /// The log's name in its checkpoints.
     #[arg(long, value_name = "NAME", default_value = DEFAULT_ORIGIN)]
     origin: String,
+
+    /// Where the log's newest signed tree head is kept, if not beside it.
+    #[arg(long, value_name = "PLACE")]
+    anchor: Option<AnchorPlace>,
 
     /// Keep no search index: searches with text are refused.
     #[arg(long)]
@@ -61,6 +65,7 @@ impl fmt::Display for Serving {
 pub(crate) fn run(args: &ServeArgs, context: &Context) -> anyhow::Result<Exit> {
     let mut config = Config::new(&args.folder);
     config.origin.clone_from(&args.origin);
+    config.anchor = args.anchor.clone().unwrap_or_default();
     config.index = !args.no_index;
     let ledger = Ledger::open(config)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the server's threads")?;

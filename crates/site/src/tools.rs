@@ -59,3 +59,19 @@ pub fn find_moto_server() -> Result<PathBuf, SiteError> {
         false => Err(SiteError::NoTool { path }),
     }
 }
+
+/// Where Debian puts the source of Go packages, golang.org/x/mod among them.
+pub const DEBIAN_GO_PATH: &str = "/usr/share/gocode";
+
+/// The folder of Python packages with pycose, in [`tools_dir`].
+///
+/// # Errors
+///
+/// [`SiteError::NoTool`] if it is not there.
+pub fn find_cose() -> Result<PathBuf, SiteError> {
+    let path = tools_dir().join("cose");
+    match path.join("pycose").is_dir() {
+        true => Ok(path),
+        false => Err(SiteError::NoTool { path }),
+    }
+}
