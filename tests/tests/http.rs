@@ -463,6 +463,8 @@ async fn description(api: &Api) -> Result<()> {
     let expected = [
         "get /api/checkpoint",
         "get /api/consistency",
+        "get /api/entries",
+        "get /api/gaps",
         "get /api/openapi.json",
         "get /api/proof/{entry}",
         "get /api/proof/{entry}/bundle",
@@ -476,6 +478,10 @@ async fn description(api: &Api) -> Result<()> {
         "get /log/receipt/{entry}",
         "get /log/tile/{path}",
         "get /metrics",
+        "post /api/log/erase",
+        "post /api/log/freeze",
+        "post /api/log/retire-key",
+        "post /api/log/rotate-key",
         "post /api/logs",
         "post /api/results",
     ];
