@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod interop_tools;
 mod pack;
+mod pangea_sdks;
 mod program;
 mod setup;
 mod test;

@@ -8,7 +8,7 @@ use fieldledger_site::{
     NatsVersion, OLDEST_NATS, SiteError, find_moto_server, find_nats_server, tools_dir,
 };
 
-use crate::{interop_tools, program};
+use crate::{interop_tools, pangea_sdks, program};
 
 /// What components are compiled for.
 pub(crate) const WASM_TARGET: &str = "wasm32-wasip2";
@@ -29,7 +29,7 @@ pub(crate) fn install_missing() -> anyhow::Result<()> {
     println!("nats-server {version}: {}", nats_server.display());
     println!("moto: {}", moto.display());
     interop_tools::install_missing()?;
-    Ok(())
+    pangea_sdks::install()
 }
 
 fn install_wasm_target() -> anyhow::Result<()> {

@@ -2,14 +2,15 @@
 
 use fieldledger_api::backend::{
     Asset, Bucket, Calibration, Checkpoint, Entry, Erasure, Freeze, KeyChange, LedgerStatus,
-    Liveness, PollingStatus, Range, Reading, Removal, RemovalKind, SearchPage, SearchQuery,
-    SensorState, Series, Successor,
+    Liveness, PangeaEvent, PangeaLogged, PangeaPage, PangeaRoot, PollingStatus, Range, Reading,
+    Removal, RemovalKind, SearchPage, SearchQuery, SensorState, Series, Successor,
 };
 use fieldledger_api::{BackendError, FieldProblem, Moment};
+use fieldledger_audit::EventColumns;
 
 use crate::bindings::fieldledger::audit::types as audit;
 use crate::bindings::fieldledger::field::registry;
-use crate::bindings::fieldledger::ledger::{control, readings, status};
+use crate::bindings::fieldledger::ledger::{control, pangea, readings, status};
 use crate::bindings::fieldledger::ui::assets;
 
 pub(crate) fn audit_error(error: audit::AuditError) -> BackendError {
@@ -91,6 +92,65 @@ pub(crate) fn checkpoint(checkpoint: audit::Checkpoint) -> Checkpoint {
         note: checkpoint.note,
         verifier_key: checkpoint.verifier_key,
         verifier_keys: checkpoint.verifier_keys,
+    }
+}
+
+pub(crate) fn event_columns(events: EventColumns) -> audit::EventColumns {
+    audit::EventColumns {
+        producer: events.producer,
+        sequence: events.sequence,
+        message: events.message,
+        actor: events.actor,
+        action: events.action,
+        new: events.new,
+        old: events.old,
+        source: events.source,
+        status: events.status,
+        target: events.target,
+        tenant_id: events.tenant_id,
+        timestamp: events.timestamp,
+        signature: events.signature,
+        public_key: events.public_key,
+    }
+}
+
+pub(crate) fn pangea_root(root: pangea::Root) -> PangeaRoot {
+    PangeaRoot {
+        tree_name: root.tree_name,
+        size: root.size,
+        root_hash: root.root_hash,
+        published_at: root.published_at.map(Moment),
+        consistency_proof: root.consistency_proof,
+    }
+}
+
+fn pangea_event(event: pangea::Event) -> PangeaEvent {
+    PangeaEvent {
+        index: event.index,
+        envelope: event.envelope,
+        hash: event.hash,
+        removed: event.removed.map(removal),
+        leaf_index: event.leaf_index,
+        membership_proof: event.membership_proof,
+    }
+}
+
+pub(crate) fn pangea_page(page: pangea::Page) -> PangeaPage {
+    PangeaPage {
+        id: page.id,
+        expires_at: Moment(page.expires_at),
+        count: page.count,
+        events: page.events.into_iter().map(pangea_event).collect(),
+        root: page.root.map(pangea_root),
+        unpublished_root: page.unpublished_root.map(pangea_root),
+    }
+}
+
+pub(crate) fn pangea_logged(logged: pangea::Logged) -> PangeaLogged {
+    PangeaLogged {
+        event: pangea_event(logged.event),
+        unpublished_root: logged.unpublished_root,
+        consistency_proof: logged.consistency_proof,
     }
 }
 

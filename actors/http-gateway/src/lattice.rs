@@ -4,16 +4,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use fieldledger_api::backend::{
     Asset, Checkpoint, Entry, Erasure, Freeze, GapPage, GapQuery, KeyChange, LedgerStatus,
-    PollingStatus, Reading, SearchPage, SearchQuery, SensorState, Series, Successor,
+    PangeaLogged, PangeaPage, PangeaRoot, PollingStatus, Reading, Restriction, SearchPage,
+    SearchQuery, SensorState, Series, Successor,
 };
 use fieldledger_api::{Backend, BackendError, LogTree, Moment, Tokens};
+use fieldledger_audit::EventColumns;
 use wasmcloud_component::wasi::config::store as config;
 
 use crate::bindings::fieldledger::audit::log;
 use crate::bindings::fieldledger::audit::types::AuditError;
 use crate::bindings::fieldledger::field::registry;
 use crate::bindings::fieldledger::ledger::{
-    completeness, control, proofs, readings, status, tiles,
+    completeness, control, pangea, proofs, readings, status, tiles,
 };
 use crate::bindings::fieldledger::ui::assets;
 use crate::bindings::wrpc::rpc::error::Error as RpcError;
@@ -94,6 +96,64 @@ impl Backend for Lattice {
         let successor = successor.map(convert::successor);
         let frozen = changed(control::freeze(successor.as_ref(), reason, actor))?;
         Ok(convert::frozen(frozen))
+    }
+
+    fn write(&self, events: EventColumns) -> Result<Vec<Option<u64>>, BackendError> {
+        let written = log::write(&convert::event_columns(events));
+        Ok(audited("the audit API", written)?.indices)
+    }
+
+    fn pangea_search(&self, query: &SearchQuery) -> Result<PangeaPage, BackendError> {
+        let page = pangea::search(&convert::search_query(query));
+        Ok(convert::pangea_page(audited("the ledger", page)?))
+    }
+
+    fn pangea_page(
+        &self,
+        id: &str,
+        offset: u32,
+        limit: u32,
+        restriction: Option<&Restriction>,
+    ) -> Result<PangeaPage, BackendError> {
+        let page = pangea::get_page(id, offset, limit, restriction.map(Vec::as_slice));
+        Ok(convert::pangea_page(audited("the ledger", page)?))
+    }
+
+    fn pangea_root(&self, size: Option<u64>) -> Result<PangeaRoot, BackendError> {
+        let root = audited("the ledger", pangea::get_root(size))?;
+        Ok(convert::pangea_root(root))
+    }
+
+    fn pangea_logged(
+        &self,
+        indices: &[u64],
+        previous_root: Option<&str>,
+    ) -> Result<Vec<PangeaLogged>, BackendError> {
+        let logged = audited("the ledger", pangea::get_logged(indices, previous_root))?;
+        Ok(logged.into_iter().map(convert::pangea_logged).collect())
+    }
+
+    fn span(&self, start: Option<&str>, end: Option<&str>) -> Result<(u64, u64), BackendError> {
+        audited("the ledger", pangea::get_span(start, end))
+    }
+
+    fn pangea_entries(
+        &self,
+        start: u64,
+        end: u64,
+        published: Option<u64>,
+        verbose: bool,
+    ) -> Result<PangeaPage, BackendError> {
+        let page = pangea::get_entries(start, end, published, verbose);
+        Ok(convert::pangea_page(audited("the ledger", page)?))
+    }
+
+    fn keep(&self, content: &str, expires_at: Moment) -> Result<String, BackendError> {
+        audited("the ledger", pangea::keep(content, expires_at.0))
+    }
+
+    fn kept(&self, name: &str) -> Result<String, BackendError> {
+        audited("the ledger", pangea::get_kept(name))
     }
 
     fn sensors(&self, offset: u32, limit: u32) -> Result<Vec<SensorState>, BackendError> {

@@ -3,6 +3,7 @@
 //! The types are the Rust twins of those in `wit/`, where their meaning and limits stand in full;
 //! those that an answer shows as they are also carry their JSON form.
 
+use fieldledger_audit::EventColumns;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -117,6 +118,89 @@ pub trait Backend: LogTree + Send + Sync + 'static {
         reason: &str,
         actor: &str,
     ) -> Result<Freeze, BackendError>;
+
+    /// Appends events, all or none, and returns once they are durable: where each of them is, as
+    /// far as this is known.
+    ///
+    /// # Errors
+    ///
+    /// As the audit interface gives them.
+    fn write(&self, events: EventColumns) -> Result<Vec<Option<u64>>, BackendError>;
+
+    /// As [`Backend::search`], with the places of the entries in Pangea's trees.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backend::search`].
+    fn pangea_search(&self, query: &SearchQuery) -> Result<PangeaPage, BackendError>;
+
+    /// More of an earlier search. A restriction must be that of the search.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backend::page`]; `Invalid` for an offset beyond the end, and for another restriction.
+    fn pangea_page(
+        &self,
+        id: &str,
+        offset: u32,
+        limit: u32,
+        restriction: Option<&Restriction>,
+    ) -> Result<PangeaPage, BackendError>;
+
+    /// The published root of this size; the newest for none.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` where there is none.
+    fn pangea_root(&self, size: Option<u64>) -> Result<PangeaRoot, BackendError>;
+
+    /// Proofs of at most 1,000 entries that were just written, and that their tree continues the
+    /// one with the root `previous_root`.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` where the log has no such entries.
+    fn pangea_logged(
+        &self,
+        indices: &[u64],
+        previous_root: Option<&str>,
+    ) -> Result<Vec<PangeaLogged>, BackendError>;
+
+    /// The entries received from `start` and before `end`: the first, and the first after them.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` where these are no times.
+    fn span(&self, start: Option<&str>, end: Option<&str>) -> Result<(u64, u64), BackendError>;
+
+    /// The entries `start..end`, at most 1,000, proven against the published root of size
+    /// `published` as far as it covers them.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` where the log has no such entries.
+    fn pangea_entries(
+        &self,
+        start: u64,
+        end: u64,
+        published: Option<u64>,
+        verbose: bool,
+    ) -> Result<PangeaPage, BackendError>;
+
+    /// Keeps a text, durably, until somebody comes back for it with the name that is the answer: 32
+    /// letters and digits that nobody can guess.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` where too many are kept.
+    fn keep(&self, content: &str, expires_at: Moment) -> Result<String, BackendError>;
+
+    /// What was kept under this name.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` where nothing was, `Expired` where it no longer is.
+    fn kept(&self, name: &str) -> Result<String, BackendError>;
 
     /// Sensors in order of alias, then id.
     ///
@@ -321,6 +405,69 @@ pub struct Freeze {
     pub entry: u64,
     /// The last tree head.
     pub checkpoint: Checkpoint,
+}
+
+/// Field and the exact values that it may have.
+pub type Restriction = Vec<(String, Vec<String>)>;
+
+/// A root of one of Pangea's trees. Hashes are in hexadecimal, proofs in Pangea's notation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PangeaRoot {
+    /// Name of the tree.
+    pub tree_name: String,
+    /// Leaves: published roots in the cold tree, entries in the hot one.
+    pub size: u64,
+    /// The root.
+    pub root_hash: String,
+    /// When it was published; none for the hot tree's.
+    pub published_at: Option<Moment>,
+    /// Proof that it continues the tree of one leaf less.
+    pub consistency_proof: Vec<String>,
+}
+
+/// An entry of the log as an event of Pangea's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PangeaEvent {
+    /// Position in the log.
+    pub index: u64,
+    /// Canonical JSON; empty where it was removed.
+    pub envelope: String,
+    /// SHA-256 of the envelope.
+    pub hash: String,
+    /// Where the envelope went, if it is gone.
+    pub removed: Option<Removal>,
+    /// The leaf of the cold tree that covers it; none where it is not published.
+    pub leaf_index: Option<u64>,
+    /// Its path to the page's root, or to that of the hot tree where it is not published.
+    pub membership_proof: Option<String>,
+}
+
+/// A page of a search's result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PangeaPage {
+    /// Names the result for [`Backend::pangea_page`].
+    pub id: String,
+    /// When the result goes.
+    pub expires_at: Moment,
+    /// Events in the whole result.
+    pub count: u64,
+    /// Events of this page.
+    pub events: Vec<PangeaEvent>,
+    /// The published root that they are proven against.
+    pub root: Option<PangeaRoot>,
+    /// The root of what is not published.
+    pub unpublished_root: Option<PangeaRoot>,
+}
+
+/// An event that was just logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PangeaLogged {
+    /// The event, with its path to `unpublished_root`.
+    pub event: PangeaEvent,
+    /// The root of its hot tree.
+    pub unpublished_root: String,
+    /// Proof that this tree continues the one whose root the client knows.
+    pub consistency_proof: Option<Vec<String>>,
 }
 
 /// The span of plausible engineering values, both ends included.

@@ -17,6 +17,7 @@
 //! extract.rs    how bodies, query strings and paths are read
 //! problem.rs    errors, all of one shape (RFC 9457)
 //! moment.rs     times
+//! pangea/       POST /audit/...                         Pangea's API
 //! tokens.rs     who may use what is not for everybody
 //! backend.rs    the calls behind the API
 //! ```
@@ -38,6 +39,7 @@ mod log;
 mod logs;
 mod metrics;
 mod moment;
+mod pangea;
 mod problem;
 mod proofs;
 mod readings;

@@ -115,6 +115,10 @@ impl IntoResponse for Problem {
     }
 }
 
+/// Marks an answer whose errors have another shape, which its clients know.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AsItIs;
+
 /// The outermost layer: turns every error, the router's own ones too, into a problem body, and adds
 /// the headers that every answer has.
 pub(crate) async fn finish(request: Request, next: Next) -> Response {
@@ -123,7 +127,8 @@ pub(crate) async fn finish(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
 
     let status = response.status();
-    if status.is_client_error() || status.is_server_error() {
+    let as_it_is = response.extensions_mut().remove::<AsItIs>().is_some();
+    if !as_it_is && (status.is_client_error() || status.is_server_error()) {
         let mut problem = response
             .extensions_mut()
             .remove::<Problem>()

@@ -14,13 +14,15 @@ use utoipa::openapi::OpenApi;
 use crate::backend::Backend;
 use crate::extract::BODY_LIMIT;
 use crate::problem::{Problem, finish};
-use crate::{assets, entries, gaps, health, life, log, logs, metrics, proofs, readings, sensors};
+use crate::{
+    assets, entries, gaps, health, life, log, logs, metrics, pangea, proofs, readings, sensors,
+};
 
 /// The whole HTTP interface, every answer of it: an error is a problem body, whatever made it.
 ///
 /// The routes are listed here and once more in `Description`, because the gateway makes its router
 /// anew for each request and making the description as well would double the cost of a small one.
-/// A test holds the two lists together.
+/// A test holds the two lists together. Pangea's API has a description of its own, which is Pangea's.
 pub fn router(backend: Arc<dyn Backend>) -> axum::Router {
     axum::Router::new()
         .route("/api/logs", post(logs::search_logs))
@@ -49,6 +51,8 @@ pub fn router(backend: Arc<dyn Backend>) -> axum::Router {
         .route("/api/openapi.json", get(show_openapi))
         .route("/healthz", get(health::check_health))
         .route("/metrics", get(metrics::show_metrics))
+        .nest("/audit", pangea::service())
+        .nest("/arweave", pangea::published_roots())
         .fallback(assets::serve_asset)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn(finish))

@@ -844,6 +844,8 @@ async fn the_description_has_every_route_and_every_route_is_there() {
     let routes: Vec<&str> = printed
         .split('"')
         .filter(|text| text.starts_with('/') && *text != "/" && !text.contains("__private"))
+        // Pangea describes its API itself.
+        .filter(|text| !text.starts_with("/audit") && !text.starts_with("/arweave"))
         .collect();
     assert!(routes.len() == paths.len(), "{printed}");
     for route in routes {

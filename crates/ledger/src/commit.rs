@@ -3,6 +3,7 @@
 //! A commit takes all that waits, writes it to the segment, makes it durable, reads it back, extends
 //! the tree with what it read, signs, and only then answers. Nothing is signed that is not on disk.
 
+use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -106,7 +107,9 @@ impl Committer {
             return refuse(requests, reason);
         }
         let new = self.mark_new(&requests);
-        let received_at = self.clock.now().max(self.received_at);
+        // No two entries have the same time: whoever reads the log in spans of time, each beginning
+        // where the one before ended, reads every entry once.
+        let received_at = self.clock.now().max(self.received_at + 1);
         let written = self.write(&requests, &new, received_at);
         match written {
             Ok(()) => self.answer(requests, &new, received_at),
@@ -139,7 +142,8 @@ impl Committer {
         }
     }
 
-    /// Makes the new events durable and signs a tree that covers them; the error says why not.
+    /// Makes the new events durable and signs a tree that covers them; the error says why not. The
+    /// first is received at `received_at`, each further one a microsecond later.
     fn write(
         &mut self,
         requests: &[Request],
@@ -152,7 +156,7 @@ impl Committer {
             return Ok(());
         }
         let read_back = self.append(first, &frames.bytes)?;
-        self.received_at = received_at;
+        self.received_at = received_at + frames.ends.len() as u64 - 1;
         // From here on the entries are in the log whatever fails, so a failure must stop all
         // writing: only a start sorts out what is there.
         self.extend(first, &frames, &read_back, received_at)
@@ -211,6 +215,7 @@ impl Committer {
         for (index, &end) in (first..).zip(&frames.ends) {
             let fault = match read_frame(&read_back[start..end], index) {
                 Ok((Frame::Envelope(envelope), _)) => {
+                    let received_at = received_at + (index - first);
                     self.grower.push(&leaf_of(envelope, index, received_at));
                     None
                 }
@@ -263,7 +268,8 @@ impl Committer {
     fn answer(&self, requests: Vec<Request>, new: &[Vec<bool>], received_at: u64) {
         let tree_size = self.grower.size();
         let appended_in_all = new.iter().flatten().filter(|new| **new).count() as u64;
-        let mut next = tree_size - appended_in_all;
+        let first = tree_size - appended_in_all;
+        let mut next = first;
         let mut duplicates_in_all = 0;
         let oldest = requests.iter().map(|request| request.queued_at).min();
         let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
@@ -276,6 +282,7 @@ impl Committer {
                     indices.push(None);
                     continue;
                 }
+                let received_at = received_at + (next - first);
                 indices.push(Some(next));
                 if let Some(noted) = &event.noted {
                     let place = Place {
@@ -376,8 +383,7 @@ fn frame(
     first: u64,
     received_at: u64,
 ) -> Result<Frames, String> {
-    let received_at = timestamp::from_micros(received_at)
-        .ok_or_else(|| format!("the clock says {received_at} us, beyond the year 9999"))?;
+    let mut time = Time::default();
     let mut frames = Frames::default();
     let mut random = rand::rng();
     let mut salt = [0; SALT_BYTES];
@@ -386,6 +392,8 @@ fn frame(
         for (event, _) in request.events.iter().zip(new).filter(|(_, new)| **new) {
             let origin =
                 (!event.producer.is_empty()).then_some((event.producer.as_str(), event.sequence));
+            let index = first + frames.ends.len() as u64;
+            let received_at = time.text(received_at + (index - first))?;
             random.fill_bytes(&mut salt);
             envelope.clear();
             let signed = Signature {
@@ -397,10 +405,9 @@ fn frame(
                 &event.canonical,
                 origin,
                 signed,
-                &received_at,
+                received_at,
                 salt,
             );
-            let index = first + frames.ends.len() as u64;
             write_frame(&mut frames.bytes, index, &envelope);
             frames.ends.push(frames.bytes.len());
         }
@@ -408,10 +415,53 @@ fn frame(
     Ok(frames)
 }
 
+/// Writes times that lie close to each other.
+#[derive(Default)]
+struct Time {
+    /// Seconds since the Unix epoch of `text`.
+    second: u64,
+    /// RFC 3339 with six fractional digits and `Z`.
+    text: String,
+}
+
+impl Time {
+    /// The time in words.
+    fn text(&mut self, micros: u64) -> Result<&str, String> {
+        /// Where in the text the fractional digits are.
+        const FRACTION: Range<usize> = 20..26;
+        let (second, fraction) = (micros / 1_000_000, micros % 1_000_000);
+        if self.text.is_empty() || second != self.second {
+            self.text = timestamp::from_micros(micros)
+                .ok_or_else(|| format!("the clock says {micros} us, beyond the year 9999"))?;
+            self.second = second;
+        } else {
+            self.text.replace_range(FRACTION, &format!("{fraction:06}"));
+        }
+        Ok(&self.text)
+    }
+}
+
 fn refuse(requests: Vec<Request>, reason: &str) {
     for request in requests {
         let _ = request
             .answer
             .send(Err(AppendError::Unavailable(reason.to_owned())));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_each_would_be_alone() {
+        let mut time = Time::default();
+        let start = 1_767_323_044_999_990;
+        for micros in start..start + 20 {
+            let alone = timestamp::from_micros(micros).unwrap();
+            assert_eq!(time.text(micros).unwrap(), alone);
+        }
+        assert!(time.text(u64::MAX).is_err());
     }
 }

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::anchor::AnchorPlace;
 use crate::objects::ObjectFolder;
+use crate::pangea::Publication;
 use crate::store::faults::Faults;
 
 /// The name under which a ledger signs where none is configured.
@@ -42,6 +43,8 @@ pub struct Config {
     /// How long a gap in a device's numbers may stay open before the log has an entry about it,
     /// milliseconds: late readings often fill it.
     pub gap_grace_ms: u64,
+    /// When the entries since the last publication get a root of Pangea's tree; never for none.
+    pub publication: Option<Publication>,
     /// How long `open` waits for another process to let go of the folder, milliseconds.
     pub lock_wait_ms: u64,
     /// Tells the time.
@@ -67,6 +70,7 @@ impl Config {
             commit_events: 16_384,
             index_interval_ms: 1_000,
             gap_grace_ms: 60_000,
+            publication: Some(Publication::default()),
             lock_wait_ms: 10_000,
             clock: Clock::default(),
             faults: None,

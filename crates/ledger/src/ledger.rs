@@ -23,6 +23,7 @@ use crate::index::Indexer;
 use crate::intake::{self, Answer};
 use crate::life::restore::ReadOnly;
 use crate::own::{self, Details, OwnKind};
+use crate::pangea::{Pangea, Publisher};
 use crate::proofs::Proofs;
 use crate::queue::Queue;
 use crate::readings::Latest;
@@ -53,8 +54,9 @@ pub(crate) struct Inner {
     stats: Arc<Stats>,
     archive: Option<Arc<Archive>>,
     archive_problem: Arc<Mutex<String>>,
-    proofs: Proofs,
+    pub(crate) proofs: Proofs,
     pub(crate) search: Search,
+    pub(crate) pangea: Arc<Pangea>,
     paths: Paths,
     recovery: String,
     /// Held while the log is changed otherwise than by an append.
@@ -68,6 +70,7 @@ struct Running {
     index_thread: Option<JoinHandle<()>>,
     archive_thread: Option<JoinHandle<()>>,
     gap_thread: Option<JoinHandle<()>>,
+    publish_thread: Option<JoinHandle<()>>,
     /// Locked as long as it is open.
     _lock: std::fs::File,
 }
@@ -112,6 +115,7 @@ impl Ledger {
             index_thread: None,
             archive_thread: None,
             gap_thread: None,
+            publish_thread: None,
             _lock: lock,
         };
         let mut views = None;
@@ -138,6 +142,13 @@ impl Ledger {
             running.archive_thread = Some(spawn("ledger-archive", move || archiver.run())?);
         }
         let queue = Arc::new(Queue::new(config.queue_bytes));
+        let pangea = Arc::new(Pangea::open(
+            &disk,
+            &paths.pangea,
+            Arc::clone(&recovered.log),
+            Arc::clone(&published),
+            config.clock.now(),
+        )?);
         let latest = Arc::new(RwLock::new(recovered.state.latest));
         let gaps = Arc::new(RwLock::new(recovered.state.gaps));
         let stats = Arc::new(Stats::default());
@@ -177,6 +188,14 @@ impl Ledger {
             grace: config.gap_grace_ms.saturating_mul(1_000),
         };
         running.gap_thread = Some(spawn("ledger-gaps", move || recorder.run())?);
+        if let Some(when) = config.publication {
+            let publisher = Publisher {
+                pangea: Arc::clone(&pangea),
+                queue: Arc::clone(&queue),
+                when,
+            };
+            running.publish_thread = Some(spawn("ledger-publish", move || publisher.run())?);
+        }
         tracing::info!(folder = %paths.folder.display(), size, recovery = recovered.sentence, "ledger open");
         Ok(Self(Arc::new(Inner {
             queue,
@@ -196,6 +215,7 @@ impl Ledger {
                 views,
                 clock: config.clock,
             },
+            pangea,
             paths,
             recovery: recovered.sentence,
             control: Mutex::default(),
@@ -494,6 +514,7 @@ impl Inner {
             running.index_thread,
             running.archive_thread,
             running.gap_thread,
+            running.publish_thread,
         ];
         for thread in threads.into_iter().flatten() {
             if thread.join().is_err() {

@@ -65,6 +65,16 @@ impl Proofs {
         Ok((entry, leaf))
     }
 
+    /// SHA-256 of each envelope of the range.
+    pub(crate) fn envelope_hashes(&self, range: Range<u64>) -> Result<Vec<[u8; 32]>, QueryError> {
+        let mut hashes = Vec::new();
+        self.log.read(range, |_, frame| {
+            hashes.push(frame.envelope_hash());
+            Ok(())
+        })?;
+        Ok(hashes)
+    }
+
     /// The reason that the entry `marker`, one of the log's own, tells.
     fn reason(&self, marker: u64) -> Result<String, QueryError> {
         let stored = self.log.entry(marker)?;

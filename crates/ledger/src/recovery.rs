@@ -48,6 +48,7 @@ pub(crate) struct Paths {
     pub(crate) read_only: PathBuf,
     /// What is being erased, while it is.
     pub(crate) erasing: PathBuf,
+    pub(crate) pangea: PathBuf,
 }
 
 impl Paths {
@@ -62,6 +63,7 @@ impl Paths {
             lock: folder.join("lock"),
             read_only: folder.join("read-only"),
             erasing: folder.join("erasing"),
+            pangea: folder.join("pangea"),
         }
     }
 }

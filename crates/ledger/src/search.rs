@@ -45,25 +45,36 @@ impl Search {
     ) -> Result<SearchPage, QueryError> {
         log::validate_query(query).map_err(QueryError::Invalid)?;
         let filter = Filter::parse(&query.query, &query.restriction)?;
-        let now = self.clock.now();
-        let time = |name, text: &Option<String>| match text {
-            Some(text) => times::parse(text, now)
-                .map(Some)
-                .map_err(|problem| QueryError::parameter(name, problem)),
-            None => Ok(None),
-        };
-        let start = time("start", &query.start)?;
-        let end = time("end", &query.end)?;
         let bound = if filter.is_empty() {
             self.published.head().size()
         } else {
             self.view()?.size
         };
-        let from = start.map_or(Ok(0), |start| self.first_received_at(start, bound))?;
-        let to = end.map_or(Ok(bound), |end| self.first_received_at(end, bound))?;
+        let bounds = self.span(query.start.as_deref(), query.end.as_deref(), bound)?;
         let order_by = query.order_by.clone().filter(|name| name != RECEIVED_AT);
-        let cursor = Cursor::new(query, order_by, (from, to.max(from)), now + LIFETIME);
+        let expires_at = self.clock.now() + LIFETIME;
+        let cursor = Cursor::new(query, order_by, bounds, expires_at);
         self.answer(&cursor, &filter, 0, query.limit, proofs)
+    }
+
+    /// The first entry below `size` received at `start` or later, and the first that was received
+    /// at `end` or later.
+    pub(crate) fn span(
+        &self,
+        start: Option<&str>,
+        end: Option<&str>,
+        size: u64,
+    ) -> Result<(u64, u64), QueryError> {
+        let now = self.clock.now();
+        let entry_at = |name, text: Option<&str>, otherwise| match text {
+            Some(text) => times::parse(text, now)
+                .map_err(|problem| QueryError::parameter(name, problem))
+                .and_then(|time| self.first_received_at(time, size)),
+            None => Ok(otherwise),
+        };
+        let from = entry_at("start", start, 0)?;
+        let to = entry_at("end", end, size)?;
+        Ok((from, to.max(from)))
     }
 
     /// Another page of an earlier result.
@@ -78,6 +89,20 @@ impl Search {
         let cursor = Cursor::decode(id, self.clock.now())?;
         let filter = cursor.filter()?;
         self.answer(&cursor, &filter, offset, limit, proofs)
+    }
+
+    /// Checks that this is the restriction of the search with that id, in whatever order.
+    pub(crate) fn check_restriction(
+        &self,
+        id: &str,
+        expected: &[(String, Vec<String>)],
+    ) -> Result<(), QueryError> {
+        let cursor = Cursor::decode(id, self.clock.now())?;
+        if cursor.is_restricted_to(expected) {
+            return Ok(());
+        }
+        let problem = "is not the restriction that the search was made with";
+        Err(QueryError::parameter("restriction", problem))
     }
 
     fn answer(

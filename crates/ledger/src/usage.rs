@@ -24,7 +24,7 @@ pub(crate) fn bytes_on_disk(paths: &Paths, size: u64, removed: u64) -> u64 {
         bytes += on_level * TILE_BYTES as u64;
         on_level /= TILE_WIDTH as u64;
     }
-    [&paths.segments, &paths.index, &paths.folder]
+    [&paths.segments, &paths.index, &paths.pangea, &paths.folder]
         .into_iter()
         .map(|folder| bytes_of_files(folder).unwrap_or(0))
         .fold(bytes, u64::saturating_add)

@@ -2,10 +2,12 @@
 
 use fieldledger_api::backend::{
     Asset, Checkpoint, Entry, Erasure, Freeze, GapPage, GapQuery, KeyChange, LedgerStatus,
-    PollingStatus, Reading, SearchPage, SearchQuery, SensorState, Series, Successor,
+    PangeaLogged, PangeaPage, PangeaRoot, PollingStatus, Reading, Restriction, SearchPage,
+    SearchQuery, SensorState, Series, Successor,
 };
 use fieldledger_api::{Backend, BackendError, LogTree, Moment, Tokens};
-use fieldledger_ledger::{Clock, Ledger};
+use fieldledger_ledger::{Clock, EventColumns, Ledger};
+use futures::executor::block_on;
 
 use crate::{convert, gaps};
 
@@ -26,6 +28,13 @@ impl OverLedger {
             clock: Clock::default(),
             tokens: Tokens::default(),
         }
+    }
+
+    /// The same with another clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
     }
 
     /// The same with these tokens.
@@ -111,6 +120,66 @@ impl Backend for OverLedger {
         let successor = successor.map(convert::successor);
         let freeze = self.ledger.freeze(successor, reason, actor);
         freeze.map(convert::freeze).map_err(convert::control_error)
+    }
+
+    fn write(&self, events: EventColumns) -> Result<Vec<Option<u64>>, BackendError> {
+        let written = block_on(self.ledger.append(events));
+        Ok(written.map_err(convert::append_error)?.indices)
+    }
+
+    fn pangea_search(&self, query: &SearchQuery) -> Result<PangeaPage, BackendError> {
+        let page = self.ledger.pangea_search(&convert::search_query(query));
+        page.map(convert::pangea_page).map_err(convert::query_error)
+    }
+
+    fn pangea_page(
+        &self,
+        id: &str,
+        offset: u32,
+        limit: u32,
+        restriction: Option<&Restriction>,
+    ) -> Result<PangeaPage, BackendError> {
+        let page = self.ledger.pangea_page(id, offset, limit, restriction);
+        page.map(convert::pangea_page).map_err(convert::query_error)
+    }
+
+    fn pangea_root(&self, size: Option<u64>) -> Result<PangeaRoot, BackendError> {
+        let root = self.ledger.pangea_root(size);
+        root.map(convert::pangea_root).map_err(convert::query_error)
+    }
+
+    fn pangea_logged(
+        &self,
+        indices: &[u64],
+        previous_root: Option<&str>,
+    ) -> Result<Vec<PangeaLogged>, BackendError> {
+        let logged = self.ledger.pangea_logged(indices, previous_root);
+        let logged = logged.map_err(convert::query_error)?;
+        Ok(logged.into_iter().map(convert::pangea_logged).collect())
+    }
+
+    fn span(&self, start: Option<&str>, end: Option<&str>) -> Result<(u64, u64), BackendError> {
+        self.ledger.span(start, end).map_err(convert::query_error)
+    }
+
+    fn pangea_entries(
+        &self,
+        start: u64,
+        end: u64,
+        published: Option<u64>,
+        verbose: bool,
+    ) -> Result<PangeaPage, BackendError> {
+        let page = self.ledger.pangea_entries(start, end, published, verbose);
+        page.map(convert::pangea_page).map_err(convert::query_error)
+    }
+
+    fn keep(&self, content: &str, expires_at: Moment) -> Result<String, BackendError> {
+        let kept = self.ledger.keep(content, expires_at.0);
+        kept.map_err(convert::query_error)
+    }
+
+    fn kept(&self, name: &str) -> Result<String, BackendError> {
+        self.ledger.kept(name).map_err(convert::query_error)
     }
 
     fn sensors(&self, _offset: u32, _limit: u32) -> Result<Vec<SensorState>, BackendError> {

@@ -1,8 +1,9 @@
 //! Between the ledger's types and the API's: same names, same units, moved field by field.
 
 use fieldledger_api::backend::{
-    Bucket, Checkpoint, Entry, Erasure, Freeze, KeyChange, LedgerStatus, Reading, Removal,
-    RemovalKind, SearchPage, SearchQuery, Series, Successor,
+    Bucket, Checkpoint, Entry, Erasure, Freeze, KeyChange, LedgerStatus, PangeaEvent, PangeaLogged,
+    PangeaPage, PangeaRoot, Reading, Removal, RemovalKind, SearchPage, SearchQuery, Series,
+    Successor,
 };
 use fieldledger_api::{BackendError, FieldProblem, Moment};
 use fieldledger_ledger as ledger;
@@ -24,6 +25,15 @@ fn invalid_field(invalid: ledger::InvalidField) -> FieldProblem {
         item => format!("{}[{item}]", invalid.field),
     };
     FieldProblem::new(field, invalid.problem)
+}
+
+pub(crate) fn append_error(error: ledger::AppendError) -> BackendError {
+    match error {
+        ledger::AppendError::Invalid(fields) => {
+            BackendError::Invalid(fields.into_iter().map(invalid_field).collect())
+        }
+        ledger::AppendError::Unavailable(reason) => BackendError::Unavailable(reason),
+    }
 }
 
 pub(crate) fn search_query(query: &SearchQuery) -> ledger::SearchQuery {
@@ -85,6 +95,46 @@ pub(crate) fn checkpoint(checkpoint: ledger::Checkpoint) -> Checkpoint {
         note: checkpoint.note,
         verifier_key: checkpoint.verifier_key,
         verifier_keys: checkpoint.verifier_keys,
+    }
+}
+
+pub(crate) fn pangea_root(root: ledger::PangeaRoot) -> PangeaRoot {
+    PangeaRoot {
+        tree_name: root.tree_name,
+        size: root.size,
+        root_hash: root.root_hash,
+        published_at: root.published_at.map(Moment),
+        consistency_proof: root.consistency_proof,
+    }
+}
+
+fn pangea_event(event: ledger::PangeaEvent) -> PangeaEvent {
+    PangeaEvent {
+        index: event.index,
+        envelope: event.envelope,
+        hash: event.hash,
+        removed: event.removed.map(removal),
+        leaf_index: event.leaf_index,
+        membership_proof: event.membership_proof,
+    }
+}
+
+pub(crate) fn pangea_page(page: ledger::PangeaPage) -> PangeaPage {
+    PangeaPage {
+        id: page.id,
+        expires_at: Moment(page.expires_at),
+        count: page.count,
+        events: page.events.into_iter().map(pangea_event).collect(),
+        root: page.root.map(pangea_root),
+        unpublished_root: page.unpublished_root.map(pangea_root),
+    }
+}
+
+pub(crate) fn pangea_logged(logged: ledger::Logged) -> PangeaLogged {
+    PangeaLogged {
+        event: pangea_event(logged.event),
+        unpublished_root: logged.unpublished_root,
+        consistency_proof: logged.consistency_proof,
     }
 }
 

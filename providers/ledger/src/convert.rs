@@ -3,7 +3,7 @@
 use fieldledger_ledger as ledger;
 
 use crate::bindings::{
-    exports::fieldledger::ledger::{control, readings, status as lattice_status},
+    exports::fieldledger::ledger::{control, pangea, readings, status as lattice_status},
     fieldledger::audit::types as lattice,
 };
 
@@ -107,6 +107,46 @@ pub(crate) fn entry_range(range: ledger::EntryRange) -> lattice::EntryRange {
     lattice::EntryRange {
         entries: range.entries.into_iter().map(entry).collect(),
         checkpoint: checkpoint(range.checkpoint),
+    }
+}
+
+pub(crate) fn pangea_root(root: ledger::PangeaRoot) -> pangea::Root {
+    pangea::Root {
+        tree_name: root.tree_name,
+        size: root.size,
+        root_hash: root.root_hash,
+        published_at: root.published_at,
+        consistency_proof: root.consistency_proof,
+    }
+}
+
+fn pangea_event(event: ledger::PangeaEvent) -> pangea::Event {
+    pangea::Event {
+        index: event.index,
+        envelope: event.envelope,
+        hash: event.hash,
+        removed: event.removed.map(removal),
+        leaf_index: event.leaf_index,
+        membership_proof: event.membership_proof,
+    }
+}
+
+pub(crate) fn pangea_page(page: ledger::PangeaPage) -> pangea::Page {
+    pangea::Page {
+        id: page.id,
+        expires_at: page.expires_at,
+        count: page.count,
+        events: page.events.into_iter().map(pangea_event).collect(),
+        root: page.root.map(pangea_root),
+        unpublished_root: page.unpublished_root.map(pangea_root),
+    }
+}
+
+pub(crate) fn pangea_logged(logged: ledger::Logged) -> pangea::Logged {
+    pangea::Logged {
+        event: pangea_event(logged.event),
+        unpublished_root: logged.unpublished_root,
+        consistency_proof: logged.consistency_proof,
     }
 }
 

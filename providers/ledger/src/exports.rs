@@ -5,7 +5,7 @@ use wasmcloud_provider_sdk::Context;
 
 use crate::{
     bindings::exports::fieldledger::ledger::{
-        completeness, control, proofs, readings, search, sink, status, tiles,
+        completeness, control, pangea, proofs, readings, search, sink, status, tiles,
     },
     convert, gaps,
     provider::LedgerProvider,
@@ -275,6 +275,97 @@ impl completeness::Handler<Option<Context>> for LedgerProvider {
             .ask(move |ledger| ledger.gaps(&query))
             .await
             .map(gaps::page))
+    }
+}
+
+impl pangea::Handler<Option<Context>> for LedgerProvider {
+    async fn search(
+        &self,
+        _context: Option<Context>,
+        query: SearchQuery,
+    ) -> anyhow::Result<Result<pangea::Page, AuditError>> {
+        let query = convert::query(query);
+        let page = self.ask(move |ledger| ledger.pangea_search(&query)).await;
+        Ok(page.map(convert::pangea_page))
+    }
+
+    async fn get_page(
+        &self,
+        _context: Option<Context>,
+        id: String,
+        offset: u32,
+        limit: u32,
+        restriction: Option<Vec<(String, Vec<String>)>>,
+    ) -> anyhow::Result<Result<pangea::Page, AuditError>> {
+        let page = self
+            .ask(move |ledger| ledger.pangea_page(&id, offset, limit, restriction.as_ref()))
+            .await;
+        Ok(page.map(convert::pangea_page))
+    }
+
+    async fn get_root(
+        &self,
+        _context: Option<Context>,
+        size: Option<u64>,
+    ) -> anyhow::Result<Result<pangea::Root, AuditError>> {
+        let root = self.ask(move |ledger| ledger.pangea_root(size)).await;
+        Ok(root.map(convert::pangea_root))
+    }
+
+    async fn get_logged(
+        &self,
+        _context: Option<Context>,
+        indices: Vec<u64>,
+        previous_root: Option<String>,
+    ) -> anyhow::Result<Result<Vec<pangea::Logged>, AuditError>> {
+        let logged = self
+            .ask(move |ledger| ledger.pangea_logged(&indices, previous_root.as_deref()))
+            .await;
+        Ok(logged.map(|logged| logged.into_iter().map(convert::pangea_logged).collect()))
+    }
+
+    async fn get_span(
+        &self,
+        _context: Option<Context>,
+        start: Option<String>,
+        end: Option<String>,
+    ) -> anyhow::Result<Result<(u64, u64), AuditError>> {
+        Ok(self
+            .ask(move |ledger| ledger.span(start.as_deref(), end.as_deref()))
+            .await)
+    }
+
+    async fn get_entries(
+        &self,
+        _context: Option<Context>,
+        start: u64,
+        end: u64,
+        published: Option<u64>,
+        verbose: bool,
+    ) -> anyhow::Result<Result<pangea::Page, AuditError>> {
+        let page = self
+            .ask(move |ledger| ledger.pangea_entries(start, end, published, verbose))
+            .await;
+        Ok(page.map(convert::pangea_page))
+    }
+
+    async fn keep(
+        &self,
+        _context: Option<Context>,
+        content: String,
+        expires_at: u64,
+    ) -> anyhow::Result<Result<String, AuditError>> {
+        Ok(self
+            .ask(move |ledger| ledger.keep(&content, expires_at))
+            .await)
+    }
+
+    async fn get_kept(
+        &self,
+        _context: Option<Context>,
+        name: String,
+    ) -> anyhow::Result<Result<String, AuditError>> {
+        Ok(self.ask(move |ledger| ledger.kept(&name)).await)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use fieldledger_ledger::{AnchorPlace, Config, ObjectFolder};
+use fieldledger_ledger::{AnchorPlace, Config, ObjectFolder, Publication};
 
 /// Where the ledger lives where nothing is configured, seen from the host's working folder.
 const DEFAULT_DATA_DIR: &str = "state/ledger";
@@ -16,7 +16,7 @@ pub(crate) enum SettingsError {
     /// A key that means nothing here: most likely misspelt.
     #[error(
         "unknown setting {0:?}; the ledger knows data_dir, anchor, archive, local_segments, origin, \
-         index and aws_..."
+         index, publish_interval_ms, publish_entries and aws_..."
     )]
     Unknown(String),
     /// A value that cannot be used.
@@ -51,9 +51,12 @@ pub(crate) enum SettingsError {
 /// - `aws_endpoint`, `aws_region`, `aws_access_key_id` and so on: settings of S3, which go before the
 ///   variables of the same names in the environment;
 /// - `origin`: the log's name in its checkpoints (`fieldledger.local/ledger`);
-/// - `index`: `true` or `false`, whether text can be searched (`true`).
+/// - `index`: `true` or `false`, whether text can be searched (`true`);
+/// - `publish_interval_ms`: how long an entry waits at most for a root of Pangea's tree (`60000`);
+/// - `publish_entries`: after how many entries there is one earlier (`16384`).
 pub(crate) fn read(settings: &HashMap<String, String>) -> Result<Config, SettingsError> {
     let mut config = Config::new(DEFAULT_DATA_DIR);
+    let mut publication = Publication::default();
     for (key, value) in settings {
         match key.as_str() {
             "data_dir" if !value.is_empty() => config.folder = value.into(),
@@ -95,9 +98,14 @@ pub(crate) fn read(settings: &HashMap<String, String>) -> Result<Config, Setting
                     right: "true or false",
                 })?;
             }
+            "publish_interval_ms" => {
+                publication.interval_ms = number("publish_interval_ms", value)?;
+            }
+            "publish_entries" => publication.entries = number("publish_entries", value)?,
             _ => return Err(SettingsError::Unknown(key.clone())),
         }
     }
+    config.publication = Some(publication);
     Ok(config)
 }
 
@@ -112,6 +120,16 @@ fn objects(
         .filter(|(name, value)| name.starts_with(AWS) && !value.is_empty());
     let aws = aws.map(|(name, value)| (name.as_str(), value.as_str()));
     ObjectFolder::open(url, aws).map_err(|problem| SettingsError::Objects { key, problem })
+}
+
+/// A number of something; there is always at least one.
+fn number(key: &'static str, value: &str) -> Result<u64, SettingsError> {
+    let number = value.parse().ok().filter(|&number| number > 0);
+    number.ok_or_else(|| SettingsError::Value {
+        key,
+        value: value.to_owned(),
+        right: "a whole number above 0",
+    })
 }
 
 #[cfg(test)]
@@ -141,6 +159,8 @@ mod tests {
             ("anchor", "/mnt/other/anchor"),
             ("origin", "plant/1"),
             ("index", "false"),
+            ("publish_interval_ms", "500"),
+            ("publish_entries", "7"),
         ]))
         .unwrap();
         assert_eq!(
@@ -149,6 +169,11 @@ mod tests {
         );
         let anchor = AnchorPlace::Folder("/mnt/other/anchor".into());
         assert_eq!(config.anchor, anchor);
+        let publication = Publication {
+            interval_ms: 500,
+            entries: 7,
+        };
+        assert_eq!(config.publication, Some(publication));
     }
 
     #[test]
@@ -181,5 +206,9 @@ mod tests {
         assert!(unknown.to_string().contains("datadir"));
         let value = read(&settings(&[("index", "yes")])).unwrap_err();
         assert!(value.to_string().contains("true or false"));
+        for value in ["", "0", "-1", "soon"] {
+            let value = read(&settings(&[("publish_entries", value)])).unwrap_err();
+            assert!(value.to_string().contains("a whole number"));
+        }
     }
 }

@@ -4,10 +4,12 @@ use std::sync::Mutex;
 
 use fieldledger_api::backend::{
     Asset, Checkpoint, Entry, Erasure, Freeze, Gap, GapKind, GapPage, GapQuery, GapState,
-    GapTotals, KeyChange, LedgerStatus, Liveness, MissingRange, PollingStatus, Reading, Removal,
-    SearchPage, SearchQuery, SensorState, Series, Successor,
+    GapTotals, KeyChange, LedgerStatus, Liveness, MissingRange, PangeaLogged, PangeaPage,
+    PangeaRoot, PollingStatus, Reading, Removal, Restriction, SearchPage, SearchQuery, SensorState,
+    Series, Successor,
 };
 use fieldledger_api::{Backend, BackendError, FieldProblem, LogTree, Moment, Tokens};
+use fieldledger_audit::EventColumns;
 
 /// 2026-01-02T03:04:05.000006Z.
 pub(crate) const NOW: Moment = Moment(1_767_323_045_000_006);
@@ -15,6 +17,11 @@ pub(crate) const SENSOR: &str = "123e4567-e89b-12d3-a456-426614174000";
 pub(crate) const SILENT_SENSOR: &str = "123e4567-e89b-12d3-a456-426614174001";
 /// Not what `serde_json` would print: spaces and order show whether the text passes unchanged.
 pub(crate) const ENVELOPE: &str = r#"{"event":{"message":"a  b"},"a":1.0}"#;
+
+/// The Pangea API is tested over a real ledger, in `crates/standalone`.
+fn not_faked() -> BackendError {
+    BackendError::Unsupported("there is no ledger".to_owned())
+}
 
 #[derive(Default)]
 pub(crate) struct Fake {
@@ -236,6 +243,58 @@ impl Backend for Fake {
 
     fn checkpoint(&self) -> Result<Checkpoint, BackendError> {
         fail(self.ledger_fails.as_ref(), checkpoint())
+    }
+
+    fn write(&self, _events: EventColumns) -> Result<Vec<Option<u64>>, BackendError> {
+        Err(not_faked())
+    }
+
+    fn pangea_search(&self, _query: &SearchQuery) -> Result<PangeaPage, BackendError> {
+        Err(not_faked())
+    }
+
+    fn pangea_page(
+        &self,
+        _id: &str,
+        _offset: u32,
+        _limit: u32,
+        _restriction: Option<&Restriction>,
+    ) -> Result<PangeaPage, BackendError> {
+        Err(not_faked())
+    }
+
+    fn pangea_root(&self, _size: Option<u64>) -> Result<PangeaRoot, BackendError> {
+        Err(not_faked())
+    }
+
+    fn pangea_logged(
+        &self,
+        _indices: &[u64],
+        _previous_root: Option<&str>,
+    ) -> Result<Vec<PangeaLogged>, BackendError> {
+        Err(not_faked())
+    }
+
+    fn span(&self, _start: Option<&str>, _end: Option<&str>) -> Result<(u64, u64), BackendError> {
+        Err(not_faked())
+    }
+
+    fn pangea_entries(
+        &self,
+        _start: u64,
+        _end: u64,
+        _published: Option<u64>,
+        _verbose: bool,
+    ) -> Result<PangeaPage, BackendError> {
+        Err(not_faked())
+    }
+
+    fn keep(&self, _content: &str, _expires_at: Moment) -> Result<String, BackendError> {
+        Err(not_faked())
+    }
+
+    fn kept(&self, _name: &str) -> Result<String, BackendError> {
+        Err(not_faked())
     }
 
     fn sensors(&self, offset: u32, limit: u32) -> Result<Vec<SensorState>, BackendError> {

@@ -7,7 +7,15 @@ use serde_json::{Map, Value};
 use crate::envelope::SALT_BYTES;
 
 /// What an envelope has, and may have.
-const FIELDS: [&str; 5] = ["event", "producer", "received_at", "salt", "sequence"];
+const FIELDS: [&str; 7] = [
+    "event",
+    "producer",
+    "public_key",
+    "received_at",
+    "salt",
+    "sequence",
+    "signature",
+];
 
 /// What is wrong with an envelope, in words; none if it is as the ledger writes it.
 pub(crate) fn problem_with(bytes: &[u8]) -> Option<String> {
@@ -65,6 +73,10 @@ mod tests {
     #[test]
     fn what_the_ledger_writes_is_canonical() {
         assert_eq!(problem_with(GOOD.as_bytes()), None);
+        let signed = GOOD
+            .replacen(",\"received_at", ",\"public_key\":\"k\",\"received_at", 1)
+            .replacen("7}", "7,\"signature\":\"s\"}", 1);
+        assert_eq!(problem_with(signed.as_bytes()), None);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //! remembers nothing; the result is found again each time, and is the same because entries below a
 //! bound never change.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use fieldledger_audit::log::{MAX_RESULTS, Order};
@@ -113,6 +115,11 @@ impl Cursor {
         self.order_by.as_deref().and_then(field_position)
     }
 
+    /// Whether the search was restricted to exactly these values of these fields.
+    pub(crate) fn is_restricted_to(&self, expected: &[(String, Vec<String>)]) -> bool {
+        sorted(&self.restriction) == sorted(expected)
+    }
+
     /// What decides which entries are in the result.
     pub(crate) fn filter(&self) -> Result<Filter, QueryError> {
         Filter::parse(&self.query, &self.restriction)
@@ -159,6 +166,16 @@ impl Cursor {
     }
 }
 
+/// The fields of a restriction and the values of each, in an order of their own.
+fn sorted(restriction: &[(String, Vec<String>)]) -> BTreeMap<&str, BTreeSet<&str>> {
+    let mut fields = BTreeMap::new();
+    for (name, values) in restriction {
+        let field: &mut BTreeSet<&str> = fields.entry(name.as_str()).or_default();
+        field.extend(values.iter().map(String::as_str));
+    }
+    fields
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -187,6 +204,10 @@ mod tests {
         assert_eq!(Cursor::decode(&id, 999).unwrap(), cursor());
         let filter = cursor().filter().unwrap();
         assert_eq!((filter.clauses.len(), filter.restriction.len()), (2, 1));
+        let status = |value: &str| vec![("status".to_owned(), vec![value.to_owned()])];
+        assert!(cursor().is_restricted_to(&status("SUCCESS")));
+        assert!(!cursor().is_restricted_to(&status("FAILED")));
+        assert!(!cursor().is_restricted_to(&[]));
     }
 
     #[test]

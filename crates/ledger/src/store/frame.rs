@@ -10,6 +10,7 @@
 //! known when it is delivered again.
 
 use fieldledger_tlog::{LEAF_BYTES, Leaf};
+use sha2::{Digest, Sha256};
 
 use crate::envelope::{Envelope, MAX_ENVELOPE_BYTES, leaf_of};
 
@@ -74,6 +75,14 @@ impl<'a> Frame<'a> {
                 let received_at = Envelope::parse(bytes)?.received_at()?;
                 Ok(leaf_of(bytes, index, received_at))
             }
+        }
+    }
+
+    /// SHA-256 of the envelope, also where it was erased.
+    pub(crate) fn envelope_hash(&self) -> [u8; 32] {
+        match self {
+            Self::Envelope(bytes) => Sha256::digest(bytes).into(),
+            Self::Erased(erased) => erased.leaf.envelope_hash,
         }
     }
 

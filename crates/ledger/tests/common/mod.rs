@@ -24,6 +24,7 @@ pub(crate) fn config(folder: &Path) -> Config {
     config.anchor = AnchorPlace::Folder(folder.join("anchor"));
     config.index_interval_ms = 5;
     config.lock_wait_ms = 2_000;
+    config.publication = None;
     config
 }
 

@@ -1,0 +1,235 @@
+//! What a client comes back for: `/v1/export`, `/v1/download_results` and `/request/{id}`.
+//!
+//! An export is bounds in the log and nothing else, so it is ready at once; the events are read
+//! when they are downloaded.
+
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use super::call::{Call, Done, REQUEST_PREFIX, answer};
+use super::failure::Failure;
+use super::logging;
+use super::searching::{LARGEST_RESULT, Order, with_zone};
+use crate::Shared;
+use crate::backend::{BackendError, SearchQuery};
+use crate::moment::Moment;
+use crate::tokens::Scope;
+
+/// How long an asynchronous request or an export can be asked for.
+pub(super) const REQUEST_MINUTES: u64 = 24 * 60;
+
+/// How long a download can be begun, and an export lives that is the result of a search.
+const DOWNLOAD_MINUTES: u64 = 60;
+
+/// Which form events have in a download.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Format {
+    Csv,
+    Json,
+}
+
+/// Which events are in a download.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Source {
+    /// Those of a search.
+    Search { id: String },
+    /// Those at these positions of the log.
+    Span {
+        start: u64,
+        end: u64,
+        descending: bool,
+        verbose: bool,
+        /// The published root to prove them against, as far as it covers them.
+        published: Option<u64>,
+    },
+}
+
+/// What is kept of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Kept {
+    /// Events were logged at these positions.
+    Logged { indices: Vec<u64>, verbose: bool },
+    /// An export can be downloaded.
+    Export { source: Source, format: Format },
+    /// Whoever knows this one's name may download it.
+    Download { source: Source, format: Format },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Export {
+    format: Option<Format>,
+    start: Option<String>,
+    end: Option<String>,
+    order: Option<Order>,
+    order_by: Option<String>,
+    verbose: Option<bool>,
+    #[serde(rename = "config_id")]
+    _config_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DownloadResults {
+    result_id: Option<String>,
+    request_id: Option<String>,
+    format: Option<Format>,
+    #[serde(rename = "return_context")]
+    _return_context: Option<bool>,
+    #[serde(rename = "config_id")]
+    _config_id: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Empty {}
+
+#[derive(Serialize)]
+struct DownloadResult {
+    dest_url: String,
+    expires_at: Moment,
+}
+
+/// `POST /audit/v1/export`.
+pub(super) async fn export(state: State<Shared>, request: Request) -> Response {
+    answer(state, request, Scope::Read, |call| {
+        let body: Export = call.json()?;
+        let format = body.format.unwrap_or(Format::Csv);
+        let (source, minutes) = match body.order_by.as_deref() {
+            None | Some("received_at") => (span(call, body)?, REQUEST_MINUTES),
+            Some(_) => (sorted(call, body)?, DOWNLOAD_MINUTES),
+        };
+        let id = keep(call, &Kept::Export { source, format }, minutes)?;
+        Done::accepted(call, id, minutes)
+    })
+    .await
+}
+
+/// The export in the order of the log, of which any number of events can be had.
+fn span(call: &Call<'_>, body: Export) -> Result<Source, Failure> {
+    let start_time = body.start.map(with_zone);
+    let end_time = body.end.map(with_zone);
+    let span = call
+        .backend
+        .span(start_time.as_deref(), end_time.as_deref());
+    let (start, end) = span?;
+    let published = match call.backend.pangea_root(None) {
+        Ok(root) => Some(root.size),
+        Err(BackendError::NotFound(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Source::Span {
+        start,
+        end,
+        descending: body.order == Some(Order::Desc),
+        verbose: body.verbose.unwrap_or(true),
+        published,
+    })
+}
+
+/// The export in another order, which is the result of a search.
+fn sorted(call: &Call<'_>, body: Export) -> Result<Source, Failure> {
+    let query = SearchQuery {
+        query: String::new(),
+        start: body.start.map(with_zone),
+        end: body.end.map(with_zone),
+        descending: body.order == Some(Order::Desc),
+        order_by: body.order_by,
+        limit: 1,
+        max_results: LARGEST_RESULT,
+        restriction: Vec::new(),
+        verbose: body.verbose.unwrap_or(true),
+    };
+    let found = call.backend.pangea_search(&query)?;
+    let all = call
+        .backend
+        .span(query.start.as_deref(), query.end.as_deref())?;
+    if all.1 - all.0 > u64::from(LARGEST_RESULT) {
+        let detail = format!(
+            "order_by sorts at most {LARGEST_RESULT} events, and these are {}; leave it out, or \
+             narrow start and end",
+            all.1 - all.0
+        );
+        return Err(Failure::field("NotWithinRange", "/order_by", detail));
+    }
+    Ok(Source::Search { id: found.id })
+}
+
+/// `POST /audit/v1/download_results`.
+pub(super) async fn offer_download(state: State<Shared>, request: Request) -> Response {
+    answer(state, request, Scope::Read, |call| {
+        let body: DownloadResults = call.json()?;
+        let (source, format) = match (body.result_id, body.request_id) {
+            (Some(id), None) => {
+                // Says at once whether there is such a result.
+                call.backend.pangea_page(&id, 0, 1, None)?;
+                (Source::Search { id }, None)
+            }
+            (None, Some(id)) => match kept(call, &id)? {
+                Kept::Export { source, format } => (source, Some(format)),
+                Kept::Logged { .. } | Kept::Download { .. } => {
+                    let detail = "request_id is not that of an export";
+                    return Err(Failure::field("DoesNotExist", "/request_id", detail));
+                }
+            },
+            (None, None) => {
+                let detail = "result_id or request_id must be given";
+                return Err(Failure::field("MustProvideOne", "/result_id", detail));
+            }
+            (Some(_), Some(_)) => {
+                let detail = "only one of result_id and request_id can be given";
+                return Err(Failure::field("MutuallyExclusive", "/request_id", detail));
+            }
+        };
+        let format = body.format.or(format).unwrap_or(Format::Csv);
+        let id = keep(call, &Kept::Download { source, format }, DOWNLOAD_MINUTES)?;
+        let name = id.trim_start_matches(REQUEST_PREFIX);
+        let result = DownloadResult {
+            dest_url: format!("{}/audit/download/{name}", call.base_url),
+            expires_at: in_minutes(call.now, DOWNLOAD_MINUTES),
+        };
+        Done::new("Download is ready", &result)
+    })
+    .await
+}
+
+/// `GET /audit/request/{id}`.
+pub(super) async fn show_request(
+    state: State<Shared>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    answer(state, request, Scope::Read, |call| {
+        let done = match kept(call, &id)? {
+            Kept::Logged { indices, verbose } => logging::results(call, &indices, verbose),
+            Kept::Export { .. } | Kept::Download { .. } => Done::new("Export is ready", &Empty {}),
+        };
+        Ok(done?.of_request(id))
+    })
+    .await
+}
+
+/// Keeps something under a new request id.
+pub(super) fn keep(call: &Call<'_>, kept: &Kept, minutes: u64) -> Result<String, Failure> {
+    let content = serde_json::to_string(kept)
+        .map_err(|error| Failure::internal(format!("the request cannot be kept: {error}")))?;
+    let name = call.backend.keep(&content, in_minutes(call.now, minutes))?;
+    Ok(format!("{REQUEST_PREFIX}{name}"))
+}
+
+fn kept(call: &Call<'_>, request_id: &str) -> Result<Kept, Failure> {
+    let name = request_id.strip_prefix(REQUEST_PREFIX).unwrap_or_default();
+    let content = call.backend.kept(name)?;
+    read(&content)
+}
+
+/// What was kept.
+pub(super) fn read(content: &str) -> Result<Kept, Failure> {
+    serde_json::from_str(content)
+        .map_err(|error| Failure::internal(format!("what was kept cannot be read: {error}")))
+}
+
+fn in_minutes(now: Moment, minutes: u64) -> Moment {
+    Moment(now.0 + minutes * 60_000_000)
+}
