@@ -4,6 +4,7 @@
 mod artifacts;
 mod bench;
 mod build;
+mod fuzz;
 mod interop_tools;
 mod pack;
 mod pangea_sdks;
@@ -35,6 +36,8 @@ enum Task {
     Up(up::UpArgs),
     /// Check format, lints and docs, and run all tests.
     Test(test::TestArgs),
+    /// Give the parsers bytes that nobody would write.
+    Fuzz(fuzz::FuzzArgs),
     /// Measure what this machine reaches.
     Bench(bench::BenchArgs),
     /// Check with a real `wash` that the application builds and deploys with it.
@@ -48,6 +51,7 @@ async fn main() -> ExitCode {
         Task::Build => build::build_all().await,
         Task::Up(args) => up::run(args).await,
         Task::Test(args) => test::run(&args).await,
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Bench(args) => bench::run(&args).await,
         Task::Wash(args) => wash::run(&args).await,
     };

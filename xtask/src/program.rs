@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail, ensure};
@@ -19,6 +20,14 @@ pub(crate) fn cargo() -> Command {
         }
     }
     command
+}
+
+/// Where cargo builds, as far as this program is told.
+pub(crate) fn target_folder() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
+        PathBuf::from,
+    )
 }
 
 /// Runs it to its end; its output is the user's to see.

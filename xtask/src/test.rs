@@ -7,6 +7,7 @@ use anyhow::{bail, ensure};
 use clap::Args;
 
 use crate::build::{self, COMPONENTS, NATIVE, packages};
+use crate::fuzz;
 use crate::program;
 use crate::setup::{self, WASM_TARGET};
 
@@ -15,6 +16,9 @@ const END_TO_END: &str = "fieldledger-e2e";
 
 /// The host. Its dependencies are compiled in release only, ten minutes each time.
 const HOST: &str = "fieldledger-host";
+
+/// Seconds that each fuzz target runs.
+const FUZZ_SECONDS: u32 = 10;
 
 /// Options of `test`.
 #[derive(Debug, Args)]
@@ -48,6 +52,9 @@ pub(crate) async fn run(args: &TestArgs) -> anyhow::Result<()> {
             let done = program::run(&mut command);
             outcomes.push(outcome(name, start, done));
         }
+        announce("fuzz targets");
+        let start = Instant::now();
+        outcomes.push(outcome("fuzz targets", start, fuzz::run_all(FUZZ_SECONDS)));
     }
     if !args.skip_e2e {
         announce("build");
@@ -69,6 +76,10 @@ pub(crate) async fn run(args: &TestArgs) -> anyhow::Result<()> {
 fn checks(skip_host: bool) -> anyhow::Result<Vec<(&'static str, Command)>> {
     let mut checks = vec![
         ("format", cargo(&["fmt", "--all", "--check"])),
+        (
+            "format of fuzz targets",
+            cargo(&["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"]),
+        ),
         (
             "lints",
             native(&["clippy", "--all-targets"], &["-D", "warnings"]),

@@ -126,6 +126,12 @@ pub fn open(note: &str, key: &LogKey) -> Result<TreeHead, NoteError> {
         .ok_or(NoteError::Form("no blank line before the signatures"))?;
     // The signed text ends with the line break before the blank line.
     let signed = &note[..=text.len()];
+    if signed
+        .chars()
+        .any(|letter| letter.is_ascii_control() && letter != '\n')
+    {
+        return Err(NoteError::Form("it has a control character"));
+    }
     check_signature(signed, signatures, key)?;
     let head = parse_checkpoint(signed)?;
     if head.origin != key.name {
@@ -188,7 +194,7 @@ fn check_signature(signed: &str, lines: &str, key: &LogKey) -> Result<(), NoteEr
 }
 
 fn parse_checkpoint(text: &str) -> Result<TreeHead, NoteError> {
-    let mut lines = text.lines();
+    let mut lines = text.split_terminator('\n');
     let (Some(origin), Some(size), Some(root)) = (lines.next(), lines.next(), lines.next()) else {
         return Err(NoteError::Form(
             "a checkpoint has three lines: origin, size, root",
@@ -196,6 +202,10 @@ fn parse_checkpoint(text: &str) -> Result<TreeHead, NoteError> {
     };
     if origin.is_empty() {
         return Err(NoteError::Form("the origin is empty"));
+    }
+    // Extensions that a later version may explain.
+    if lines.any(str::is_empty) {
+        return Err(NoteError::Form("an extension line is empty"));
     }
     let canonical =
         size == "0" || (!size.starts_with('0') && size.bytes().all(|byte| byte.is_ascii_digit()));
@@ -274,6 +284,22 @@ mod tests {
             STANDARD.encode([1; 76])
         );
         assert!(open(&note, &key).is_ok());
+    }
+
+    #[test]
+    fn a_signature_does_not_excuse_another_form() {
+        let key = LogKey::parse(&log_key("plant/1")).unwrap();
+        let head = checkpoint("plant/1", "42");
+        for text in [
+            format!("{head}\nafter an empty line\n"),
+            head.replace("42\n", "42\r\n"),
+            format!("{head}\u{1b}\n"),
+        ] {
+            let opened = open(&signed("plant/1", &text), &key);
+            assert!(matches!(opened, Err(NoteError::Form(_))), "{text:?}");
+        }
+        let extended = format!("{head}extension\n");
+        assert!(open(&signed("plant/1", &extended), &key).is_ok());
     }
 
     #[test]

@@ -1,19 +1,23 @@
 //! `cargo xtask bench`: what this machine reaches, from a sensor's answer to a durable, signed
 //! entry, next to what plain NATS reaches on the same machine in the same run.
 
+mod ledger;
 mod measure;
 mod report;
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use crate::build;
 
 /// What to measure.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    part: Option<Part>,
     /// Seconds that each case is measured, after as many to warm up.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(2..=600))]
     seconds: u64,
@@ -23,6 +27,14 @@ pub(crate) struct BenchArgs {
     /// Where the JSON file goes.
     #[arg(long, default_value = "bench.json")]
     json: PathBuf,
+}
+
+/// A part measured by itself, instead of the whole way from a sensor on.
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// The log, beside SQLite and PostgreSQL doing the same.
+    #[command(disable_help_flag = true)]
+    Ledger(ledger::LedgerArgs),
 }
 
 /// A field and how often each of its sensors is polled.
@@ -63,6 +75,9 @@ const CASES: [Case; 6] = [
 
 /// Builds, measures every case on a site of its own, prints a table and writes the JSON file.
 pub(crate) async fn run(args: &BenchArgs) -> anyhow::Result<()> {
+    if let Some(Part::Ledger(args)) = &args.part {
+        return ledger::run(args);
+    }
     build::build_all().await?;
     let raw = measure::raw_rate(args.seconds)
         .await

@@ -1,0 +1,65 @@
+//! What sensors send, and what becomes of it.
+
+use fieldledger_field::batch::PollBatch;
+use fieldledger_field::heartbeat::{Heartbeat, Limits};
+use fieldledger_field::reply::{MAX_UNPARSABLE_BYTES, NUMBERS_END, Reply};
+use fieldledger_field::topic::TopicRules;
+use fieldledger_reading::{Recorded, grade_batch};
+
+/// An announcement of a sensor. What is accepted is accepted again as it is stored.
+pub(crate) fn heartbeat(data: &[u8]) {
+    let topics = TopicRules::new(&["sensor".to_owned()], "default").expect("the rules are good");
+    let limits = Limits {
+        topics,
+        poll_interval_ms: 100..=86_400_000,
+    };
+    if let Ok(device) = Heartbeat::parse(data, &limits) {
+        let stored = serde_json::to_vec(&device.to_heartbeat()).expect("it is plain data");
+        let again = Heartbeat::parse(&stored, &limits).expect("what was accepted stays so");
+        assert_eq!(again, device);
+        assert!(limits.poll_interval_ms.contains(&device.poll_interval_ms));
+    }
+}
+
+/// An answer to a poll.
+pub(crate) fn reply(data: &[u8]) {
+    match Reply::parse(data) {
+        Ok(reply) => {
+            let number: f64 = reply.value.parse().expect("the value is a number");
+            assert!(number.is_finite());
+            let numbers = [reply.seq, reply.at, reply.poll];
+            assert!(
+                numbers
+                    .into_iter()
+                    .flatten()
+                    .all(|number| number < NUMBERS_END)
+            );
+        }
+        Err(unparsable) => assert!(unparsable.text.len() <= MAX_UNPARSABLE_BYTES),
+    }
+}
+
+/// A batch of poll results as it lies in the stream: what is graded makes events that the log takes.
+pub(crate) fn batch(data: &[u8]) {
+    let Ok(batch) = serde_json::from_slice::<PollBatch>(data) else {
+        return;
+    };
+    if let Ok(events) = grade_batch(&batch) {
+        assert_eq!(events.message.len(), batch.sensor.len());
+        for message in &events.message {
+            Recorded::parse(message).expect("a graded reading can be read again");
+        }
+    }
+}
+
+/// The message of a reading's event.
+pub(crate) fn reading(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    if let Ok(recorded) = Recorded::parse(text) {
+        let message = recorded.to_message();
+        let again = Recorded::parse(&message).expect("what was read is written so");
+        assert_eq!(again, recorded);
+    }
+}

@@ -1,0 +1,114 @@
+//! What goes into the log, what is asked of it, and what lies in its folder.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use fieldledger_audit::{pangea, parse};
+
+use crate::envelope::Envelope;
+use crate::query::cursor::Cursor;
+use crate::query::language;
+use crate::store::frame::{Frame, HEADER_BYTES, erased_frame, read_frame, write_frame};
+
+/// Events as programs publish them: what is an event comes out the same when it is written.
+pub(crate) fn event(data: &[u8]) {
+    let Ok(events) = parse::parse_events(data, 100) else {
+        return;
+    };
+    for event in events.into_iter().flatten() {
+        let canonical = event.row().canonical();
+        let again = parse::parse_events(canonical.as_bytes(), 1).expect("it is one event");
+        let again = again.into_iter().next().expect("it is one event");
+        assert_eq!(
+            again.expect("it was within the limits").row().canonical(),
+            canonical
+        );
+    }
+}
+
+/// Answers of a Pangea-shaped service.
+pub(crate) fn pangea_answer(data: &[u8]) {
+    let (status, body) = match data {
+        [choice, body @ ..] => ([200, 202, 400, 503][usize::from(choice % 4)], body),
+        [] => return,
+    };
+    let _ = pangea::read_log_answer(status, body, 1);
+    let _ = pangea::read_page(status, body, None);
+    let _ = pangea::read_page(status, body, Some("id"));
+    let _ = pangea::read_root(status, body);
+}
+
+/// The search language.
+pub(crate) fn query(data: &[u8]) {
+    let Some(clauses) = std::str::from_utf8(data)
+        .ok()
+        .and_then(|text| language::parse(text).ok())
+    else {
+        return;
+    };
+    for clause in &clauses {
+        assert!(!clause.words.is_empty());
+        let mut letters = clause.words.iter().flat_map(|word| word.chars());
+        assert!(letters.all(language::is_word_letter));
+    }
+}
+
+/// The id of a search result: as it is, and with the bytes as its content and a good checksum.
+pub(crate) fn cursor(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        read_cursor(text);
+    }
+    let checksum = crc32c::crc32c(data).to_be_bytes();
+    read_cursor(&BASE64_URL_SAFE_NO_PAD.encode([&checksum, data].concat()));
+}
+
+fn read_cursor(id: &str) {
+    let Ok(cursor) = Cursor::decode(id, 0) else {
+        return;
+    };
+    assert!(cursor.from <= cursor.to);
+    let _ = (cursor.filter(), cursor.order_field(), cursor.order());
+    let again = Cursor::decode(&cursor.encode(), 0);
+    assert_eq!(again.ok(), Some(cursor));
+}
+
+/// An envelope.
+pub(crate) fn envelope(data: &[u8]) {
+    if let Ok(envelope) = Envelope::parse(data) {
+        let _ = (envelope.origin(), envelope.received_at());
+        let canonical = envelope.event().canonical();
+        let _ = parse::parse_events(canonical.as_bytes(), 1);
+    }
+}
+
+/// The frame of an entry in a segment: as it is, and with a good length and checksum, as an envelope
+/// and as what is left of an erased entry.
+pub(crate) fn frame(data: &[u8]) {
+    read(data);
+    let mut framed = Vec::new();
+    write_frame(&mut framed, 3, data);
+    assert_eq!(read_frame(&framed, 3).is_ok(), !data.is_empty());
+    assert!(read_frame(&framed, 4).is_err());
+    let length = (1 << 31 | data.len() as u32).to_le_bytes();
+    let header = [3_u64.to_le_bytes().as_slice(), &length].concat();
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(&header), data);
+    read(&[&length, checksum.to_le_bytes().as_slice(), data].concat());
+}
+
+fn read(bytes: &[u8]) {
+    let Ok((frame, length)) = read_frame(bytes, 3) else {
+        return;
+    };
+    let again = match frame {
+        Frame::Envelope(envelope) => {
+            let mut again = Vec::new();
+            write_frame(&mut again, 3, envelope);
+            again
+        }
+        Frame::Erased(erased) => {
+            let body_bytes = length - HEADER_BYTES;
+            erased_frame(3, body_bytes, &erased).expect("it fits where it was")
+        }
+    };
+    assert_eq!(read_frame(&again, 3), Ok((frame, length)));
+    let _ = frame.leaf(3);
+}

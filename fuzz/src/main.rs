@@ -1,0 +1,69 @@
+//! Fuzz targets, all in one program: `FUZZ_TARGET` names the one to run, and the arguments are
+//! libFuzzer's. `cargo xtask fuzz` builds and runs it.
+//!
+//! A target takes any bytes. It must not panic, and beyond that it checks what must hold for every
+//! input: what is written is read again, and two implementations agree.
+#![no_main]
+
+// The ledger's parsers are compiled here from their files: the crate itself has a search engine and
+// an object store below it, minutes to compile and nothing to this.
+#[allow(dead_code)]
+#[path = "../../crates/ledger/src/envelope.rs"]
+mod envelope;
+mod error;
+mod field;
+mod log;
+mod query;
+mod store;
+mod tree;
+
+use std::sync::OnceLock;
+
+use libfuzzer_sys::fuzz_target;
+
+/// Takes any bytes.
+type Target = fn(&[u8]);
+
+/// Every target; `xtask` reads the same names from the folders of the corpus.
+const TARGETS: &[(&str, Target)] = &[
+    ("batch", field::batch),
+    ("bundle", tree::bundle),
+    ("checkpoint", tree::checkpoint),
+    ("cursor", log::cursor),
+    ("envelope", log::envelope),
+    ("event", log::event),
+    ("frame", log::frame),
+    ("heartbeat", field::heartbeat),
+    ("pangea_answer", log::pangea_answer),
+    ("proof", tree::proof),
+    ("query", log::query),
+    ("reading", field::reading),
+    ("reply", field::reply),
+    ("tile", tree::tile),
+];
+
+static TARGET: OnceLock<Target> = OnceLock::new();
+
+fn choose() {
+    let name = std::env::var("FUZZ_TARGET").unwrap_or_default();
+    let found = TARGETS.iter().find(|(target, _)| *target == name);
+    match found {
+        Some((_, target)) => {
+            TARGET.get_or_init(|| *target);
+        }
+        None => {
+            let names: Vec<&str> = TARGETS.iter().map(|(name, _)| *name).collect();
+            eprintln!(
+                "FUZZ_TARGET is {name:?}; it must be one of {}",
+                names.join(", ")
+            );
+            std::process::exit(2);
+        }
+    }
+}
+
+fuzz_target!(init: choose(), |data: &[u8]| {
+    if let Some(target) = TARGET.get() {
+        target(data);
+    }
+});

@@ -1,0 +1,5 @@
+//! The ledger's file for frames.
+#![allow(dead_code)]
+
+#[path = "../../crates/ledger/src/store/frame.rs"]
+pub(crate) mod frame;
