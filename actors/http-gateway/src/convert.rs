@@ -1,16 +1,17 @@
 //! From the contracts' types to the API's, field by field.
 
 use fieldledger_api::backend::{
-    Asset, Bucket, Calibration, Checkpoint, Entry, Erasure, Freeze, KeyChange, LedgerStatus,
-    Liveness, PangeaEvent, PangeaLogged, PangeaPage, PangeaRoot, PollingStatus, Range, Reading,
-    Removal, RemovalKind, SearchPage, SearchQuery, SensorState, Series, Successor,
+    AsWitness, Asset, Bucket, Calibration, Checkpoint, Entry, Erasure, Freeze, KeyChange,
+    LedgerStatus, Liveness, OwnWitnesses, PangeaEvent, PangeaLogged, PangeaPage, PangeaRoot,
+    PollingStatus, Range, Reading, Removal, RemovalKind, SearchPage, SearchQuery, SensorState,
+    Series, Successor, WatchedLog, WitnessReply, WitnessState, Witnessing,
 };
 use fieldledger_api::{BackendError, FieldProblem, Moment};
 use fieldledger_audit::EventColumns;
 
 use crate::bindings::fieldledger::audit::types as audit;
 use crate::bindings::fieldledger::field::registry;
-use crate::bindings::fieldledger::ledger::{control, pangea, readings, status};
+use crate::bindings::fieldledger::ledger::{control, pangea, readings, status, witness};
 use crate::bindings::fieldledger::ui::assets;
 
 pub(crate) fn audit_error(error: audit::AuditError) -> BackendError {
@@ -316,5 +317,62 @@ pub(crate) fn frozen(frozen: control::Frozen) -> Freeze {
     Freeze {
         entry: frozen.entry,
         checkpoint: checkpoint(frozen.checkpoint),
+    }
+}
+
+pub(crate) fn witness_reply(reply: witness::Reply) -> WitnessReply {
+    WitnessReply {
+        status: reply.status,
+        content_type: reply.content_type,
+        body: reply.body,
+    }
+}
+
+pub(crate) fn witnessing(witnessing: witness::Witnessing) -> Witnessing {
+    Witnessing {
+        own: witnessing.own.map(own_witnesses),
+        as_witness: witnessing.as_witness.map(as_witness),
+    }
+}
+
+fn own_witnesses(own: witness::OwnWitnesses) -> OwnWitnesses {
+    OwnWitnesses {
+        behaviour: own.behaviour,
+        tree_size: own.tree_size,
+        published_size: own.published_size,
+        witnessed: own.witnessed,
+        witnessed_size: own.witnessed_size,
+        witnesses: own.witnesses.into_iter().map(witness_state).collect(),
+    }
+}
+
+fn witness_state(state: witness::WitnessState) -> WitnessState {
+    WitnessState {
+        name: state.name,
+        key: state.key,
+        url: state.url,
+        cosigned_size: state.cosigned_size,
+        cosigned_at: state.cosigned_at,
+        lag: state.lag,
+        failures: state.failures,
+        last_error: state.last_error,
+        refuses: state.refuses,
+    }
+}
+
+fn as_witness(as_witness: witness::AsWitness) -> AsWitness {
+    AsWitness {
+        key: as_witness.key,
+        logs: as_witness.logs.into_iter().map(watched_log).collect(),
+    }
+}
+
+fn watched_log(log: witness::WatchedLog) -> WatchedLog {
+    WatchedLog {
+        origin: log.origin,
+        size: log.size,
+        cosigned_at: log.cosigned_at,
+        refused: log.refused,
+        problem: log.problem,
     }
 }

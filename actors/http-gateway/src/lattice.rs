@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use fieldledger_api::backend::{
     Asset, Checkpoint, Entry, Erasure, Freeze, GapPage, GapQuery, KeyChange, LedgerStatus,
     PangeaLogged, PangeaPage, PangeaRoot, PollingStatus, Reading, Restriction, SearchPage,
-    SearchQuery, SensorState, Series, Successor,
+    SearchQuery, SensorState, Series, Successor, WitnessReply, Witnessing,
 };
 use fieldledger_api::{Backend, BackendError, LogTree, Moment, Tokens};
 use fieldledger_audit::EventColumns;
@@ -15,7 +15,7 @@ use crate::bindings::fieldledger::audit::log;
 use crate::bindings::fieldledger::audit::types::AuditError;
 use crate::bindings::fieldledger::field::registry;
 use crate::bindings::fieldledger::ledger::{
-    completeness, control, pangea, proofs, readings, status, tiles,
+    completeness, control, pangea, proofs, readings, status, tiles, witness,
 };
 use crate::bindings::fieldledger::ui::assets;
 use crate::bindings::wrpc::rpc::error::Error as RpcError;
@@ -197,6 +197,25 @@ impl Backend for Lattice {
         Ok(convert::polling_status(status))
     }
 
+    fn published_checkpoint(&self) -> Result<Checkpoint, BackendError> {
+        let checkpoint = audited("the ledger", witness::published_checkpoint())?;
+        Ok(convert::checkpoint(checkpoint))
+    }
+
+    fn add_checkpoint(&self, request: &[u8]) -> Result<WitnessReply, BackendError> {
+        let reply = answered("the ledger", witness::add_checkpoint(request))?;
+        Ok(convert::witness_reply(reply))
+    }
+
+    fn cosigned_checkpoint(&self, origin_hash: &str) -> Result<Option<String>, BackendError> {
+        answered("the ledger", witness::cosigned_checkpoint(origin_hash))
+    }
+
+    fn witnessing(&self) -> Result<Witnessing, BackendError> {
+        let status = answered("the ledger", witness::get_status())?;
+        Ok(convert::witnessing(status))
+    }
+
     fn asset(&self, path: &str) -> Result<Option<Asset>, BackendError> {
         let asset = assets::get(path).map_err(|failed| no_answer("the page", &failed))?;
         Ok(asset.map(convert::asset))
@@ -215,7 +234,7 @@ impl LogTree for Lattice {
     }
 
     fn inclusion(&self, index: u64) -> Result<(Entry, Checkpoint), BackendError> {
-        let proof = audited("the ledger", proofs::inclusion(index))?;
+        let proof = audited("the ledger", witness::published_inclusion(index))?;
         Ok((
             convert::entry(proof.entry),
             convert::checkpoint(proof.checkpoint),

@@ -1,13 +1,16 @@
 //! `fieldledger serve`: a ledger's folder over HTTP, without a lattice.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
+use fieldledger_cosigning::{Cosigning, CosigningSettings};
 use fieldledger_ledger::{AnchorPlace, Config, DEFAULT_ORIGIN, Ledger};
-use fieldledger_standalone::Standalone;
+use fieldledger_standalone::{OverLedger, Standalone};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -37,6 +40,52 @@ pub(crate) struct ServeArgs {
     /// Keep no search index: searches with text are refused.
     #[arg(long)]
     no_index: bool,
+
+    #[command(flatten)]
+    witnesses: WitnessArgs,
+}
+
+/// Witnesses of this log, and this server as one of other logs.
+#[derive(Debug, Args)]
+struct WitnessArgs {
+    /// Which witnesses cosign the log's checkpoints, and how many are needed: a file as
+    /// c2sp.org/tlog-policy has it.
+    #[arg(long, value_name = "FILE")]
+    witness_policy: Option<String>,
+
+    /// What is published while too few have cosigned.
+    #[arg(long, value_name = "WHAT", value_parser = ["serve", "hold"], default_value = "serve")]
+    witness_behaviour: String,
+
+    /// The name under which this server cosigns the logs of others.
+    #[arg(long, value_name = "NAME", requires = "witness_dir")]
+    witness_name: Option<String>,
+
+    /// The logs that it cosigns: a file that begins with `logs/v0`.
+    #[arg(long, value_name = "FILE", requires = "witness_name")]
+    witness_logs: Option<String>,
+
+    /// Where it keeps its own key and what it has cosigned.
+    #[arg(long, value_name = "FOLDER", requires = "witness_name")]
+    witness_dir: Option<String>,
+}
+
+impl WitnessArgs {
+    fn settings(&self) -> anyhow::Result<CosigningSettings> {
+        let given = [
+            ("witness_policy", &self.witness_policy),
+            ("witness_behaviour", &Some(self.witness_behaviour.clone())),
+            ("witness_name", &self.witness_name),
+            ("witness_logs", &self.witness_logs),
+            ("witness_dir", &self.witness_dir),
+        ];
+        let given = given.into_iter().filter_map(|(name, value)| {
+            let value = value.clone()?;
+            Some((name.to_owned(), value))
+        });
+        let given: HashMap<String, String> = given.collect();
+        Ok(CosigningSettings::read(&given)?)
+    }
 }
 
 /// What is shown once it serves.
@@ -46,18 +95,25 @@ struct Serving {
     origin: String,
     tree_size: u64,
     verifier_key: String,
+    /// The key under which this server cosigns the logs of others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witness_key: Option<String>,
     recovery: String,
 }
 
 impl fmt::Display for Serving {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&pairs([
+        let mut lines = vec![
             ("serving", self.url.clone()),
             ("log", plain(&self.origin)),
             ("entries", self.tree_size.to_string()),
             ("key", plain(&self.verifier_key)),
-            ("recovery", plain(&self.recovery)),
-        ]))
+        ];
+        if let Some(key) = &self.witness_key {
+            lines.push(("witness key", plain(key)));
+        }
+        lines.push(("recovery", plain(&self.recovery)));
+        formatter.write_str(&pairs(lines))
     }
 }
 
@@ -67,23 +123,39 @@ pub(crate) fn run(args: &ServeArgs, context: &Context) -> anyhow::Result<Exit> {
     config.origin.clone_from(&args.origin);
     config.anchor = args.anchor.clone().unwrap_or_default();
     config.index = !args.no_index;
+    let cosigning = args.witnesses.settings()?;
     let ledger = Ledger::open(config)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the server's threads")?;
-    let served = runtime.block_on(serve(&ledger, args.listen, context));
+    let served = runtime.block_on(serve(
+        &ledger,
+        &args.folder,
+        cosigning,
+        args.listen,
+        context,
+    ));
     ledger.close();
     served?;
     Ok(Exit::Ok)
 }
 
-async fn serve(ledger: &Ledger, listen: SocketAddr, context: &Context) -> anyhow::Result<()> {
+async fn serve(
+    ledger: &Ledger,
+    folder: &Path,
+    cosigning: CosigningSettings,
+    listen: SocketAddr,
+    context: &Context,
+) -> anyhow::Result<()> {
     let mut terminated = signal(SignalKind::terminate()).context("cannot wait for a signal")?;
-    let server = Standalone::start(ledger.clone(), listen).await?;
+    let cosigning = Arc::new(Cosigning::start(ledger, folder, cosigning)?);
+    let backend = OverLedger::new(ledger.clone()).with_cosigning(Arc::clone(&cosigning));
+    let server = Standalone::start_with(Arc::new(backend), listen).await?;
     let checkpoint = ledger.checkpoint();
     context.output.show(&Serving {
         url: server.url(),
         origin: checkpoint.origin,
         tree_size: checkpoint.tree_size,
         verifier_key: checkpoint.verifier_key,
+        witness_key: cosigning.witness_status().map(|witness| witness.key),
         recovery: ledger.status().recovery,
     })?;
     tokio::select! {
@@ -93,6 +165,7 @@ async fn serve(ledger: &Ledger, listen: SocketAddr, context: &Context) -> anyhow
     context
         .output
         .note("stopping: requests under way are answered");
+    cosigning.stop();
     server.stop().await?;
     Ok(())
 }

@@ -53,6 +53,63 @@ struct Checkpoint {
     verifier_key: String,
 }
 
+/// What `GET /api/log/witnesses` answers about this log.
+#[derive(Debug, Deserialize, Serialize)]
+struct Witnesses {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    own: Option<OwnWitnesses>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct OwnWitnesses {
+    behaviour: String,
+    witnessed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    published_size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witnessed_size: Option<u64>,
+    witnesses: Vec<Witness>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct Witness {
+    name: String,
+    cosigned_size: u64,
+    lag: u64,
+    failures: u32,
+    last_error: String,
+    refuses: bool,
+}
+
+impl Witnesses {
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        let Some(own) = &self.own else {
+            return vec![("witnesses", "none configured".to_owned())];
+        };
+        let published = match (own.witnessed, own.witnessed_size) {
+            (true, Some(size)) => good(&format!("the published tree of {size} is witnessed")),
+            (true, None) => good("none needed"),
+            (false, Some(size)) => bad(&format!("not witnessed beyond {size} entries")),
+            (false, None) => bad("nothing witnessed yet"),
+        };
+        let mut lines = vec![("witnesses", published)];
+        for witness in &own.witnesses {
+            let name = plain(&witness.name);
+            let progress = format!("{name}: {} cosigned", witness.cosigned_size);
+            let problem = plain(&witness.last_error);
+            let state = match witness {
+                witness if witness.refuses => format!("{progress}; {} {problem}", bad("REFUSES:")),
+                witness if witness.failures > 0 => {
+                    format!("{progress}; {} {problem}", bad("fails:"))
+                }
+                _ => format!("{progress}, {} behind", witness.lag),
+            };
+            lines.push(("", state));
+        }
+        lines
+    }
+}
+
 /// The result.
 #[derive(Debug, Serialize)]
 struct Status {
@@ -73,6 +130,7 @@ struct Status {
     verifier_key: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     sensors: Option<Sensors>,
+    witnesses: Witnesses,
 }
 
 impl fmt::Display for Status {
@@ -101,6 +159,7 @@ impl fmt::Display for Status {
             );
             lines.push(("sensors", text));
         }
+        lines.extend(self.witnesses.lines());
         formatter.write_str(&pairs(lines))
     }
 }
@@ -115,6 +174,7 @@ pub(crate) fn run(_args: &StatusArgs, context: &Context) -> anyhow::Result<Exit>
         Err(ClientError::Unavailable { detail, .. }) => (None, Some(detail)),
         Err(error) => return Err(error.into()),
     };
+    let witnesses: Witnesses = client.get("/api/log/witnesses")?;
     let metrics = client.get_bytes("/metrics", LONGEST_METRICS)?;
     let metrics = String::from_utf8_lossy(&metrics);
     let healthy = problem.is_none();
@@ -129,6 +189,7 @@ pub(crate) fn run(_args: &StatusArgs, context: &Context) -> anyhow::Result<Exit>
         root_hash: checkpoint.root_hash,
         verifier_key: checkpoint.verifier_key,
         sensors,
+        witnesses,
     })?;
     Ok(match healthy {
         true => Exit::Ok,

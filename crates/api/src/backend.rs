@@ -11,6 +11,9 @@ use crate::log::LogTree;
 use crate::moment::Moment;
 use crate::problem::FieldProblem;
 use crate::tokens::Tokens;
+pub use crate::witness::{
+    AsWitness, OwnWitnesses, WatchedLog, WitnessReply, WitnessState, Witnessing,
+};
 
 mod gap;
 
@@ -257,6 +260,36 @@ pub trait Backend: LogTree + Send + Sync + 'static {
     ///
     /// `Unavailable` where the polling provider does not answer.
     fn polling_status(&self) -> Result<PollingStatus, BackendError>;
+
+    /// The checkpoint to show to the world: with the cosignatures of its witnesses, and where the
+    /// witness policy says so, an older one than the newest.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` where the ledger does not answer, or none may be shown yet.
+    fn published_checkpoint(&self) -> Result<Checkpoint, BackendError>;
+
+    /// What this site's witness answers to the body of a `POST add-checkpoint`.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` where the ledger does not answer.
+    fn add_checkpoint(&self, request: &[u8]) -> Result<WitnessReply, BackendError>;
+
+    /// What this site's witness cosigned last of the log whose origin has this SHA-256, in
+    /// lower-case hexadecimal.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` where the ledger does not answer.
+    fn cosigned_checkpoint(&self, origin_hash: &str) -> Result<Option<String>, BackendError>;
+
+    /// How witnesses do, those of this log and this site as one.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` where the ledger does not answer.
+    fn witnessing(&self) -> Result<Witnessing, BackendError>;
 
     /// The page's file at an absolute path, or none.
     ///

@@ -24,6 +24,9 @@ pub(crate) struct Health {
     sensors_stale: u32,
     /// Sensors that do not answer.
     sensors_down: u32,
+    /// How the log's checkpoints are witnessed, in a sentence.
+    #[schema(example = "no witnesses are configured")]
+    witnesses: String,
 }
 
 /// 200 where ledger and polling answer, else 503 that names what does not.
@@ -42,6 +45,14 @@ pub(crate) async fn check_health(State(backend): State<Shared>) -> Result<Json<H
     let mut silent = Vec::new();
     let ledger = note_failure("ledger", backend.ledger_status(), &mut silent);
     let polling = note_failure("polling", backend.polling_status(), &mut silent);
+    // Shown, and no reason to be ill: a log without its witnesses still does its work.
+    let witnesses = match backend.witnessing() {
+        Ok(witnessing) => witnessing.own.map_or_else(
+            || "no witnesses are configured".to_owned(),
+            |own| own.summary(),
+        ),
+        Err(_) => "not known: the ledger does not answer".to_owned(),
+    };
     if let (Some(ledger), Some(polling)) = (ledger, polling) {
         return Ok(Json(Health {
             status: "ok",
@@ -49,6 +60,7 @@ pub(crate) async fn check_health(State(backend): State<Shared>) -> Result<Json<H
             sensors_ok: polling.sensors_ok,
             sensors_stale: polling.sensors_stale,
             sensors_down: polling.sensors_down,
+            witnesses,
         }));
     }
     let parts: Vec<&str> = silent.iter().map(|part| part.field.as_str()).collect();

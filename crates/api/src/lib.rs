@@ -10,6 +10,7 @@
 //! proofs.rs     GET /api/proof/{entry}, /api/checkpoint  what a verifier needs
 //! life.rs       POST /api/log/...                       erasing, changing keys, freezing
 //! log/          GET /log/…                             the log for tools that others wrote
+//! witness.rs    POST /witness/add-checkpoint ...       a witness of other logs; GET /api/log/witnesses
 //! health.rs     GET /healthz
 //! metrics.rs    GET /metrics
 //! assets.rs     everything else                        the page
@@ -46,6 +47,7 @@ mod readings;
 mod router;
 mod sensors;
 mod tokens;
+mod witness;
 
 pub use backend::{Backend, BackendError};
 pub use extract::BODY_LIMIT;

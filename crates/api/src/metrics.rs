@@ -9,7 +9,10 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 
 use crate::Shared;
-use crate::backend::{GapQuery, GapTotals, LedgerStatus, PollingStatus};
+use crate::backend::{
+    AsWitness, GapQuery, GapTotals, LedgerStatus, OwnWitnesses, PollingStatus, WitnessState,
+    Witnessing,
+};
 use crate::problem::Problem;
 
 const MICROS_PER_SECOND: f64 = 1e6;
@@ -34,9 +37,10 @@ pub(crate) async fn show_metrics(State(backend): State<Shared>) -> impl IntoResp
     // Where the ledger did not answer the first question, a second would only wait as long again.
     let gaps = ledger.as_ref().and_then(|_| backend.gaps(&one).ok());
     let gaps = gaps.map(|page| page.totals);
+    let witnessing = backend.witnessing().unwrap_or_default();
     (
         [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-        exposition(ledger.as_ref(), gaps, polling.as_ref()),
+        exposition(ledger.as_ref(), gaps, polling.as_ref(), &witnessing),
     )
 }
 
@@ -44,6 +48,7 @@ fn exposition(
     ledger: Option<&LedgerStatus>,
     gaps: Option<GapTotals>,
     polling: Option<&PollingStatus>,
+    witnessing: &Witnessing,
 ) -> String {
     let mut text = Exposition::default();
     text.metric(
@@ -61,6 +66,12 @@ fn exposition(
     }
     if let Some(status) = polling {
         polling_metrics(&mut text, status);
+    }
+    if let Some(own) = &witnessing.own {
+        witness_metrics(&mut text, own);
+    }
+    if let Some(as_witness) = &witnessing.as_witness {
+        watching_metrics(&mut text, as_witness);
     }
     text.out
 }
@@ -145,6 +156,84 @@ fn gap_metrics(text: &mut Exposition, totals: GapTotals) {
             help,
             value,
         );
+    }
+}
+
+/// What a metric says of a witness.
+type Measure = fn(&WitnessState) -> f64;
+
+fn witness_metrics(text: &mut Exposition, own: &OwnWitnesses) {
+    text.metric(
+        "fieldledger_checkpoint_witnessed",
+        Kind::Gauge,
+        "Whether the published checkpoint satisfies the witness policy.",
+    );
+    text.sample(truth(own.witnessed));
+    for (name, help, value) in [
+        (
+            "fieldledger_checkpoint_published_size",
+            "Entries in the published tree.",
+            own.published_size.unwrap_or(0),
+        ),
+        (
+            "fieldledger_checkpoint_witnessed_size",
+            "Entries in the newest tree that satisfied the witness policy.",
+            own.witnessed_size.unwrap_or(0),
+        ),
+    ] {
+        text.single(name, Kind::Gauge, help, value);
+    }
+    let per_witness: [(&str, &str, Measure); 5] = [
+        (
+            "cosigned_size",
+            "Entries in the tree that the witness cosigned last.",
+            |witness| whole(witness.cosigned_size),
+        ),
+        (
+            "cosigned_time_seconds",
+            "When it did so, seconds since the Unix epoch.",
+            |witness| whole(witness.cosigned_at),
+        ),
+        (
+            "lag_entries",
+            "Entries that the witness has not cosigned.",
+            |witness| whole(witness.lag),
+        ),
+        (
+            "failures",
+            "Failed attempts since the witness cosigned last.",
+            |witness| f64::from(witness.failures),
+        ),
+        (
+            "refuses",
+            "Whether the witness says that this is not the log it has cosigned.",
+            |witness| truth(witness.refuses),
+        ),
+    ];
+    for (name, help, value) in per_witness {
+        text.metric(&format!("fieldledger_witness_{name}"), Kind::Gauge, help);
+        for witness in &own.witnesses {
+            text.labelled("witness", &witness.name, value(witness));
+        }
+    }
+}
+
+fn watching_metrics(text: &mut Exposition, as_witness: &AsWitness) {
+    text.metric(
+        "fieldledger_watched_size",
+        Kind::Gauge,
+        "Entries in the tree of another log that this site cosigned last.",
+    );
+    for log in &as_witness.logs {
+        text.labelled("origin", &log.origin, whole(log.size));
+    }
+    text.metric(
+        "fieldledger_watched_refused_total",
+        Kind::Counter,
+        "Checkpoints of another log that do not continue the tree cosigned.",
+    );
+    for log in &as_witness.logs {
+        text.labelled("origin", &log.origin, whole(log.refused));
     }
 }
 
@@ -304,6 +393,12 @@ fn truth(answers: bool) -> f64 {
     if answers { 1.0 } else { 0.0 }
 }
 
+/// Exact up to 2^53.
+#[allow(clippy::cast_precision_loss)]
+fn whole(count: u64) -> f64 {
+    count as f64
+}
+
 /// Exact to a microsecond until the year 2255.
 #[allow(clippy::cast_precision_loss)]
 fn seconds(micros: u64) -> f64 {
@@ -313,6 +408,7 @@ fn seconds(micros: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::WatchedLog;
 
     #[test]
     fn label_values_are_escaped() {
@@ -320,7 +416,7 @@ mod tests {
             origin: "a\"b\\c\nd".to_owned(),
             ..LedgerStatus::default()
         };
-        let text = exposition(Some(&status), None, None);
+        let text = exposition(Some(&status), None, None, &Witnessing::default());
         assert!(
             text.contains(r#"fieldledger_ledger_info{origin="a\"b\\c\nd"} 1"#),
             "{text}"
@@ -333,10 +429,21 @@ mod tests {
             commit_p50: 1_500,
             ..LedgerStatus::default()
         };
+        let witnessing = Witnessing {
+            own: Some(OwnWitnesses {
+                witnesses: vec![WitnessState::default(); 2],
+                ..OwnWitnesses::default()
+            }),
+            as_witness: Some(AsWitness {
+                logs: vec![WatchedLog::default()],
+                ..AsWitness::default()
+            }),
+        };
         let text = exposition(
             Some(&ledger),
             Some(GapTotals::default()),
             Some(&PollingStatus::default()),
+            &witnessing,
         );
         assert!(text.contains("fieldledger_ledger_append_seconds{quantile=\"0.5\"} 0.0015\n"));
         let mut described: Option<(String, String)> = None;

@@ -16,6 +16,7 @@ use crate::extract::BODY_LIMIT;
 use crate::problem::{Problem, finish};
 use crate::{
     assets, entries, gaps, health, life, log, logs, metrics, pangea, proofs, readings, sensors,
+    witness,
 };
 
 /// The whole HTTP interface, every answer of it: an error is a problem body, whatever made it.
@@ -48,6 +49,9 @@ pub fn router(backend: Arc<dyn Backend>) -> axum::Router {
         .route("/log/payload/{entry}", get(log::payload::show_payload))
         .route("/log/proof/{entry}", get(log::tlog_proof::show_proof))
         .route("/log/receipt/{entry}", get(log::receipt::show_receipt))
+        .route("/api/log/witnesses", get(witness::show_witnesses))
+        .route("/witness/add-checkpoint", post(witness::add_checkpoint))
+        .route("/witness/{origin}/checkpoint", get(witness::show_cosigned))
         .route("/api/openapi.json", get(show_openapi))
         .route("/healthz", get(health::check_health))
         .route("/metrics", get(metrics::show_metrics))
@@ -84,8 +88,6 @@ pub fn openapi() -> OpenApi {
         log::tlog_proof::download_bundle,
         proofs::show_checkpoint,
         life::erase_entry,
-        life::rotate_key,
-        life::retire_key,
         life::freeze_log,
         log::consistency::prove_consistency,
         log::checkpoint::show_head,
@@ -93,6 +95,11 @@ pub fn openapi() -> OpenApi {
         log::payload::show_payload,
         log::tlog_proof::show_proof,
         log::receipt::show_receipt,
+        life::retire_key,
+        life::rotate_key,
+        witness::add_checkpoint,
+        witness::show_cosigned,
+        witness::show_witnesses,
         show_openapi,
         health::check_health,
         metrics::show_metrics,

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use fake::{ENVELOPE, Fake, NOW, SENSOR, SILENT_SENSOR};
-use fieldledger_api::backend::{Bucket, GapQuery, GapState, Series};
+use fieldledger_api::backend::{
+    AsWitness, Bucket, GapQuery, GapState, OwnWitnesses, Series, WatchedLog, WitnessState,
+    Witnessing,
+};
 use fieldledger_api::{
     BODY_LIMIT, BackendError, FieldProblem, Moment, Scope, Tokens, openapi, router,
 };
@@ -525,6 +528,7 @@ async fn health_names_what_does_not_answer() {
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.json()["status"], "ok");
     assert_eq!(answer.json()["sensors_stale"], 2);
+    assert_eq!(answer.json()["witnesses"], "no witnesses are configured");
 
     let down = || Some(BackendError::Unavailable("no one listens".to_owned()));
     for (ledger_fails, polling_fails, parts) in [
@@ -542,6 +546,92 @@ async fn health_names_what_does_not_answer() {
         assert_eq!(answer.header("retry-after"), "2");
         assert!(answer.body.contains("no one listens"));
     }
+}
+
+fn witnessing() -> Witnessing {
+    Witnessing {
+        own: Some(OwnWitnesses {
+            behaviour: "hold".to_owned(),
+            tree_size: 9,
+            published_size: Some(7),
+            witnessed: false,
+            witnessed_size: Some(7),
+            witnesses: vec![WitnessState {
+                name: "north".to_owned(),
+                url: "http://north".to_owned(),
+                cosigned_size: 7,
+                lag: 2,
+                failures: 3,
+                last_error: "the witness cannot be reached: refused".to_owned(),
+                ..WitnessState::default()
+            }],
+        }),
+        as_witness: Some(AsWitness {
+            key: "w+1+1".to_owned(),
+            logs: vec![WatchedLog {
+                origin: "south".to_owned(),
+                size: 4,
+                ..WatchedLog::default()
+            }],
+        }),
+    }
+}
+
+#[tokio::test]
+async fn witnesses_are_shown_wherever_somebody_looks() {
+    let backend = Arc::new(Fake {
+        witnessing: witnessing(),
+        ..Fake::default()
+    });
+    let answer = get(&backend, "/api/log/witnesses").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let own = &answer.json()["own"];
+    assert_eq!(
+        (own["witnessed"].as_bool(), own["witnessed_size"].as_u64()),
+        (Some(false), Some(7))
+    );
+    assert_eq!(own["witnesses"][0]["lag"], 2);
+    assert_eq!(answer.json()["as_witness"]["logs"][0]["size"], 4);
+
+    let health = get(&backend, "/healthz").await.json();
+    let sentence = health["witnesses"].as_str().unwrap();
+    assert!(
+        sentence.contains("not witnessed") && sentence.contains("north"),
+        "{sentence}"
+    );
+
+    let metrics = get(&backend, "/metrics").await.body;
+    for sample in [
+        "fieldledger_checkpoint_witnessed 0",
+        "fieldledger_checkpoint_witnessed_size 7",
+        "fieldledger_witness_lag_entries{witness=\"north\"} 2",
+        "fieldledger_witness_failures{witness=\"north\"} 3",
+        "fieldledger_watched_size{origin=\"south\"} 4",
+    ] {
+        assert!(metrics.contains(sample), "{sample} in {metrics}");
+    }
+    let nothing = get(&fake(), "/api/log/witnesses").await;
+    assert_eq!(nothing.json(), json!({}));
+}
+
+#[tokio::test]
+async fn a_witness_answers_in_its_own_form() {
+    let backend = fake();
+    let answer = post(&backend, "/witness/add-checkpoint", "old 7\n").await;
+    assert_eq!(answer.status, StatusCode::CONFLICT);
+    assert_eq!(answer.header("content-type"), "text/x.tlog.size");
+    assert_eq!(
+        (answer.body.as_str(), answer.header("cache-control")),
+        ("6\n", "no-store")
+    );
+    let answer = get(&backend, &format!("/witness/{}/checkpoint", fake::COSIGNED)).await;
+    assert_eq!(answer.header("content-type"), "text/plain; charset=utf-8");
+    assert!(answer.body.starts_with("test/log\n"));
+    let unknown = "/witness/00/checkpoint";
+    get(&backend, unknown).await.problem_fields(404, unknown);
+    let long = vec![b'x'; BODY_LIMIT + 1];
+    let answer = post(&backend, "/witness/add-checkpoint", long).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
 }
 
 #[tokio::test]
@@ -828,6 +918,7 @@ async fn the_description_has_every_route_and_every_route_is_there() {
                 .uri(
                     path.replace("{id}", SENSOR)
                         .replace("{entry}", "0")
+                        .replace("{origin}", fake::COSIGNED)
                         .replace("{path}", "0/000.p/3")
                         .replace("/consistency", "/consistency?old=1"),
                 )

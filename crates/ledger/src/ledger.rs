@@ -7,9 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use fieldledger_audit::log::{
     Checkpoint, Entry, SearchPage, SearchQuery, Written, validate_page_limit,
 };
+use fieldledger_tlog::Hash;
 
 use crate::EventColumns;
 use crate::anchor::Anchor;
@@ -305,6 +308,35 @@ impl Ledger {
         Ok(InclusionProof {
             entry: entries.remove(0),
             checkpoint: head.checkpoint.clone(),
+        })
+    }
+
+    /// Entry `index` and its audit path in the tree of an older checkpoint of this log.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::NotFound`] where that tree has no such entry, [`QueryError::Invalid`] where it
+    /// is no tree of this log.
+    pub fn inclusion_in(
+        &self,
+        index: u64,
+        checkpoint: &Checkpoint,
+    ) -> Result<InclusionProof, QueryError> {
+        let head = self.0.published.head();
+        let size = checkpoint.tree_size;
+        if index >= size || size > head.size() {
+            let problem = format!("no entry {index} in a tree of {size} entries of this log");
+            return Err(QueryError::NotFound(problem));
+        }
+        let root = BASE64_STANDARD.decode(&checkpoint.root_hash).ok();
+        let root = root.and_then(|root| <[u8; 32]>::try_from(root).ok());
+        let root = root.ok_or_else(|| {
+            QueryError::parameter("root_hash", "must be the base64 of a hash, 32 bytes")
+        })?;
+        let tree = (size, Hash(root));
+        Ok(InclusionProof {
+            entry: self.0.proofs.proven_in(index, tree, &head)?,
+            checkpoint: checkpoint.clone(),
         })
     }
 

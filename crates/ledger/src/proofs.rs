@@ -118,10 +118,23 @@ impl Proofs {
         let mut entries = Vec::new();
         for index in indices {
             let (mut entry, leaf) = self.entry_and_leaf(index)?;
-            entry.proof = encoded(&path_of(&leaf, head, &view)?);
+            entry.proof = encoded(&path_of(&leaf, (head.size(), head.root), &view)?);
             entries.push(entry);
         }
         Ok(entries)
+    }
+
+    /// The entry with its proof in an older tree, of this size and root, than that of `head`.
+    pub(crate) fn proven_in(
+        &self,
+        index: u64,
+        tree: (u64, Hash),
+        head: &Head,
+    ) -> Result<Entry, QueryError> {
+        let view = TreeView::new(&self.tiles, &head.edge);
+        let (mut entry, leaf) = self.entry_and_leaf(index)?;
+        entry.proof = encoded(&path_of(&leaf, tree, &view)?);
+        Ok(entry)
     }
 
     /// The COSE receipt of an entry in the tree of `head`.
@@ -132,7 +145,7 @@ impl Proofs {
         };
         let view = TreeView::new(&self.tiles, &head.edge);
         let (_, leaf) = self.entry_and_leaf(index)?;
-        let path = path_of(&leaf, head, &view)?;
+        let path = path_of(&leaf, (head.size(), head.root), &view)?;
         let made = keys.receipt(index, head.size(), head.root, &path);
         made.map_err(|error| match error {
             ReceiptError::SingleLeaf => QueryError::NotFound(format!(
@@ -170,10 +183,13 @@ impl Proofs {
 }
 
 /// Audit path of a leaf in the tree of `head`.
-fn path_of(leaf: &Leaf, head: &Head, view: &TreeView<'_>) -> Result<Vec<Hash>, QueryError> {
-    let prove = || inclusion(leaf.index, head.size(), view).map_err(refused);
-    let holds =
-        |path: &Vec<Hash>| verify_inclusion(path, head.size(), head.root, leaf.index, leaf.hash());
+fn path_of(
+    leaf: &Leaf,
+    (size, root): (u64, Hash),
+    view: &TreeView<'_>,
+) -> Result<Vec<Hash>, QueryError> {
+    let prove = || inclusion(leaf.index, size, view).map_err(refused);
+    let holds = |path: &Vec<Hash>| verify_inclusion(path, size, root, leaf.index, leaf.hash());
     proof_that_holds(view, prove, holds)
 }
 

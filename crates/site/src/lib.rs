@@ -49,4 +49,6 @@ pub use ports::{free_port, is_free};
 pub use process::Process;
 pub use simulator::Simulator;
 pub use site::{Site, SiteOptions};
-pub use tools::{DEBIAN_GO_PATH, find_cose, find_moto_server, find_nats_server, tools_dir};
+pub use tools::{
+    DEBIAN_GO_PATH, find_cose, find_moto_server, find_nats_server, find_witness_log, tools_dir,
+};

@@ -26,7 +26,8 @@ const DEPLOY_TIMEOUT: Duration = Duration::from_secs(120);
 pub struct SiteOptions {
     /// What to run.
     pub artifacts: Artifacts,
-    /// The folder that holds all its state: `nats`, `ledger`, `logs`, `host-cache`.
+    /// The folder that holds all its state: `nats`, `ledger`, `witness`, `logs`,
+    /// `host-cache`.
     pub state: PathBuf,
     /// The nats-server to run.
     pub nats_program: PathBuf,
@@ -92,10 +93,12 @@ impl SiteOptions {
         let nats = format!("nats://{}", self.reach(self.nats_port));
         let http = SocketAddr::new(self.listen, self.http_port).to_string();
         let ledger = self.state.join("ledger").display().to_string();
+        let witness = self.state.join("witness").display().to_string();
         manifest.set("http-server", "address", &http)?;
         manifest.set("messaging", "cluster_uris", &nats)?;
         manifest.set("nats-polling", "URI", &nats)?;
         manifest.set("ledger", "data_dir", &ledger)?;
+        manifest.set("ledger", "witness_dir", &witness)?;
         for (component, property, value) in &self.overrides {
             manifest.set(component, property, value)?;
         }

@@ -53,7 +53,23 @@ pub fn find_nats_server() -> Result<PathBuf, SiteError> {
 ///
 /// [`SiteError::NoTool`] if it is not there.
 pub fn find_moto_server() -> Result<PathBuf, SiteError> {
-    let path = tools_dir().join("moto").join("bin").join("moto_server");
+    installed(&["moto", "bin", "moto_server"])
+}
+
+/// The independent witness `witness-log`, in [`tools_dir`].
+///
+/// # Errors
+///
+/// [`SiteError::NoTool`] if it is not there.
+pub fn find_witness_log() -> Result<PathBuf, SiteError> {
+    installed(&["bin", "witness-log"])
+}
+
+/// The file at this place in [`tools_dir`].
+fn installed(place: &[&str]) -> Result<PathBuf, SiteError> {
+    let path: PathBuf = place
+        .iter()
+        .fold(tools_dir(), |folder, name| folder.join(name));
     match path.is_file() {
         true => Ok(path),
         false => Err(SiteError::NoTool { path }),

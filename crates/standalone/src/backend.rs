@@ -1,11 +1,14 @@
 //! The backend of the API: each call goes to the ledger.
 
+use std::sync::Arc;
+
 use fieldledger_api::backend::{
     Asset, Checkpoint, Entry, Erasure, Freeze, GapPage, GapQuery, KeyChange, LedgerStatus,
     PangeaLogged, PangeaPage, PangeaRoot, PollingStatus, Reading, Restriction, SearchPage,
-    SearchQuery, SensorState, Series, Successor,
+    SearchQuery, SensorState, Series, Successor, WitnessReply, Witnessing,
 };
 use fieldledger_api::{Backend, BackendError, LogTree, Moment, Tokens};
+use fieldledger_cosigning::Cosigning;
 use fieldledger_ledger::{Clock, EventColumns, Ledger};
 use futures::executor::block_on;
 
@@ -17,16 +20,19 @@ pub struct OverLedger {
     ledger: Ledger,
     clock: Clock,
     tokens: Tokens,
+    cosigning: Arc<Cosigning>,
 }
 
 impl OverLedger {
-    /// Answers from this ledger, and tells the system's time. Knows no tokens.
+    /// Answers from this ledger, and tells the system's time. Knows no tokens and no
+    /// witnesses.
     #[must_use]
     pub fn new(ledger: Ledger) -> Self {
         Self {
             ledger,
             clock: Clock::default(),
             tokens: Tokens::default(),
+            cosigning: Arc::default(),
         }
     }
 
@@ -41,6 +47,13 @@ impl OverLedger {
     #[must_use]
     pub fn with_tokens(mut self, tokens: Tokens) -> Self {
         self.tokens = tokens;
+        self
+    }
+
+    /// The same with these witnesses, and as the witness that this is.
+    #[must_use]
+    pub fn with_cosigning(mut self, cosigning: Arc<Cosigning>) -> Self {
+        self.cosigning = cosigning;
         self
     }
 }
@@ -219,6 +232,26 @@ impl Backend for OverLedger {
         Err(no_polling())
     }
 
+    fn published_checkpoint(&self) -> Result<Checkpoint, BackendError> {
+        let published = self.cosigning.published(&self.ledger);
+        published
+            .map(convert::checkpoint)
+            .map_err(BackendError::Unavailable)
+    }
+
+    fn add_checkpoint(&self, request: &[u8]) -> Result<WitnessReply, BackendError> {
+        let reply = self.cosigning.add_checkpoint(request);
+        Ok(convert::witness_reply(reply))
+    }
+
+    fn cosigned_checkpoint(&self, origin_hash: &str) -> Result<Option<String>, BackendError> {
+        Ok(self.cosigning.cosigned_checkpoint(origin_hash))
+    }
+
+    fn witnessing(&self) -> Result<Witnessing, BackendError> {
+        Ok(convert::witnessing(&self.cosigning))
+    }
+
     fn asset(&self, _path: &str) -> Result<Option<Asset>, BackendError> {
         Ok(None)
     }
@@ -235,7 +268,12 @@ impl LogTree for OverLedger {
     }
 
     fn inclusion(&self, index: u64) -> Result<(Entry, Checkpoint), BackendError> {
-        self.proof(index)
+        let proof = self.cosigning.published_inclusion(&self.ledger, index);
+        let proof = proof.map_err(convert::query_error)?;
+        Ok((
+            convert::entry(proof.entry),
+            convert::checkpoint(proof.checkpoint),
+        ))
     }
 
     fn consistency(&self, old_size: u64, new_size: u64) -> Result<Vec<String>, BackendError> {

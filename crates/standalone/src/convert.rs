@@ -1,11 +1,12 @@
 //! Between the ledger's types and the API's: same names, same units, moved field by field.
 
 use fieldledger_api::backend::{
-    Bucket, Checkpoint, Entry, Erasure, Freeze, KeyChange, LedgerStatus, PangeaEvent, PangeaLogged,
-    PangeaPage, PangeaRoot, Reading, Removal, RemovalKind, SearchPage, SearchQuery, Series,
-    Successor,
+    AsWitness, Bucket, Checkpoint, Entry, Erasure, Freeze, KeyChange, LedgerStatus, OwnWitnesses,
+    PangeaEvent, PangeaLogged, PangeaPage, PangeaRoot, Reading, Removal, RemovalKind, SearchPage,
+    SearchQuery, Series, Successor, WatchedLog, WitnessReply, WitnessState, Witnessing,
 };
 use fieldledger_api::{BackendError, FieldProblem, Moment};
+use fieldledger_cosigning::{self as cosigning, Cosigning};
 use fieldledger_ledger as ledger;
 
 pub(crate) fn query_error(error: ledger::QueryError) -> BackendError {
@@ -225,5 +226,62 @@ pub(crate) fn freeze(freeze: ledger::Freeze) -> Freeze {
     Freeze {
         entry: freeze.entry,
         checkpoint: checkpoint(freeze.checkpoint),
+    }
+}
+
+pub(crate) fn witness_reply(reply: cosigning::Reply) -> WitnessReply {
+    WitnessReply {
+        status: reply.status,
+        content_type: reply.content_type.to_owned(),
+        body: reply.body,
+    }
+}
+
+pub(crate) fn witnessing(cosigning: &Cosigning) -> Witnessing {
+    Witnessing {
+        own: cosigning.collector_status().map(own_witnesses),
+        as_witness: cosigning.witness_status().map(as_witness),
+    }
+}
+
+fn own_witnesses(status: cosigning::CollectorStatus) -> OwnWitnesses {
+    OwnWitnesses {
+        behaviour: status.behaviour.to_string(),
+        tree_size: status.tree_size,
+        published_size: status.published_size,
+        witnessed: status.witnessed,
+        witnessed_size: status.witnessed_size,
+        witnesses: status.witnesses.into_iter().map(witness_state).collect(),
+    }
+}
+
+fn witness_state(witness: cosigning::WitnessProgress) -> WitnessState {
+    WitnessState {
+        name: witness.name,
+        key: witness.key,
+        url: witness.url,
+        cosigned_size: witness.cosigned_size,
+        cosigned_at: witness.cosigned_at,
+        lag: witness.lag,
+        failures: witness.failures,
+        last_error: witness.last_error,
+        refuses: witness.refuses,
+    }
+}
+
+fn as_witness(status: cosigning::WitnessStatus) -> AsWitness {
+    AsWitness {
+        key: status.key,
+        logs: status.logs.into_iter().map(watched_log).collect(),
+    }
+}
+
+fn watched_log(log: cosigning::WatchedStatus) -> WatchedLog {
+    WatchedLog {
+        origin: log.origin,
+        size: log.size,
+        cosigned_at: log.cosigned_at,
+        refused: log.refused,
+        problem: log.problem,
     }
 }

@@ -8,10 +8,11 @@
 //!
 //! 1. [`tree`]: hashes, audit paths, consistency proofs;
 //! 2. [`note`]: the signed tree head;
-//! 3. [`leaf`]: what the tree holds of an entry;
-//! 4. [`entry`]: the chain from an entry's envelope to the signed tree head;
-//! 5. [`tiles`]: a log as it is served, and the root of a tree that grows;
-//! 6. [`log`]: a whole log, entry after entry.
+//! 3. [`policy`]: the witnesses that cosigned it, and whether they are enough;
+//! 4. [`leaf`]: what the tree holds of an entry;
+//! 5. [`entry`]: the chain from an entry's envelope to the signed tree head;
+//! 6. [`tiles`]: a log as it is served, and the root of a tree that grows;
+//! 7. [`log`]: a whole log, entry after entry.
 #![forbid(unsafe_code)]
 
 pub mod entry;
@@ -19,6 +20,7 @@ pub mod keys;
 pub mod leaf;
 pub mod log;
 pub mod note;
+pub mod policy;
 pub mod tiles;
 pub mod tree;
 

@@ -40,11 +40,7 @@ pub enum NoteError {
 
 /// The public key of a log, as C2SP signed-note writes it: `name+hash+key`.
 #[derive(Debug, Clone)]
-pub struct LogKey {
-    name: String,
-    id: [u8; 4],
-    key: VerifyingKey,
-}
+pub struct LogKey(NamedKey);
 
 impl LogKey {
     /// Reads a verifier key.
@@ -52,6 +48,34 @@ impl LogKey {
     /// # Errors
     /// [`NoteError::Key`] where it is malformed, its hash does not fit, or it is not Ed25519.
     pub fn parse(text: &str) -> Result<Self, NoteError> {
+        let other = "a log's key must be of type 1, Ed25519";
+        NamedKey::parse(text, ED25519, other).map(Self)
+    }
+
+    /// The log's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The 32 bytes of the key itself.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8; 32] {
+        self.0.key.as_bytes()
+    }
+}
+
+/// A key with the name it signs under.
+#[derive(Debug, Clone)]
+pub(crate) struct NamedKey {
+    pub(crate) name: String,
+    id: [u8; 4],
+    key: VerifyingKey,
+}
+
+impl NamedKey {
+    /// Reads `name+hash+key` where the key is of this type; `other` is the error where it is not.
+    pub(crate) fn parse(text: &str, kind: u8, other: &'static str) -> Result<Self, NoteError> {
         let mut parts = text.trim().splitn(3, '+');
         let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(NoteError::Key("expected name+hash+key"));
@@ -62,11 +86,11 @@ impl LogKey {
         let typed = STANDARD
             .decode(key)
             .map_err(|_| NoteError::Key("the key is no base64"))?;
-        let (&[kind], public) = typed
+        let (&[found], public) = typed
             .split_first_chunk::<1>()
             .ok_or(NoteError::Key("the key is empty"))?;
-        if kind != ED25519 {
-            return Err(NoteError::Key("only Ed25519 keys (type 1) are known"));
+        if found != kind {
+            return Err(NoteError::Key(other));
         }
         let public: &[u8; 32] = public
             .try_into()
@@ -85,10 +109,16 @@ impl LogKey {
         })
     }
 
-    /// The log's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        self.key.as_bytes()
+    }
+
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), NoteError> {
+        let bad = || NoteError::BadSignature(self.name.clone());
+        let signature = Signature::from_slice(signature).map_err(|_| bad())?;
+        self.key
+            .verify_strict(message, &signature)
+            .map_err(|_| bad())
     }
 }
 
@@ -118,26 +148,16 @@ pub struct TreeHead {
 /// # Errors
 /// [`NoteError`] says what does not hold.
 pub fn open(note: &str, key: &LogKey) -> Result<TreeHead, NoteError> {
-    if note.len() > LONGEST_NOTE {
-        return Err(NoteError::Form("longer than 64 KiB"));
-    }
-    let (text, signatures) = note
-        .rsplit_once("\n\n")
-        .ok_or(NoteError::Form("no blank line before the signatures"))?;
-    // The signed text ends with the line break before the blank line.
-    let signed = &note[..=text.len()];
-    if signed
-        .chars()
-        .any(|letter| letter.is_ascii_control() && letter != '\n')
-    {
-        return Err(NoteError::Form("it has a control character"));
-    }
-    check_signature(signed, signatures, key)?;
-    let head = parse_checkpoint(signed)?;
-    if head.origin != key.name {
+    let note = SignedNote::parse(note)?;
+    let signature = note
+        .signature_by(&key.0)
+        .ok_or_else(|| NoteError::NotSigned(key.name().to_owned()))?;
+    key.0.verify(note.text.as_bytes(), signature)?;
+    let head = parse_checkpoint(note.text)?;
+    if head.origin != key.name() {
         return Err(NoteError::Origin {
             found: head.origin,
-            expected: key.name.clone(),
+            expected: key.name().to_owned(),
         });
     }
     Ok(head)
@@ -163,34 +183,58 @@ pub fn open_with_any<'k>(
     Err(refused)
 }
 
-fn check_signature(signed: &str, lines: &str, key: &LogKey) -> Result<(), NoteError> {
-    let lines = lines
-        .strip_suffix('\n')
-        .ok_or(NoteError::Form("the last line has no end"))?;
-    for line in lines.split('\n').take(MOST_SIGNATURES) {
-        let line = line
-            .strip_prefix("\u{2014} ")
-            .ok_or(NoteError::Form("a signature line lacks its dash"))?;
-        let (name, value) = line
-            .split_once(' ')
-            .ok_or(NoteError::Form("a signature line lacks its value"))?;
-        let value = STANDARD
-            .decode(value)
-            .map_err(|_| NoteError::Form("a signature is no base64"))?;
-        let (id, signature) = value
-            .split_first_chunk::<4>()
-            .ok_or(NoteError::Form("a signature is too short"))?;
-        if name != key.name || *id != key.id {
-            continue;
+/// A signed note, taken apart; nothing is verified yet.
+pub(crate) struct SignedNote<'a> {
+    /// What is signed, with its last line break.
+    pub(crate) text: &'a str,
+    /// Name, key hash and value of each signature.
+    signatures: Vec<(&'a str, [u8; 4], Vec<u8>)>,
+}
+
+impl<'a> SignedNote<'a> {
+    pub(crate) fn parse(note: &'a str) -> Result<Self, NoteError> {
+        if note.len() > LONGEST_NOTE {
+            return Err(NoteError::Form("longer than 64 KiB"));
         }
-        let bad = || NoteError::BadSignature(key.name.clone());
-        let signature = Signature::from_slice(signature).map_err(|_| bad())?;
-        return key
-            .key
-            .verify_strict(signed.as_bytes(), &signature)
-            .map_err(|_| bad());
+        let (text, lines) = note
+            .rsplit_once("\n\n")
+            .ok_or(NoteError::Form("no blank line before the signatures"))?;
+        // The signed text ends with the line break before the blank line.
+        let text = &note[..=text.len()];
+        if text
+            .chars()
+            .any(|letter| letter.is_ascii_control() && letter != '\n')
+        {
+            return Err(NoteError::Form("it has a control character"));
+        }
+        let lines = lines
+            .strip_suffix('\n')
+            .ok_or(NoteError::Form("the last line has no end"))?;
+        let mut signatures = Vec::new();
+        for line in lines.split('\n').take(MOST_SIGNATURES) {
+            let line = line
+                .strip_prefix("\u{2014} ")
+                .ok_or(NoteError::Form("a signature line lacks its dash"))?;
+            let (name, value) = line
+                .split_once(' ')
+                .ok_or(NoteError::Form("a signature line lacks its value"))?;
+            let value = STANDARD
+                .decode(value)
+                .map_err(|_| NoteError::Form("a signature is no base64"))?;
+            let (id, value) = value
+                .split_first_chunk::<4>()
+                .ok_or(NoteError::Form("a signature is too short"))?;
+            signatures.push((name, *id, value.to_vec()));
+        }
+        Ok(Self { text, signatures })
     }
-    Err(NoteError::NotSigned(key.name.clone()))
+
+    /// The first signature in the name of this key.
+    pub(crate) fn signature_by(&self, key: &NamedKey) -> Option<&[u8]> {
+        let mut signatures = self.signatures.iter();
+        let (_, _, value) = signatures.find(|(name, id, _)| *name == key.name && *id == key.id)?;
+        Some(value)
+    }
 }
 
 fn parse_checkpoint(text: &str) -> Result<TreeHead, NoteError> {
@@ -251,7 +295,7 @@ mod tests {
 
     fn signed(name: &str, text: &str) -> String {
         let key = LogKey::parse(&log_key(name)).unwrap();
-        let mut value = key.id.to_vec();
+        let mut value = key.0.id.to_vec();
         value.extend(signing_key().sign(text.as_bytes()).to_bytes());
         format!("{text}\n\u{2014} {name} {}\n", STANDARD.encode(value))
     }

@@ -1,9 +1,10 @@
 //! Between the lattice's types and the ledger's: same names, same units, moved field by field.
 
+use fieldledger_cosigning::{self as cosigning, Cosigning};
 use fieldledger_ledger as ledger;
 
 use crate::bindings::{
-    exports::fieldledger::ledger::{control, pangea, readings, status as lattice_status},
+    exports::fieldledger::ledger::{control, pangea, readings, status as lattice_status, witness},
     fieldledger::audit::types as lattice,
 };
 
@@ -197,6 +198,55 @@ pub(crate) fn status(status: ledger::LedgerStatus) -> lattice_status::LedgerStat
         recovery: status.recovery,
         commit_p50: status.commit_p50,
         commit_p99: status.commit_p99,
+    }
+}
+
+pub(crate) fn witnessing(cosigning: &Cosigning) -> witness::Witnessing {
+    witness::Witnessing {
+        own: cosigning.collector_status().map(own_witnesses),
+        as_witness: cosigning.witness_status().map(as_witness),
+    }
+}
+
+fn own_witnesses(status: cosigning::CollectorStatus) -> witness::OwnWitnesses {
+    witness::OwnWitnesses {
+        behaviour: status.behaviour.to_string(),
+        tree_size: status.tree_size,
+        published_size: status.published_size,
+        witnessed: status.witnessed,
+        witnessed_size: status.witnessed_size,
+        witnesses: status.witnesses.into_iter().map(witness_state).collect(),
+    }
+}
+
+fn witness_state(witness: cosigning::WitnessProgress) -> witness::WitnessState {
+    witness::WitnessState {
+        name: witness.name,
+        key: witness.key,
+        url: witness.url,
+        cosigned_size: witness.cosigned_size,
+        cosigned_at: witness.cosigned_at,
+        lag: witness.lag,
+        failures: witness.failures,
+        last_error: witness.last_error,
+        refuses: witness.refuses,
+    }
+}
+
+fn as_witness(status: cosigning::WitnessStatus) -> witness::AsWitness {
+    witness::AsWitness {
+        key: status.key,
+        logs: status.logs.into_iter().map(watched_log).collect(),
+    }
+}
+
+fn watched_log(log: cosigning::WatchedStatus) -> witness::WatchedLog {
+    witness::WatchedLog {
+        origin: log.origin,
+        size: log.size,
+        cosigned_at: log.cosigned_at,
+        refused: log.refused,
+        problem: log.problem,
     }
 }
 

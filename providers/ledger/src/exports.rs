@@ -5,7 +5,7 @@ use wasmcloud_provider_sdk::Context;
 
 use crate::{
     bindings::exports::fieldledger::ledger::{
-        completeness, control, pangea, proofs, readings, search, sink, status, tiles,
+        completeness, control, pangea, proofs, readings, search, sink, status, tiles, witness,
     },
     convert, gaps,
     provider::LedgerProvider,
@@ -14,6 +14,7 @@ use bindings_types::{
     AuditError, Checkpoint, Entry, EntryRange, EventColumns, InclusionProof, SearchPage,
     SearchQuery, Written,
 };
+use fieldledger_cosigning::Cosigning;
 use fieldledger_ledger::{ControlError, Ledger, QueryError};
 
 use crate::bindings::fieldledger::audit::types as bindings_types;
@@ -375,5 +376,81 @@ impl status::Handler<Option<Context>> for LedgerProvider {
         _context: Option<Context>,
     ) -> anyhow::Result<Result<status::LedgerStatus, String>> {
         Ok(self.ledger().map(|ledger| convert::status(ledger.status())))
+    }
+}
+
+impl LedgerProvider {
+    /// Does something with the ledger and its witnesses that may read and write files.
+    async fn with_witnesses<T: Send + 'static>(
+        &self,
+        action: impl FnOnce(&Ledger, &Cosigning) -> T + Send + 'static,
+    ) -> Result<T, String> {
+        let (ledger, cosigning) = self.open_parts()?;
+        tokio::task::spawn_blocking(move || action(&ledger, &cosigning))
+            .await
+            .map_err(|panicked| panicked.to_string())
+    }
+}
+
+impl witness::Handler<Option<Context>> for LedgerProvider {
+    async fn published_checkpoint(
+        &self,
+        _context: Option<Context>,
+    ) -> anyhow::Result<Result<Checkpoint, AuditError>> {
+        let published = self
+            .with_witnesses(|ledger, cosigning| cosigning.published(ledger))
+            .await
+            .flatten();
+        Ok(published
+            .map(convert::checkpoint)
+            .map_err(AuditError::Unavailable))
+    }
+
+    async fn published_inclusion(
+        &self,
+        _context: Option<Context>,
+        index: u64,
+    ) -> anyhow::Result<Result<InclusionProof, AuditError>> {
+        let proof = self
+            .with_witnesses(move |ledger, cosigning| cosigning.published_inclusion(ledger, index))
+            .await;
+        Ok(match proof {
+            Ok(proof) => proof.map(convert::inclusion).map_err(convert::query_error),
+            Err(reason) => Err(AuditError::Unavailable(reason)),
+        })
+    }
+
+    async fn add_checkpoint(
+        &self,
+        _context: Option<Context>,
+        request: Bytes,
+    ) -> anyhow::Result<Result<witness::Reply, String>> {
+        let reply = self
+            .with_witnesses(move |_, cosigning| cosigning.add_checkpoint(&request))
+            .await;
+        Ok(reply.map(|reply| witness::Reply {
+            status: reply.status,
+            content_type: reply.content_type.to_owned(),
+            body: reply.body,
+        }))
+    }
+
+    async fn cosigned_checkpoint(
+        &self,
+        _context: Option<Context>,
+        origin_hash: String,
+    ) -> anyhow::Result<Result<Option<String>, String>> {
+        Ok(self
+            .with_witnesses(move |_, cosigning| cosigning.cosigned_checkpoint(&origin_hash))
+            .await)
+    }
+
+    async fn get_status(
+        &self,
+        _context: Option<Context>,
+    ) -> anyhow::Result<Result<witness::Witnessing, String>> {
+        Ok(self
+            .with_witnesses(|_, cosigning| convert::witnessing(cosigning))
+            .await)
     }
 }

@@ -4,7 +4,8 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use fieldledger_ledger::{Config, Ledger};
+use fieldledger_cosigning::{Cosigning, CosigningSettings};
+use fieldledger_ledger::{Config, Ledger, OpenError};
 use fieldledger_lifeline::Parent;
 use fieldledger_rpc_server::{Server, work_on};
 use tracing::{error, info};
@@ -19,7 +20,7 @@ const OPEN_RETRY: Duration = Duration::from_secs(10);
 /// What the ledger is at this moment.
 enum State {
     Opening,
-    Open(Ledger),
+    Open(Ledger, Arc<Cosigning>),
     /// It could not be opened: the reason, for whoever calls. The provider stays up with it,
     /// because the host would start a provider that left again and again.
     Refused(String),
@@ -65,12 +66,17 @@ pub(crate) async fn run() -> anyhow::Result<()> {
 impl LedgerProvider {
     /// The ledger, or why there is none now.
     pub(crate) fn ledger(&self) -> Result<Ledger, String> {
+        self.open_parts().map(|(ledger, _)| ledger)
+    }
+
+    /// The ledger and its witnesses, or why there are none now.
+    pub(crate) fn open_parts(&self) -> Result<(Ledger, Arc<Cosigning>), String> {
         match &*self
             .state
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
         {
-            State::Open(ledger) => Ok(ledger.clone()),
+            State::Open(ledger, cosigning) => Ok((ledger.clone(), Arc::clone(cosigning))),
             State::Opening => Err("the ledger is being opened".to_owned()),
             State::Refused(reason) => Err(format!("the ledger could not be opened: {reason}")),
             State::Closed => Err("the ledger is closed".to_owned()),
@@ -87,21 +93,24 @@ impl LedgerProvider {
         )
     }
 
-    /// Opens the ledger. An object store that cannot be reached is tried again until it can be.
-    async fn open(self, config: Config) {
+    /// Opens the ledger and what goes with it. An object store that cannot be reached is tried again
+    /// until it can be.
+    async fn open(self, config: Config, cosigning: CosigningSettings) {
         let folder = config.folder.display().to_string();
         loop {
-            let config = config.clone();
-            let opened = tokio::task::spawn_blocking(move || Ledger::open(config)).await;
+            let (config, cosigning) = (config.clone(), cosigning.clone());
+            let opened = tokio::task::spawn_blocking(move || open_all(config, cosigning)).await;
             let (state, again) = match opened {
-                Ok(Ok(ledger)) => {
+                Ok(Ok((ledger, cosigning))) => {
                     let recovery = ledger.status().recovery;
                     info!(folder, recovery, "ledger open");
-                    (State::Open(ledger), false)
+                    (State::Open(ledger, Arc::new(cosigning)), false)
                 }
                 Ok(Err(refused)) => {
-                    let again = refused.may_pass();
-                    let reason = format!("{:#}", anyhow::Error::new(refused));
+                    let again = refused
+                        .downcast_ref::<OpenError>()
+                        .is_some_and(OpenError::may_pass);
+                    let reason = format!("{refused:#}");
                     error!(folder, reason, again, "ledger not opened");
                     (State::Refused(reason), again)
                 }
@@ -120,20 +129,29 @@ impl LedgerProvider {
 
     /// Commits what waits and lets go of the folder.
     async fn close(&self) {
-        let State::Open(ledger) = self.enter(State::Closed) else {
+        let State::Open(ledger, cosigning) = self.enter(State::Closed) else {
             return;
         };
+        cosigning.stop();
         if let Err(panicked) = tokio::task::spawn_blocking(move || ledger.close()).await {
             error!(%panicked, "ledger not closed cleanly; the next start recovers it");
         }
     }
 }
 
+/// Opens the ledger, and then what needs it.
+fn open_all(config: Config, cosigning: CosigningSettings) -> anyhow::Result<(Ledger, Cosigning)> {
+    let folder = config.folder.clone();
+    let ledger = Ledger::open(config)?;
+    let cosigning = Cosigning::start(&ledger, &folder, cosigning)?;
+    Ok((ledger, cosigning))
+}
+
 impl Provider for LedgerProvider {
     async fn init(&self, config: impl ProviderInitConfig) -> anyhow::Result<()> {
-        let config = settings::read(config.get_config())?;
+        let (config, cosigning) = settings::read(config.get_config())?;
         // Not awaited: recovery may take longer than the host waits for a provider to start.
-        tokio::spawn(self.clone().open(config));
+        tokio::spawn(self.clone().open(config, cosigning));
         Ok(())
     }
 

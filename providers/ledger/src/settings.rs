@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use fieldledger_cosigning::{CosigningError, CosigningSettings};
 use fieldledger_ledger::{AnchorPlace, Config, ObjectFolder, Publication};
 
 /// Where the ledger lives where nothing is configured, seen from the host's working folder.
@@ -11,14 +12,18 @@ const DEFAULT_DATA_DIR: &str = "state/ledger";
 const AWS: &str = "aws_";
 
 /// Why the settings cannot be used.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingsError {
     /// A key that means nothing here: most likely misspelt.
     #[error(
         "unknown setting {0:?}; the ledger knows data_dir, anchor, archive, local_segments, origin, \
-         index, publish_interval_ms, publish_entries and aws_..."
+         index, publish_interval_ms, publish_entries, aws_... and for witnesses {witnesses}",
+        witnesses = CosigningSettings::NAMES.join(", ")
     )]
     Unknown(String),
+    /// A setting about witnesses that cannot be used.
+    #[error(transparent)]
+    Cosigning(#[from] CosigningError),
     /// A value that cannot be used.
     #[error("setting {key} is {value:?}; right would be {right}")]
     Value {
@@ -54,7 +59,10 @@ pub(crate) enum SettingsError {
 /// - `index`: `true` or `false`, whether text can be searched (`true`);
 /// - `publish_interval_ms`: how long an entry waits at most for a root of Pangea's tree (`60000`);
 /// - `publish_entries`: after how many entries there is one earlier (`16384`).
-pub(crate) fn read(settings: &HashMap<String, String>) -> Result<Config, SettingsError> {
+/// - those about witnesses: see [`CosigningSettings::read`].
+pub(crate) fn read(
+    settings: &HashMap<String, String>,
+) -> Result<(Config, CosigningSettings), SettingsError> {
     let mut config = Config::new(DEFAULT_DATA_DIR);
     let mut publication = Publication::default();
     for (key, value) in settings {
@@ -102,11 +110,12 @@ pub(crate) fn read(settings: &HashMap<String, String>) -> Result<Config, Setting
                 publication.interval_ms = number("publish_interval_ms", value)?;
             }
             "publish_entries" => publication.entries = number("publish_entries", value)?,
+            key if CosigningSettings::NAMES.contains(&key) => {}
             _ => return Err(SettingsError::Unknown(key.clone())),
         }
     }
     config.publication = Some(publication);
-    Ok(config)
+    Ok((config, CosigningSettings::read(settings)?))
 }
 
 /// The object store at a URL, with the settings that say how to reach it.
@@ -147,22 +156,27 @@ mod tests {
 
     #[test]
     fn nothing_set_means_the_usual() {
-        let config = read(&settings(&[])).unwrap();
+        let (config, cosigning) = read(&settings(&[])).unwrap();
+        assert!(cosigning.policy.is_none() && cosigning.witness_name.is_empty());
         assert_eq!(config.folder.to_str(), Some(DEFAULT_DATA_DIR));
         assert!(config.index);
     }
 
     #[test]
     fn settings_are_taken_over() {
-        let config = read(&settings(&[
+        let (config, cosigning) = read(&settings(&[
             ("data_dir", "/srv/log"),
             ("anchor", "/mnt/other/anchor"),
             ("origin", "plant/1"),
             ("index", "false"),
             ("publish_interval_ms", "500"),
             ("publish_entries", "7"),
+            ("witness_name", "plant/witness"),
+            ("witness_policy", "# nobody\nquorum none\n"),
         ]))
         .unwrap();
+        assert!(cosigning.policy.is_some());
+        assert_eq!(cosigning.witness_name, "plant/witness");
         assert_eq!(
             (config.folder.to_str(), config.origin.as_str(), config.index),
             (Some("/srv/log"), "plant/1", false)
@@ -178,7 +192,7 @@ mod tests {
 
     #[test]
     fn object_stores_are_reached_by_their_settings() {
-        let config = read(&settings(&[
+        let (config, _) = read(&settings(&[
             ("anchor", "s3://anchors/plant"),
             ("archive", "s3://archive/plant"),
             ("local_segments", "3"),
@@ -190,7 +204,7 @@ mod tests {
         assert!(config.archive.is_some());
         assert_eq!(config.local_segments, Some(3));
         let nothing = settings(&[("archive", ""), ("local_segments", ""), ("anchor", "")]);
-        assert_eq!(read(&nothing).unwrap().archive, None);
+        assert_eq!(read(&nothing).unwrap().0.archive, None);
         for (key, value) in [("archive", "x"), ("local_segments", "some")] {
             let error = read(&settings(&[(key, value)])).unwrap_err();
             assert!(error.to_string().contains(key), "{error}");
@@ -210,5 +224,7 @@ mod tests {
             let value = read(&settings(&[("publish_entries", value)])).unwrap_err();
             assert!(value.to_string().contains("a whole number"));
         }
+        let policy = read(&settings(&[("witness_policy", "quorum\n")])).unwrap_err();
+        assert!(policy.to_string().contains("witness_policy"));
     }
 }

@@ -1,4 +1,4 @@
-//! `GET /log/checkpoint`: the newest signed tree head.
+//! `GET /log/checkpoint`: the signed tree head that is published.
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -10,7 +10,10 @@ use crate::extract::QueryString;
 use crate::problem::Problem;
 use crate::sensors::NoQuery;
 
-/// The newest signed tree head, C2SP tlog-checkpoint.
+/// The published tree head, C2SP tlog-checkpoint, with the cosignatures of its witnesses.
+///
+/// The newest one, or where witnesses are configured, the one that they were asked about last; where
+/// the witness policy says `hold`, the last one that satisfied it.
 #[utoipa::path(
     get,
     path = "/log/checkpoint",
@@ -25,11 +28,11 @@ pub(crate) async fn show_head(
     QueryString(NoQuery {}): QueryString<NoQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let head = backend.head()?;
+    let published = backend.published_checkpoint()?;
     let content = Content {
         media_type: "text/plain; charset=utf-8",
         cache_control: "public, max-age=1",
-        bytes: head.note.into_bytes(),
+        bytes: published.note.into_bytes(),
     };
     Ok(content.answer(&headers))
 }

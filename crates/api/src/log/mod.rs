@@ -1,7 +1,7 @@
 //! The log as other people's tools read it: C2SP tlog-tiles below `/log`, and what goes with it.
 //!
 //! ```text
-//! checkpoint.rs    GET /log/checkpoint            the newest signed tree head
+//! checkpoint.rs    GET /log/checkpoint            the published tree head
 //! tiles.rs         GET /log/tile/…                hashes and leaves (tile_path.rs reads the path)
 //! payload.rs       GET /log/payload/{entry}       an envelope, byte for byte
 //! tlog_proof.rs    GET /log/proof/{entry}         C2SP tlog-proof, alone or with its payload
@@ -35,7 +35,8 @@ pub trait LogTree {
     /// `NotFound` where the log has no such entry yet.
     fn entry(&self, index: u64) -> Result<Entry, BackendError>;
 
-    /// An entry and its audit path in the newest signed tree.
+    /// An entry and its audit path in the published tree; in the newest signed one where that does
+    /// not have it yet.
     ///
     /// # Errors
     ///

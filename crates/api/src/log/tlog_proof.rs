@@ -24,7 +24,8 @@ use crate::sensors::NoQuery;
 
 const MEDIA_TYPE: &str = "text/plain; charset=utf-8";
 
-/// Proves that an entry is in the newest signed tree, as a C2SP tlog-proof.
+/// Proves that an entry is in the published tree, as a C2SP tlog-proof with the cosignatures of
+/// witnesses. An entry that is newer is proven in the newest tree.
 ///
 /// Its `extra` line is the leaf. It proves an entry without its payload too.
 #[utoipa::path(

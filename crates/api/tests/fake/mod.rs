@@ -6,7 +6,7 @@ use fieldledger_api::backend::{
     Asset, Checkpoint, Entry, Erasure, Freeze, Gap, GapKind, GapPage, GapQuery, GapState,
     GapTotals, KeyChange, LedgerStatus, Liveness, MissingRange, PangeaLogged, PangeaPage,
     PangeaRoot, PollingStatus, Reading, Removal, Restriction, SearchPage, SearchQuery, SensorState,
-    Series, Successor,
+    Series, Successor, WitnessReply, Witnessing,
 };
 use fieldledger_api::{Backend, BackendError, FieldProblem, LogTree, Moment, Tokens};
 use fieldledger_audit::EventColumns;
@@ -15,6 +15,8 @@ use fieldledger_audit::EventColumns;
 pub(crate) const NOW: Moment = Moment(1_767_323_045_000_006);
 pub(crate) const SENSOR: &str = "123e4567-e89b-12d3-a456-426614174000";
 pub(crate) const SILENT_SENSOR: &str = "123e4567-e89b-12d3-a456-426614174001";
+/// SHA-256 of the one origin that was cosigned.
+pub(crate) const COSIGNED: &str = "00ff";
 /// Not what `serde_json` would print: spaces and order show whether the text passes unchanged.
 pub(crate) const ENVELOPE: &str = r#"{"event":{"message":"a  b"},"a":1.0}"#;
 
@@ -30,6 +32,7 @@ pub(crate) struct Fake {
     pub(crate) tokens: Tokens,
     pub(crate) series: Option<Series>,
     pub(crate) removal: Option<Removal>,
+    pub(crate) witnessing: Witnessing,
     pub(crate) searched: Mutex<Vec<SearchQuery>>,
     pub(crate) paged: Mutex<Vec<(String, u32, u32)>>,
     pub(crate) series_asked: Mutex<Vec<(String, Moment, Moment, u32)>>,
@@ -369,6 +372,28 @@ impl Backend for Fake {
             ..PollingStatus::default()
         };
         fail(self.polling_fails.as_ref(), status)
+    }
+
+    fn published_checkpoint(&self) -> Result<Checkpoint, BackendError> {
+        self.checkpoint()
+    }
+
+    fn add_checkpoint(&self, request: &[u8]) -> Result<WitnessReply, BackendError> {
+        let reply = WitnessReply {
+            status: 409,
+            content_type: "text/x.tlog.size".to_owned(),
+            body: format!("{}\n", request.len()),
+        };
+        fail(self.ledger_fails.as_ref(), reply)
+    }
+
+    fn cosigned_checkpoint(&self, origin_hash: &str) -> Result<Option<String>, BackendError> {
+        let known = origin_hash == COSIGNED;
+        fail(self.ledger_fails.as_ref(), known.then(|| checkpoint().note))
+    }
+
+    fn witnessing(&self) -> Result<Witnessing, BackendError> {
+        fail(self.ledger_fails.as_ref(), self.witnessing.clone())
     }
 
     fn asset(&self, path: &str) -> Result<Option<Asset>, BackendError> {

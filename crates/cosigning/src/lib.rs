@@ -1,0 +1,34 @@
+//! Cosignatures over HTTP and on disk: a ledger's own, collected from its witnesses, and those that
+//! it gives to the logs of other sites. The rules are in `fieldledger-witness`.
+//!
+//! - [`Collector`] sends the newest checkpoint to every witness of a policy, once a second where
+//!   the log grows, and says which checkpoint is to be published. Appends never wait for it.
+//! - [`Witness`] answers `add-checkpoint`. What it has cosigned is on disk before the answer leaves.
+//! - [`Cosigning`] is both, as the settings of a site have them.
+//!
+//! ```text
+//! board.rs       what is asked for, what came back, what is published; no input or output
+//! collector.rs   the loops that ask
+//! post.rs        one question to one witness over HTTP
+//! witness.rs     the witness
+//! files.rs       files that survive a crash
+//! settings.rs    what an operator can set
+//! ```
+#![forbid(unsafe_code)]
+
+mod backoff;
+mod board;
+mod collector;
+mod files;
+mod post;
+mod settings;
+mod status;
+mod witness;
+
+pub use board::Behaviour;
+pub use collector::{Collector, CollectorConfig, CollectorError, Pace};
+pub use fieldledger_witness::Reply;
+pub use files::FileError;
+pub use settings::{Cosigning, CosigningError, CosigningSettings, DEFAULT_WITNESS_DIR};
+pub use status::{CollectorStatus, WatchedStatus, WitnessProgress, WitnessStatus};
+pub use witness::{Witness, WitnessError};
