@@ -465,6 +465,7 @@ async fn description(api: &Api) -> Result<()> {
         "get /api/consistency",
         "get /api/entries",
         "get /api/gaps",
+        "get /api/log/witnesses",
         "get /api/openapi.json",
         "get /api/proof/{entry}",
         "get /api/proof/{entry}/bundle",
@@ -478,12 +479,14 @@ async fn description(api: &Api) -> Result<()> {
         "get /log/receipt/{entry}",
         "get /log/tile/{path}",
         "get /metrics",
+        "get /witness/{origin}/checkpoint",
         "post /api/log/erase",
         "post /api/log/freeze",
         "post /api/log/retire-key",
         "post /api/log/rotate-key",
         "post /api/logs",
         "post /api/results",
+        "post /witness/add-checkpoint",
     ];
     ensure!(routes.iter().eq(expected), "the description has {routes:?}");
     Ok(())

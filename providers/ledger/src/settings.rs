@@ -58,7 +58,7 @@ pub(crate) enum SettingsError {
 /// - `origin`: the log's name in its checkpoints (`fieldledger.local/ledger`);
 /// - `index`: `true` or `false`, whether text can be searched (`true`);
 /// - `publish_interval_ms`: how long an entry waits at most for a root of Pangea's tree (`60000`);
-/// - `publish_entries`: after how many entries there is one earlier (`16384`).
+/// - `publish_entries`: after how many entries there is one earlier (`16384`);
 /// - those about witnesses: see [`CosigningSettings::read`].
 pub(crate) fn read(
     settings: &HashMap<String, String>,
