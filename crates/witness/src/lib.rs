@@ -8,7 +8,7 @@
 //! - [`SignedCheckpoint`]: a log's signed tree head, read strictly;
 //! - [`AddCheckpoint`], [`Answer`]: what is sent to a witness and what comes back, C2SP
 //!   tlog-witness;
-//! - [`WatchedLogs`], [`judge`]: what a witness decides;
+//! - [`WatchedLogs`], [`judge()`]: what a witness decides;
 //! - [`Policy`]: which witnesses are enough, C2SP tlog-policy.
 #![forbid(unsafe_code)]
 
