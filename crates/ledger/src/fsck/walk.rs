@@ -686,7 +686,12 @@ impl<'a> Walk<'a> {
         self.judge_tree(size);
         self.judge_erasures();
         self.check_archive()?;
-        if with_index && let Some(problem) = index::verify(&self.paths.index, size).err() {
+        let index = match (with_index, self.in_use) {
+            (false, _) => Ok(()),
+            (true, false) => index::verify(&self.paths.index, size),
+            (true, true) => index::verify_in_use(&self.paths.index),
+        };
+        if let Err(problem) = index {
             self.findings.add(Finding {
                 kind: FindingKind::Index,
                 severity: Severity::Repairable,

@@ -8,7 +8,7 @@ mod tail;
 mod words;
 
 pub(crate) use series::Summary;
-pub(crate) use tail::{Indexer, verify};
+pub(crate) use tail::{Indexer, verify, verify_in_use};
 
 use std::sync::{Arc, PoisonError, RwLock};
 

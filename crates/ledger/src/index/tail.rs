@@ -36,6 +36,12 @@ const MERGE_BELOW_ENTRIES: usize = 1_000_000;
 /// How long it waits after an error before it tries again.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// The file of an index that names its other files.
+const META: &str = "meta.json";
+
+/// How often the check of an index that is being written is begun anew.
+const ATTEMPTS_IN_USE: usize = 20;
+
 /// Puts entries in the index.
 pub(crate) struct Indexer {
     index: Index,
@@ -236,9 +242,33 @@ fn text(error: TantivyError) -> String {
 /// Why the index in the folder is no index of a log of `size` entries, or which of its files are
 /// damaged. Writes nothing.
 pub(crate) fn verify(folder: &Path, size: u64) -> Result<(), String> {
-    if !folder.join("meta.json").is_file() {
+    if !folder.join(META).is_file() {
         return Ok(());
     }
+    verify_files(folder, size)
+}
+
+/// Like [`verify`], for an index that another process is writing.
+///
+/// It may hold more than the caller read of the log, and its writer removes files once [`META`] no
+/// longer names them: only what is found while that file stays the same is a problem.
+pub(crate) fn verify_in_use(folder: &Path) -> Result<(), String> {
+    let meta = folder.join(META);
+    // A busy index commits a few times a second, a check of a small one takes milliseconds. Where
+    // every attempt is overtaken nothing is said: the owner checks its index when it opens it.
+    for _ in 0..ATTEMPTS_IN_USE {
+        let Ok(before) = fs::read(&meta) else {
+            return Ok(());
+        };
+        let verified = verify_files(folder, u64::MAX);
+        if verified.is_ok() || fs::read(&meta).is_ok_and(|after| after == before) {
+            return verified;
+        }
+    }
+    Ok(())
+}
+
+fn verify_files(folder: &Path, size: u64) -> Result<(), String> {
     let opened = open(folder, &IndexSchema::new(), size)?;
     let damaged = opened.index.validate_checksum();
     let damaged = damaged.map_err(|error| error.to_string())?;
