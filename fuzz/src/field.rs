@@ -1,6 +1,9 @@
 //! What sensors send, and what becomes of it.
 
+use fieldledger_attest::identity::DeviceKey;
+use fieldledger_field::attestation::AttestationError;
 use fieldledger_field::batch::PollBatch;
+use fieldledger_field::bulk::{Bulk, MAX_BULK_READINGS};
 use fieldledger_field::heartbeat::{Heartbeat, Limits};
 use fieldledger_field::reply::{MAX_UNPARSABLE_BYTES, NUMBERS_END, Reply};
 use fieldledger_field::topic::TopicRules;
@@ -27,15 +30,39 @@ pub(crate) fn reply(data: &[u8]) {
         Ok(reply) => {
             let number: f64 = reply.value.parse().expect("the value is a number");
             assert!(number.is_finite());
-            let numbers = [reply.seq, reply.at, reply.poll];
+            let numbers = [reply.seq, reply.at, reply.up, reply.poll];
             assert!(
                 numbers
                     .into_iter()
                     .flatten()
                     .all(|number| number < NUMBERS_END)
             );
+            assert!(reply.at.is_none() || reply.up.is_none());
+            // What is accepted with a signature holds all that the signature covers.
+            if reply.sig.is_some() {
+                let key = DeviceKey::from_seed(&[7; 32]).public();
+                let verdict = reply.attested(uuid::Uuid::from_u128(1), key);
+                assert!(matches!(
+                    verdict,
+                    Ok(_) | Err(AttestationError::Evidence(_))
+                ));
+            }
         }
         Err(unparsable) => assert!(unparsable.text.len() <= MAX_UNPARSABLE_BYTES),
+    }
+}
+
+/// What a sensor read during an outage.
+pub(crate) fn bulk(data: &[u8]) {
+    if let Ok(bulk) = Bulk::parse(data) {
+        assert!((1..=MAX_BULK_READINGS).contains(&bulk.readings.len()));
+        assert!(bulk.readings.is_sorted_by(|one, next| one.seq < next.seq));
+        let key = DeviceKey::from_seed(&[7; 32]).public();
+        let verdict = bulk.attested(uuid::Uuid::from_u128(1), key);
+        assert!(matches!(
+            verdict,
+            Ok(_) | Err(AttestationError::Evidence(_))
+        ));
     }
 }
 

@@ -7,6 +7,7 @@
 
 // The ledger's parsers are compiled here from their files: the crate itself has a search engine and
 // an object store below it, minutes to compile and nothing to this.
+mod attest;
 #[allow(dead_code)]
 #[path = "../../crates/ledger/src/envelope.rs"]
 mod envelope;
@@ -26,7 +27,9 @@ type Target = fn(&[u8]);
 
 /// Every target; `xtask` reads the same names from the folders of the corpus.
 const TARGETS: &[(&str, Target)] = &[
+    ("attestation", attest::attestation),
     ("batch", field::batch),
+    ("bulk", field::bulk),
     ("bundle", tree::bundle),
     ("checkpoint", tree::checkpoint),
     ("cursor", log::cursor),

@@ -104,6 +104,9 @@ pub(crate) fn heartbeat(
             high: kind.high,
         }),
         calibration: None,
+        // These devices have no keys.
+        identity: None,
+        lost: None,
     };
     let text = serde_json::to_vec(&heartbeat);
     // Strings, integers and finite floats: nothing here that JSON cannot hold.
@@ -150,8 +153,10 @@ mod tests {
                 boot: "b-1".to_owned(),
                 seq: Some(7),
                 at: Some(1_700_000_000_000_001),
+                up: None,
                 unit: unit.to_owned(),
                 poll: Some(12),
+                sig: None,
             };
             assert_eq!(Reply::parse(&text).unwrap(), expected);
 

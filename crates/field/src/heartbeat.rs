@@ -11,11 +11,21 @@
 //!  "unit":"Cel","range":{"low":-40,"high":125},"calibration":{"base":0,"scale":1,"offset":0}}
 //! ```
 //!
+//! A device that signs its readings names its key as well, and proves that it has it:
+//! `"key":"ed25519:…","boot":"a1b2","beat":3,"key_sig":"…"`, all four or none. The signature is
+//! verified here, so whatever has passed has the key that it names; whether that is the key which the
+//! sensor had before, and the count is above the last one, is for the registry to say. `"lost":12`
+//! counts readings of this boot that the device had to drop before anyone took them.
+//!
 //! Fields that are not known are ignored: a later version may add some.
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
+use fieldledger_attest::heartbeat::Possession;
+use fieldledger_attest::identity::{Fingerprint, PublicKey};
+use fieldledger_attest::signature::Signature;
+use fieldledger_attest::statement::BootId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -23,6 +33,7 @@ use uuid::Uuid;
 
 use crate::batch::{Calibration, Range, SensorProfile};
 use crate::excerpt::quoted;
+use crate::reply::{MAX_BOOT_BYTES, NUMBERS_END};
 use crate::topic::{Subject, TopicError, TopicRules};
 
 /// The largest heartbeat, in bytes. Two topics of the longest kind and every name at its longest
@@ -37,6 +48,12 @@ pub const MAX_UNIT_BYTES: usize = 32;
 
 /// Poll intervals that are accepted unless configured otherwise: 100 ms to a day.
 pub const POLL_INTERVALS_MS: RangeInclusive<u64> = 100..=86_400_000;
+
+/// The fields of which there are all or none.
+const IDENTITY_FIELDS: [&str; 4] = ["key", "boot", "beat", "key_sig"];
+
+/// What a counter may be.
+const BELOW_NUMBERS_END: &str = "a whole number from 0 up to 2^53 - 1";
 
 /// A heartbeat as a sensor writes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,6 +85,40 @@ pub struct Heartbeat {
     /// From raw to engineering value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
+    /// The key of the device, and the proof that it has it.
+    #[serde(flatten)]
+    pub identity: Option<Identity>,
+    /// Readings of this boot that were dropped before anyone took them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<u64>,
+}
+
+/// A device's key, in this boot, as of this heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// What the device signs with.
+    pub key: PublicKey,
+    /// The device's boot id; not empty.
+    pub boot: String,
+    /// Number of the heartbeat within the boot, below 2^53.
+    pub beat: u64,
+    /// Proof that the device has the key (`fieldledger_attest::heartbeat`).
+    pub key_sig: Signature,
+}
+
+impl Identity {
+    /// Whether the signature is the key's, over this sensor, boot and count.
+    fn is_proven(&self, sensor: Uuid) -> bool {
+        let boot = BootId::new(&self.boot);
+        boot.is_ok_and(|boot| {
+            let possession = Possession {
+                sensor: *sensor.as_bytes(),
+                boot,
+                beat: self.beat,
+            };
+            possession.is_signed(&self.key, &self.key_sig)
+        })
+    }
 }
 
 impl Heartbeat {
@@ -118,6 +169,10 @@ pub struct Device {
     pub ip_addr: IpAddr,
     /// MAC address it gave.
     pub mac_addr: [u8; 6],
+    /// The key that it proved to have, or none for a device that does not sign.
+    pub identity: Option<Identity>,
+    /// Readings of this boot that were dropped before anyone took them, as far as it says.
+    pub lost: Option<u64>,
 }
 
 impl Device {
@@ -147,6 +202,8 @@ impl Device {
             disconnect,
             ip_addr: fields.ip_addr()?,
             mac_addr: fields.mac_addr()?,
+            identity: fields.identity(id)?,
+            lost: fields.optional_number("lost")?,
         })
     }
 
@@ -174,6 +231,8 @@ impl Device {
             unit: Some(unit).filter(|unit| !unit.is_empty()),
             range,
             calibration,
+            identity: self.identity.clone(),
+            lost: self.lost,
         }
     }
 }
@@ -308,6 +367,48 @@ impl Fields<'_> {
             .map(Some)
             .ok_or_else(|| invalid("calibration", value, expected))
     }
+
+    /// Key, boot, count and signature: all of them, and good, or none.
+    fn identity(&self, sensor: Uuid) -> Result<Option<Identity>, HeartbeatError> {
+        if IDENTITY_FIELDS
+            .iter()
+            .all(|field| self.optional(field).is_none())
+        {
+            return Ok(None);
+        }
+        let key = "ed25519: and 44 characters, the base64 of a public key";
+        let boot = format!("a string of 1 to {MAX_BOOT_BYTES} printable characters without spaces");
+        let signature = "a string of 88 characters, the base64 of a signature";
+        let identity = Identity {
+            key: self.get("key", key, |value| value.as_str()?.parse().ok())?,
+            boot: self.get("boot", &boot, |value| {
+                let boot = BootId::new(value.as_str()?).ok()?;
+                Some(boot.as_str().to_owned())
+            })?,
+            beat: self.get("beat", BELOW_NUMBERS_END, below_numbers_end)?,
+            key_sig: self.get("key_sig", signature, |value| value.as_str()?.parse().ok())?,
+        };
+        match identity.is_proven(sensor) {
+            true => Ok(Some(identity)),
+            false => Err(HeartbeatError::NotPossessed {
+                key: identity.key.fingerprint(),
+            }),
+        }
+    }
+
+    fn optional_number(&self, field: &'static str) -> Result<Option<u64>, HeartbeatError> {
+        let Some(value) = self.optional(field) else {
+            return Ok(None);
+        };
+        let number = below_numbers_end(value);
+        number
+            .map(Some)
+            .ok_or_else(|| invalid(field, value, BELOW_NUMBERS_END))
+    }
+}
+
+fn below_numbers_end(value: &Value) -> Option<u64> {
+    value.as_u64().filter(|number| *number < NUMBERS_END)
 }
 
 fn invalid(field: &'static str, value: &Value, expected: &str) -> HeartbeatError {
@@ -369,11 +470,20 @@ pub enum HeartbeatError {
         "heartbeat fields poll_topic, read_topic and disconnect_topic must be three different topics"
     )]
     SameTopics,
+    /// The signature is not that of the key over this sensor, boot and count.
+    #[error(
+        "heartbeat field key_sig does not prove possession of key {key} for this id, boot and beat"
+    )]
+    NotPossessed {
+        /// The key that the heartbeat names.
+        key: Fingerprint,
+    },
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_attest::identity::DeviceKey;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -482,6 +592,91 @@ mod tests {
             ("calibration", json!({"base": 0})),
         ] {
             let mut json = simulated();
+            json[field] = value.clone();
+            let text = parse(&json).unwrap_err().to_string();
+            assert!(text.contains(field), "{field} = {value}: {text}");
+            assert!(text.len() < 400, "{text}");
+        }
+    }
+
+    fn signed() -> Value {
+        let key = DeviceKey::from_seed(&[9; 32]);
+        let possession = Possession {
+            sensor: *Uuid::parse_str(ID).unwrap().as_bytes(),
+            boot: BootId::new("a1b2").unwrap(),
+            beat: 3,
+        };
+        let mut json = simulated();
+        json["key"] = json!(key.public());
+        json["boot"] = json!("a1b2");
+        json["beat"] = json!(3);
+        json["key_sig"] = json!(possession.sign(&key));
+        json["lost"] = json!(12);
+        json
+    }
+
+    #[test]
+    fn a_device_that_proves_its_key_is_accepted_and_stored_so() {
+        let device = parse(&signed()).unwrap();
+        let identity = device.identity.clone().unwrap();
+        assert_eq!(identity.key, DeviceKey::from_seed(&[9; 32]).public());
+        assert_eq!((identity.boot.as_str(), identity.beat), ("a1b2", 3));
+        assert_eq!(device.lost, Some(12));
+        let written = serde_json::to_vec(&device.to_heartbeat()).unwrap();
+        assert_eq!(Heartbeat::parse(&written, &limits()).unwrap(), device);
+        let read: Heartbeat = serde_json::from_slice(&written).unwrap();
+        assert_eq!(read, device.to_heartbeat());
+        assert_eq!(parse(&simulated()).unwrap().identity, None);
+    }
+
+    #[test]
+    fn a_key_without_its_proof_is_refused() {
+        for field in IDENTITY_FIELDS {
+            let mut json = signed();
+            json.as_object_mut().unwrap().remove(field);
+            let text = parse(&json).unwrap_err().to_string();
+            assert!(text.contains(field) && text.contains("missing"), "{text}");
+        }
+        let stranger = DeviceKey::from_seed(&[8; 32]).public();
+        let other = "f3088463-5623-476f-a1b5-ecb49446a444";
+        let moved = |json: &Value| json.to_string().replace(ID, other);
+        let moved: Value = serde_json::from_str(&moved(&signed())).unwrap();
+        for (field, value) in [
+            ("key", json!(stranger)),
+            ("boot", json!("a1b3")),
+            ("beat", json!(4)),
+            ("id", moved["id"].clone()),
+        ] {
+            let mut json = if field == "id" {
+                moved.clone()
+            } else {
+                signed()
+            };
+            json[field] = value;
+            let error = parse(&json).unwrap_err();
+            assert!(
+                matches!(error, HeartbeatError::NotPossessed { .. }),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_hostile_part_of_an_identity_is_named() {
+        for (field, value) in [
+            ("key", json!("ed25519:AAAA")),
+            ("key", json!(7)),
+            ("boot", json!("")),
+            ("boot", json!("a b")),
+            ("boot", json!("b".repeat(65))),
+            ("beat", json!(-1)),
+            ("beat", json!(1_u64 << 53)),
+            ("beat", json!("3")),
+            ("key_sig", json!("AAAA")),
+            ("lost", json!(-1)),
+            ("lost", json!("12")),
+        ] {
+            let mut json = signed();
             json[field] = value.clone();
             let text = parse(&json).unwrap_err().to_string();
             assert!(text.contains(field), "{field} = {value}: {text}");

@@ -7,13 +7,17 @@
 //! | [`topic`] | a device's topics as NATS subjects, and which of them are acceptable |
 //! | [`poll`] | the payload of a poll |
 //! | [`reply`] | what a sensor answers |
+//! | [`bulk`] | what a sensor read while nobody polled it, sent afterwards |
+//! | [`attestation`] | from signed messages to evidence for the log |
 //! | [`batch`] | results on their way to the log |
 //!
 //! Everything here is pure: no clock, no network, no wasm. Bytes from a device are hostile until
 //! one of these types holds them.
 #![forbid(unsafe_code)]
 
+pub mod attestation;
 pub mod batch;
+pub mod bulk;
 pub mod heartbeat;
 pub mod poll;
 pub mod reply;

@@ -10,7 +10,14 @@
 //!
 //! Everything but `value` is optional. The number is kept as text, exactly as the device wrote it:
 //! `21.370` says more than 21.37 does.
+//!
+//! A device that does not know the time says `up` instead of `at`: microseconds since its boot. One
+//! that signs adds `sig`, the base64 of its signature over the reading (`fieldledger_attest`), which
+//! covers `value`, `seq`, `boot`, the time and `unit`; a signed answer has all of them but the unit.
+//! The signature is kept here and verified by [`Reply::attested`], with the key of the sensor.
 
+use fieldledger_attest::reading::Clock;
+use fieldledger_attest::signature::{SIGNATURE_CHARACTERS, Signature};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -45,10 +52,14 @@ pub struct Reply {
     pub seq: Option<u64>,
     /// The device's own time, microseconds since the Unix epoch.
     pub at: Option<u64>,
+    /// Microseconds since the device's boot, where it does not know the time.
+    pub up: Option<u64>,
     /// The unit the device named, or empty.
     pub unit: String,
     /// The poll that is answered, where the device repeats its number.
     pub poll: Option<u64>,
+    /// The device's signature, not yet verified.
+    pub sig: Option<Signature>,
 }
 
 /// An answer that holds no number, or is wrong in another way.
@@ -92,11 +103,20 @@ pub enum ReplyError {
         /// What belongs there.
         expected: &'static str,
     },
+    /// Both `at` and `up`.
+    #[error("fields at and up are both there; expected one of them")]
+    TwoClocks,
+    /// A signature that covers more than the answer holds.
+    #[error("field sig is there without {missing}; a signed answer has boot, seq, and at or up")]
+    SignedWithout {
+        /// The field that is missing.
+        missing: &'static str,
+    },
 }
 
 /// The answer as an object, its fields not yet looked at.
 #[derive(Default, Deserialize)]
-struct Object<'a> {
+pub(crate) struct Object<'a> {
     #[serde(borrow, default)]
     value: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -106,9 +126,13 @@ struct Object<'a> {
     #[serde(borrow, default)]
     at: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    up: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     unit: Option<&'a RawValue>,
     #[serde(borrow, default)]
     poll: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    sig: Option<&'a RawValue>,
 }
 
 impl Reply {
@@ -123,7 +147,8 @@ impl Reply {
             let length = bytes.len();
             return Err(unparsable(bytes, None, ReplyError::TooLong { length }));
         }
-        let object = match object_of(bytes) {
+        let raw: Result<&RawValue, _> = serde_json::from_slice(bytes);
+        let object = match raw.map_err(not_json).and_then(object_of) {
             Ok(object) => object,
             Err(reason) => return Err(unparsable(bytes, None, reason)),
         };
@@ -131,24 +156,50 @@ impl Reply {
         Self::from_object(&object).map_err(|reason| unparsable(bytes, poll, reason))
     }
 
-    fn from_object(object: &Object<'_>) -> Result<Self, ReplyError> {
-        Ok(Self {
+    /// When the device measured, by the clock it has, where it says so.
+    #[must_use]
+    pub fn clock(&self) -> Option<Clock> {
+        let utc = self.at.map(Clock::Utc);
+        utc.or(self.up.map(Clock::Uptime))
+    }
+
+    pub(crate) fn from_object(object: &Object<'_>) -> Result<Self, ReplyError> {
+        let reply = Self {
             value: value(object.value.ok_or(ReplyError::NoValue)?)?,
             boot: object.boot.map(boot).transpose()?.unwrap_or_default(),
             seq: object.seq.map(|raw| number("seq", raw)).transpose()?,
             at: object.at.map(time).transpose()?,
+            up: object.up.map(|raw| number("up", raw)).transpose()?,
             unit: object.unit.map(unit).transpose()?.unwrap_or_default(),
             poll: object.poll.map(|raw| number("poll", raw)).transpose()?,
-        })
+            sig: object.sig.map(signature).transpose()?,
+        };
+        if reply.at.is_some() && reply.up.is_some() {
+            return Err(ReplyError::TwoClocks);
+        }
+        if reply.sig.is_some() {
+            reply.check_complete()?;
+        }
+        Ok(reply)
+    }
+
+    /// Whether everything is there that a signature covers.
+    fn check_complete(&self) -> Result<(), ReplyError> {
+        let missing = if self.boot.is_empty() {
+            "boot"
+        } else if self.seq.is_none() {
+            "seq"
+        } else if self.clock().is_none() {
+            "at or up"
+        } else {
+            return Ok(());
+        };
+        Err(ReplyError::SignedWithout { missing })
     }
 }
 
 /// The answer as an object: a bare string or number is the value of one.
-fn object_of(bytes: &[u8]) -> Result<Object<'_>, ReplyError> {
-    let not_json = |error: serde_json::Error| ReplyError::NotJson {
-        message: error.to_string(),
-    };
-    let raw: &RawValue = serde_json::from_slice(bytes).map_err(not_json)?;
+pub(crate) fn object_of(raw: &RawValue) -> Result<Object<'_>, ReplyError> {
     if raw.get().starts_with('{') {
         return serde_json::from_str(raw.get()).map_err(not_json);
     }
@@ -156,6 +207,13 @@ fn object_of(bytes: &[u8]) -> Result<Object<'_>, ReplyError> {
         value: Some(raw),
         ..Object::default()
     })
+}
+
+#[allow(clippy::needless_pass_by_value)] // the signature of map_err
+fn not_json(error: serde_json::Error) -> ReplyError {
+    ReplyError::NotJson {
+        message: error.to_string(),
+    }
 }
 
 fn value(raw: &RawValue) -> Result<String, ReplyError> {
@@ -172,7 +230,7 @@ fn value(raw: &RawValue) -> Result<String, ReplyError> {
     }
 }
 
-fn boot(raw: &RawValue) -> Result<String, ReplyError> {
+pub(crate) fn boot(raw: &RawValue) -> Result<String, ReplyError> {
     let text = unquoted(raw);
     let scalar = raw
         .get()
@@ -211,6 +269,19 @@ fn time(raw: &RawValue) -> Result<u64, ReplyError> {
     microseconds
         .filter(|microseconds| *microseconds < NUMBERS_END)
         .ok_or_else(|| invalid("at", raw, expected))
+}
+
+pub(crate) fn signature(raw: &RawValue) -> Result<Signature, ReplyError> {
+    let parsed: Option<String> = serde_json::from_str(raw.get()).ok();
+    let signature = parsed.and_then(|text| text.parse().ok());
+    signature.ok_or_else(|| {
+        debug_assert_eq!(SIGNATURE_CHARACTERS, 88, "the sentence below says so");
+        invalid(
+            "sig",
+            raw,
+            "a string of 88 characters, the base64 of 64 bytes",
+        )
+    })
 }
 
 /// The content of a JSON string; any other JSON as it is written.
@@ -274,10 +345,74 @@ mod tests {
             boot: "a1b2".to_owned(),
             seq: Some(7),
             at: Some(1_767_323_045_000_006),
+            up: None,
             unit: "Cel".to_owned(),
             poll: Some(12),
+            sig: None,
         };
         assert_eq!(reply, expected);
+        assert_eq!(reply.clock(), Some(Clock::Utc(1_767_323_045_000_006)));
+    }
+
+    fn signed(fields: &str) -> Result<Reply, Unparsable> {
+        let signature = Signature::from_bytes([7; 64]);
+        parse(&format!(
+            "{{\"value\":1,\"poll\":12,\"sig\":\"{signature}\"{fields}}}"
+        ))
+    }
+
+    #[test]
+    fn a_signed_answer_has_all_that_is_signed() {
+        let reply = signed(",\"boot\":\"b\",\"seq\":0,\"up\":5").unwrap();
+        assert_eq!(reply.sig, Some(Signature::from_bytes([7; 64])));
+        assert_eq!(reply.clock(), Some(Clock::Uptime(5)));
+        for (fields, missing) in [
+            (",\"seq\":0,\"up\":5", "boot"),
+            (",\"boot\":\"\",\"seq\":0,\"up\":5", "boot"),
+            (",\"boot\":\"b\",\"up\":5", "seq"),
+            (",\"boot\":\"b\",\"seq\":0", "at or up"),
+        ] {
+            let error = signed(fields).unwrap_err();
+            assert_eq!(
+                error.reason,
+                ReplyError::SignedWithout { missing },
+                "{fields}"
+            );
+            assert_eq!(error.poll, Some(12));
+        }
+    }
+
+    #[test]
+    fn two_clocks_are_one_too_many() {
+        let error = parse(r#"{"value":1,"at":1,"up":1}"#).unwrap_err();
+        assert_eq!(error.reason, ReplyError::TwoClocks);
+        let reply = parse(r#"{"value":1,"at":null,"up":1}"#).unwrap();
+        assert_eq!(reply.clock(), Some(Clock::Uptime(1)));
+    }
+
+    #[test]
+    fn only_the_one_spelling_of_a_signature_is_read() {
+        let good = Signature::from_bytes([7; 64]).to_string();
+        let with = |sig: &str| {
+            let text = format!("{{\"value\":1,\"boot\":1,\"seq\":1,\"up\":1,\"sig\":{sig}}}");
+            parse(&text)
+        };
+        assert!(with(&format!("\"{good}\"")).is_ok());
+        for bad in [
+            "\"\"".to_owned(),
+            "7".to_owned(),
+            format!("\"{}\"", &good[..84]),
+            format!("\"{}\"", good.replace('=', "")),
+            format!("\"{}\"", good.replace("w==", "x==")),
+            format!("\" {good}\""),
+            format!("[\"{good}\"]"),
+        ] {
+            let reason = with(&bad).unwrap_err().reason.to_string();
+            assert!(
+                reason.contains("field sig") && reason.contains("88"),
+                "{reason}"
+            );
+        }
     }
 
     #[test]
@@ -329,6 +464,10 @@ mod tests {
             "\"at\":\"1960-01-01T00:00:00Z\"",
             "\"unit\":\"degrees celsius\"",
             "\"unit\":1",
+            "\"up\":-1",
+            "\"up\":\"2026-01-02T03:04:05Z\"",
+            "\"up\":9007199254740992",
+            "\"sig\":\"AAAA\"",
         ] {
             let error = parse(&format!("{{\"value\":1,\"poll\":12,{field}}}")).unwrap_err();
             assert_eq!(error.poll, Some(12));

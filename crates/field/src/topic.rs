@@ -124,6 +124,30 @@ impl Subject {
         Ok(Self(subject))
     }
 
+    /// Where the sensor sends what it read while it was not polled, given its read topic: the last
+    /// level that is called `read` is `history` there; a read topic without one has a level `history`
+    /// below it.
+    #[must_use]
+    pub fn history(&self) -> String {
+        self.sibling("history")
+    }
+
+    /// Where it hears that its history is stored, given its read topic: `history_ack` in the place of
+    /// `history`.
+    #[must_use]
+    pub fn history_ack(&self) -> String {
+        self.sibling("history_ack")
+    }
+
+    fn sibling(&self, name: &str) -> String {
+        let mut tokens: Vec<&str> = self.0.split('.').collect();
+        match tokens.iter_mut().rev().find(|token| **token == "read") {
+            Some(token) => *token = name,
+            None => tokens.push(name),
+        }
+        tokens.join(".")
+    }
+
     /// The subject as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -254,6 +278,31 @@ mod tests {
             subject.pattern(Uuid::parse_str(ID).unwrap()),
             "picow.*.read"
         );
+    }
+
+    #[test]
+    fn the_history_is_beside_the_readings() {
+        for (read, history, ack) in [
+            (
+                format!("sim.read.{ID}"),
+                format!("sim.history.{ID}"),
+                format!("sim.history_ack.{ID}"),
+            ),
+            (
+                format!("picow/{ID}/read"),
+                format!("picow.{ID}.history"),
+                format!("picow.{ID}.history_ack"),
+            ),
+            (
+                format!("sim/{ID}/values"),
+                format!("sim.{ID}.values.history"),
+                format!("sim.{ID}.values.history_ack"),
+            ),
+        ] {
+            let read = check(&read).unwrap();
+            assert_eq!(read.history(), history);
+            assert_eq!(read.history_ack(), ack);
+        }
     }
 
     #[test]
