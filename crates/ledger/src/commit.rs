@@ -343,6 +343,16 @@ impl Committer {
 
     /// A snapshot that cannot be written only makes the next start longer.
     pub(crate) fn write_snapshot(&mut self) {
+        if let Err(error) = self.try_write_snapshot() {
+            tracing::warn!(
+                error = with_causes(&error),
+                "the snapshot could not be written"
+            );
+        }
+    }
+
+    pub(crate) fn try_write_snapshot(&mut self) -> Result<(), StoreError> {
+        self.snapshot_size = self.grower.size();
         let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
         let producers = self.producers.ranges();
         let snapshot = Snapshot::new(
@@ -361,18 +371,9 @@ impl Committer {
         drop(gaps);
         drop(latest);
         // A snapshot must never be newer than the checkpoint and the offsets that go with it.
-        let written = self
-            .anchor
-            .sync()
-            .and_then(|()| self.log.offsets().sync())
-            .and_then(|()| snapshot.write(&self.disk, &self.paths.snapshot));
-        if let Err(error) = written {
-            tracing::warn!(
-                error = with_causes(&error),
-                "the snapshot could not be written"
-            );
-        }
-        self.snapshot_size = self.grower.size();
+        self.anchor.sync()?;
+        self.log.offsets().sync()?;
+        snapshot.write(&self.disk, &self.paths.snapshot)
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::anchor::AnchorPlace;
+use crate::life::retention::RetentionPolicy;
 use crate::objects::ObjectFolder;
 use crate::pangea::Publication;
 use crate::store::faults::Faults;
@@ -45,6 +46,8 @@ pub struct Config {
     pub gap_grace_ms: u64,
     /// When the entries since the last publication get a root of Pangea's tree; never for none.
     pub publication: Option<Publication>,
+    /// Which payloads are given up once they are old, without anybody's asking; none for none.
+    pub retention: Option<RetentionPolicy>,
     /// How long `open` waits for another process to let go of the folder, milliseconds.
     pub lock_wait_ms: u64,
     /// Tells the time.
@@ -71,6 +74,7 @@ impl Config {
             index_interval_ms: 1_000,
             gap_grace_ms: 60_000,
             publication: Some(Publication::default()),
+            retention: None,
             lock_wait_ms: 10_000,
             clock: Clock::default(),
             faults: None,

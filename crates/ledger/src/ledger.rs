@@ -25,6 +25,7 @@ use crate::head::Published;
 use crate::index::Indexer;
 use crate::intake::{self, Answer};
 use crate::life::restore::ReadOnly;
+use crate::life::retention::retainer::Retainer;
 use crate::own::{self, Details, OwnKind};
 use crate::pangea::{Pangea, Publisher};
 use crate::proofs::Proofs;
@@ -63,7 +64,8 @@ pub(crate) struct Inner {
     paths: Paths,
     recovery: String,
     /// Held while the log is changed otherwise than by an append.
-    pub(crate) control: Mutex<()>,
+    pub(crate) control: Arc<Mutex<()>>,
+    pub(crate) retainer: Retainer,
     running: Mutex<Option<Running>>,
 }
 
@@ -74,6 +76,7 @@ struct Running {
     archive_thread: Option<JoinHandle<()>>,
     gap_thread: Option<JoinHandle<()>>,
     publish_thread: Option<JoinHandle<()>>,
+    retention_thread: Option<JoinHandle<()>>,
     /// Locked as long as it is open.
     _lock: std::fs::File,
 }
@@ -119,6 +122,7 @@ impl Ledger {
             archive_thread: None,
             gap_thread: None,
             publish_thread: None,
+            retention_thread: None,
             _lock: lock,
         };
         let mut views = None;
@@ -199,6 +203,19 @@ impl Ledger {
             };
             running.publish_thread = Some(spawn("ledger-publish", move || publisher.run())?);
         }
+        let control = Arc::new(Mutex::default());
+        let retainer = Retainer {
+            plans: recovered.plans,
+            log: Arc::clone(&recovered.log),
+            published: Arc::clone(&published),
+            queue: Arc::clone(&queue),
+            control: Arc::clone(&control),
+            clock: config.clock.clone(),
+            problem: Arc::default(),
+        };
+        let (its_retainer, policy) = (retainer.clone(), config.retention);
+        running.retention_thread =
+            Some(spawn("ledger-retention", move || its_retainer.run(policy))?);
         tracing::info!(folder = %paths.folder.display(), size, recovery = recovered.sentence, "ledger open");
         Ok(Self(Arc::new(Inner {
             queue,
@@ -221,7 +238,8 @@ impl Ledger {
             pangea,
             paths,
             recovery: recovered.sentence,
-            control: Mutex::default(),
+            control,
+            retainer,
             running: Mutex::new(Some(running)),
         })))
     }
@@ -547,6 +565,7 @@ impl Inner {
             running.archive_thread,
             running.gap_thread,
             running.publish_thread,
+            running.retention_thread,
         ];
         for thread in threads.into_iter().flatten() {
             if thread.join().is_err() {

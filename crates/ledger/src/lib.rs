@@ -68,6 +68,9 @@ pub use life::erasure::Erasure;
 pub use life::freeze::{Freeze, Successor};
 pub use life::keys::KeyChange;
 pub use life::restore::{RestoreMode, Restored, restore};
+pub use life::retention::{
+    Retained, RetentionPolicy, RetentionScope, RetentionStatus, UnknownScope,
+};
 pub use objects::ObjectFolder;
 pub use own::{Details, OWN_PRODUCERS, OwnKind};
 pub use pangea::{Logged, PangeaEvent, PangeaPage, PangeaRoot, Publication, Restriction};

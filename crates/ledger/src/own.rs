@@ -25,7 +25,7 @@ pub enum OwnKind {
     Erasure,
     /// The keys that sign the log changed; numbered by the change.
     Key,
-    /// The oldest payloads were given up; numbered by the first entry that is kept.
+    /// The oldest payloads are given up; numbered by the entry's own position.
     Retention,
     /// The log takes no more entries, and where it goes on; number 0.
     Freeze,
@@ -88,6 +88,12 @@ pub(crate) fn event(kind: OwnKind, sequence: u64, origin: &str, details: &Detail
 pub(crate) fn detail_in(message: &str, name: &str) -> Option<String> {
     let details: BTreeMap<String, Value> = serde_json::from_str(message).ok()?;
     Some(details.get(name)?.as_str()?.to_owned())
+}
+
+/// The same where it is a number.
+pub(crate) fn number_in(message: &str, name: &str) -> Option<u64> {
+    let details: BTreeMap<String, Value> = serde_json::from_str(message).ok()?;
+    details.get(name)?.as_u64()
 }
 
 /// Which events of a call use the ledger's own producers.

@@ -15,7 +15,7 @@ use fieldledger_tlog::{
 use crate::envelope::Envelope;
 use crate::error::{QueryError, StoreError, with_causes};
 use crate::head::Head;
-use crate::own;
+use crate::own::{self, OwnKind};
 use crate::store::reader::{LogReader, Stored};
 use crate::store::tiles::{TileStore, TreeView};
 
@@ -45,14 +45,7 @@ impl Proofs {
                 let text = text.map_err(|error| self.log.damaged(index, &error.to_string()))?;
                 (text, None)
             }
-            Stored::Erased(_, marker) => {
-                let removal = Removal {
-                    kind: RemovalKind::Erased,
-                    entry: marker,
-                    reason: self.reason(marker)?,
-                };
-                (String::new(), Some(removal))
-            }
+            Stored::Erased(_, marker) => (String::new(), Some(self.removal(marker)?)),
         };
         let entry = Entry {
             index,
@@ -75,14 +68,23 @@ impl Proofs {
         Ok(hashes)
     }
 
-    /// The reason that the entry `marker`, one of the log's own, tells.
-    fn reason(&self, marker: u64) -> Result<String, QueryError> {
+    /// Why a payload is gone, as the entry `marker`, one of the log's own, tells.
+    fn removal(&self, marker: u64) -> Result<Removal, QueryError> {
         let stored = self.log.entry(marker)?;
-        let told = stored
-            .envelope()
-            .and_then(|bytes| Envelope::parse(bytes).ok())
-            .and_then(|envelope| own::detail_in(envelope.event().message, "reason"));
-        Ok(told.unwrap_or_default())
+        let parsed = stored.envelope().map(Envelope::parse);
+        let Some(Ok(envelope)) = parsed else {
+            let problem = "it does not tell of the payloads that are gone because of it";
+            return Err(self.log.damaged(marker, problem).into());
+        };
+        let producer = envelope.origin().map(|(producer, _)| producer);
+        Ok(Removal {
+            kind: match producer == Some(OwnKind::Retention.producer()) {
+                true => RemovalKind::GivenUp,
+                false => RemovalKind::Erased,
+            },
+            entry: marker,
+            reason: own::detail_in(envelope.event().message, "reason").unwrap_or_default(),
+        })
     }
 
     /// The entries of a range, up to so many of them as have [`RANGE_BYTES`] together.

@@ -61,6 +61,11 @@ impl Latest {
         is_newest
     }
 
+    /// Forgets the newest readings that are entries before `below`.
+    pub(crate) fn forget_below(&mut self, below: u64) {
+        self.0.retain(|_, reading| reading.index >= below);
+    }
+
     /// The newest reading of these sensors, as far as they have one.
     pub(crate) fn of(&self, sensors: &[String]) -> Vec<Reading> {
         let found = sensors.iter().filter_map(|sensor| self.0.get(sensor));

@@ -15,6 +15,8 @@ use crate::grower::Grower;
 use crate::head::Head;
 use crate::life::keys::Keys;
 use crate::life::restore::ReadOnly;
+use crate::life::retention::plan::{self, Pending, Plans};
+use crate::life::retention::told_by;
 use crate::life::{Told, erasure, freeze};
 use crate::own::OwnKind;
 use crate::producers::Producers;
@@ -48,6 +50,8 @@ pub(crate) struct Paths {
     pub(crate) read_only: PathBuf,
     /// What is being erased, while it is.
     pub(crate) erasing: PathBuf,
+    /// What is given up, and what of that must yet be done.
+    pub(crate) retention: PathBuf,
     pub(crate) pangea: PathBuf,
 }
 
@@ -63,6 +67,7 @@ impl Paths {
             lock: folder.join("lock"),
             read_only: folder.join("read-only"),
             erasing: folder.join("erasing"),
+            retention: folder.join("retention"),
             pangea: folder.join("pangea"),
         }
     }
@@ -81,6 +86,8 @@ pub(crate) struct Recovered {
     pub(crate) archive: Option<Arc<Archive>>,
     pub(crate) log: Arc<LogReader>,
     pub(crate) tiles: Arc<TileStore>,
+    /// What is given up.
+    pub(crate) plans: Arc<Plans>,
     pub(crate) state: State,
     /// Size of the snapshot that was used; 0 without one.
     pub(crate) snapshot_size: u64,
@@ -128,6 +135,7 @@ pub(crate) fn recover(
     };
     let (mut keys, signed) = (identity.keys, identity.signed);
     let offsets = Offsets::open(disk, &paths.offsets)?;
+    let plan = plan::resume(disk, paths, &segments, &offsets)?;
     let log = LogReader::new(segments.clone(), offsets, firsts.clone());
     let log = Arc::new(log);
     let tiles = Arc::new(TileStore::new(
@@ -154,7 +162,9 @@ pub(crate) fn recover(
         replayed = replay.run()?;
     }
     let told = &replayed.state.life;
-    erasure::check_markers(&log, replayed.state.grower.size(), told)?;
+    let size = replayed.state.grower.size();
+    erasure::check_markers(&log, size, told)?;
+    let plans = plan::reconcile(disk, paths, plan, &log, size, told)?;
 
     let segment = match firsts.last() {
         Some(&last) if segments.is_local(last) => {
@@ -205,6 +215,7 @@ pub(crate) fn recover(
         archive,
         log,
         tiles,
+        plans: Arc::new(plans),
         state: replayed.state,
         snapshot_size: replayed.from,
         sentence,
@@ -593,13 +604,24 @@ fn apply(frame: Frame<'_>, index: u64, state: &mut State) -> Result<(), String> 
             if let Some((reading, _)) = reading {
                 state.latest.update(reading);
             }
+            let producer = envelope.origin().map(|(producer, _)| producer);
+            if producer == Some(OwnKind::Retention.producer())
+                && let Some((below, scope)) = told_by(envelope.event().message)
+            {
+                state.life.retentions.push(Pending {
+                    marker: index,
+                    below,
+                    scope,
+                });
+                state.latest.forget_below(below);
+            }
         }
         Frame::Erased(erased) => {
             state.note_origin(erased.origin, index)?;
             if let Some(origin) = erased.origin {
                 state.note_gaps(origin, noted_in_erased(origin.0, leaf.received_at), &leaf);
             }
-            state.life.erased.push((index, erased.marker));
+            state.life.gone.note(index, erased.marker);
         }
     }
     state.received_at = state.received_at.max(leaf.received_at);

@@ -221,7 +221,11 @@ impl LogCheck {
             (Some(ERASURE), Some(entry)) => {
                 self.erased.insert(entry);
             }
-            (Some(RETENTION), Some(first_kept)) => self.kept_from = self.kept_from.max(first_kept),
+            (Some(RETENTION), _) => {
+                let told: Retention = serde_json::from_str(&envelope.event.message)
+                    .map_err(|error| format!("does not say what is given up: {error}"))?;
+                self.kept_from = self.kept_from.max(told.below);
+            }
             _ => {}
         }
         Ok(())
@@ -269,6 +273,21 @@ struct Envelope {
     received_at: String,
     producer: Option<String>,
     sequence: Option<u64>,
+    #[serde(default)]
+    event: Event,
+}
+
+#[derive(Default, Deserialize)]
+struct Event {
+    #[serde(default)]
+    message: String,
+}
+
+/// The message of an entry that tells of retention.
+#[derive(Deserialize)]
+struct Retention {
+    /// The first entry whose payload is not given up.
+    below: u64,
 }
 
 fn hex(hash: &Hash) -> String {
@@ -296,10 +315,14 @@ mod tests {
     }
 
     fn entry(index: u64, origin: &str) -> Entry {
+        telling(index, origin, &index.to_string())
+    }
+
+    fn telling(index: u64, origin: &str, message: &str) -> Entry {
         let received_at = START + index;
         let time = Timestamp::from_microsecond(received_at.cast_signed()).unwrap();
         let envelope =
-            format!(r#"{{"event":{{"message":"{index}"}},{origin}"received_at":"{time:.6}"}}"#);
+            format!(r#"{{"event":{{"message":"{message}"}},{origin}"received_at":"{time:.6}"}}"#);
         let leaf = leaf(index, received_at, envelope.as_bytes());
         (leaf, Some(envelope.into_bytes()))
     }
@@ -415,7 +438,8 @@ mod tests {
         assert_eq!(missing(&entries), [0, 1, 4, 6]);
         entries.push(own(9, ERASURE, 4));
         assert_eq!(missing(&entries), [0, 1, 6]);
-        entries.push(own(10, RETENTION, 2));
+        let origin = format!(r#""producer":"{RETENTION}","sequence":10,"#);
+        entries.push(telling(10, &origin, r#"{\"below\":2}"#));
         assert_eq!(missing(&entries), [6]);
         entries.push(own(11, "somebody/erasure", 6));
         assert_eq!(missing(&entries), [6]);

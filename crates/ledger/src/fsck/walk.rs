@@ -1,6 +1,7 @@
 //! Reads every segment from front to back, and builds the tree again on the way.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use super::report::{Finding, FindingKind, Findings, Progress, Severity};
 use crate::envelope::Envelope;
 use crate::error::{OpenError, StoreError, with_causes};
 use crate::index;
-use crate::own::OwnKind;
+use crate::life::{Gone, explained_by};
 use crate::producers::Producers;
 use crate::recovery::Paths;
 use crate::store::archive::Archive;
@@ -72,9 +73,10 @@ pub(crate) struct Walk<'a> {
     places: Vec<Option<Place>>,
     producers: Producers,
     received_at: u64,
-    /// Entries whose payload is gone, with the entry that says why; and what entries say so.
-    erased: Vec<(u64, u64, Place)>,
-    erasures: BTreeMap<u64, u64>,
+    /// Entries whose payload is gone, and where their frames begin; and what entries of the log say so.
+    gone: Gone,
+    gone_places: Vec<Place>,
+    explained: BTreeMap<u64, Range<u64>>,
     differences: Vec<Difference>,
     /// Whether every leaf so far is known.
     whole: bool,
@@ -111,8 +113,9 @@ impl<'a> Walk<'a> {
             places: Vec::new(),
             producers: Producers::default(),
             received_at: 0,
-            erased: Vec::new(),
-            erasures: BTreeMap::new(),
+            gone: Gone::default(),
+            gone_places: Vec::new(),
+            explained: BTreeMap::new(),
             differences: Vec::new(),
             whole: true,
             unread: false,
@@ -287,15 +290,17 @@ impl<'a> Walk<'a> {
                     self.entry(FindingKind::Envelope, index, place, problem);
                 }
                 let envelope = Envelope::parse(bytes)?;
+                if let Some(explained) = explained_by(index, &envelope) {
+                    self.explained.insert(index, explained);
+                }
                 if let Some((producer, sequence)) = envelope.origin() {
-                    if producer == OwnKind::Erasure.producer() {
-                        self.erasures.insert(index, sequence);
-                    }
                     self.note_origin(producer, sequence, index, place);
                 }
             }
             Frame::Erased(erased) => {
-                self.erased.push((index, erased.marker, place.clone()));
+                if self.gone.note(index, erased.marker) {
+                    self.gone_places.push(place.clone());
+                }
                 if let Some((producer, sequence)) = erased.origin {
                     self.note_origin(producer, sequence, index, place);
                 }
@@ -684,7 +689,7 @@ impl<'a> Walk<'a> {
             self.judge(difference, altered);
         }
         self.judge_tree(size);
-        self.judge_erasures();
+        self.judge_removals();
         self.check_archive()?;
         let index = match (with_index, self.in_use) {
             (false, _) => Ok(()),
@@ -821,12 +826,23 @@ impl<'a> Walk<'a> {
     }
 
     /// Every entry without payload must have an entry that says why.
-    fn judge_erasures(&mut self) {
-        for (entry, marker, place) in std::mem::take(&mut self.erased) {
-            if self.erasures.get(&marker) != Some(&entry) {
-                let problem = format!("its payload is gone, but entry {marker} does not say why");
-                self.entry(FindingKind::Envelope, entry, &place, problem);
+    fn judge_removals(&mut self) {
+        let gone = std::mem::take(&mut self.gone);
+        let places = std::mem::take(&mut self.gone_places);
+        for ((gone, marker), place) in gone.runs().zip(&places) {
+            let explained = self.explained.get(&marker).cloned().unwrap_or_default();
+            if explained.start <= gone.start && gone.end <= explained.end {
+                continue;
             }
+            let entry = gone.start;
+            let problem = match gone.end - gone.start {
+                1 => format!("its payload is gone, but entry {marker} does not say why"),
+                _ => format!(
+                    "the payloads from here to entry {} are gone, but entry {marker} does not say why",
+                    gone.end - 1
+                ),
+            };
+            self.entry(FindingKind::Envelope, entry, place, problem);
         }
     }
 

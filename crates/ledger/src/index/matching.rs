@@ -2,11 +2,13 @@
 
 use std::ops::Bound;
 
+use fieldledger_reading::record::ACTION;
 use tantivy::Term;
-use tantivy::query::{BooleanQuery, EmptyQuery, PhraseQuery, Query, RangeQuery, TermQuery};
+use tantivy::query::{BooleanQuery, EmptyQuery, Occur, PhraseQuery, Query, RangeQuery, TermQuery};
 use tantivy::schema::{Field, IndexRecordOption};
 
-use super::schema::{IndexSchema, exact_term};
+use super::schema::{IndexSchema, OWN, exact_term};
+use crate::life::retention::RetentionScope;
 use crate::query::cursor::Filter;
 use crate::query::language::{Clause, field_position};
 
@@ -38,6 +40,23 @@ pub(crate) fn readings(schema: &IndexSchema, sensor: &str, start: u64, end: u64)
 /// The entries `from..to`.
 pub(crate) fn entries(schema: &IndexSchema, from: u64, to: u64) -> Box<dyn Query> {
     range(schema.index, from, to)
+}
+
+/// The entries below `below` whose payloads are given up.
+pub(crate) fn given_up(schema: &IndexSchema, below: u64, scope: RetentionScope) -> BooleanQuery {
+    let old = (Occur::Must, range(schema.index, 0, below));
+    let wanted = match scope {
+        RetentionScope::Readings => {
+            let action = field_position("action").unwrap_or_default();
+            (Occur::Must, exact(schema, action, ACTION))
+        }
+        RetentionScope::All => {
+            let own = Term::from_field_u64(schema.own, OWN);
+            let own = TermQuery::new(own, IndexRecordOption::Basic);
+            (Occur::MustNot, Box::new(own) as Box<dyn Query>)
+        }
+    };
+    BooleanQuery::new(vec![old, wanted])
 }
 
 fn range(field: Field, from: u64, to: u64) -> Box<dyn Query> {

@@ -1,6 +1,5 @@
 //! What the index holds of an entry.
 
-use fieldledger_audit::EventRow;
 use fieldledger_audit::event::FIELDS;
 use sha2::{Digest, Sha256};
 use tantivy::TantivyDocument;
@@ -9,6 +8,8 @@ use tantivy::schema::{
 };
 
 use super::words;
+use crate::envelope::Envelope;
+use crate::own::OWN_PRODUCERS;
 use crate::readings::reading_of;
 
 /// Name of the field with the entry's position in the log.
@@ -20,6 +21,9 @@ pub(crate) const POLLED_AT: &str = "polled_at";
 /// Name of the field with the value of a reading.
 pub(crate) const VALUE: &str = "value";
 
+/// What that field holds where there is something to hold.
+pub(crate) const OWN: u64 = 1;
+
 /// The fields of the index. An index with other fields is built anew.
 #[derive(Debug, Clone)]
 pub(crate) struct IndexSchema {
@@ -29,6 +33,8 @@ pub(crate) struct IndexSchema {
     value: Field,
     /// A hash of every field together with its whole text.
     pub(crate) exact: Field,
+    /// There with the log's own entries only.
+    pub(crate) own: Field,
     /// The words of every field, in the order of [`FIELDS`].
     pub(crate) texts: [Field; FIELDS.len()],
 }
@@ -40,6 +46,7 @@ impl IndexSchema {
         let polled_at = builder.add_u64_field(POLLED_AT, FAST);
         let value = builder.add_f64_field(VALUE, FAST);
         let exact = builder.add_u64_field("exact", INDEXED);
+        let own = builder.add_u64_field("own", INDEXED);
         // Positions for phrases; nothing is ranked, so no lengths of fields.
         let indexing = TextFieldIndexing::default()
             .set_tokenizer(words::NAME)
@@ -53,14 +60,20 @@ impl IndexSchema {
             polled_at,
             value,
             exact,
+            own,
             texts,
         }
     }
 
-    /// What the index holds of an event.
-    pub(crate) fn document(&self, index: u64, event: &EventRow<'_>) -> TantivyDocument {
+    /// What the index holds of an entry.
+    pub(crate) fn document(&self, index: u64, envelope: &Envelope<'_>) -> TantivyDocument {
         let mut document = TantivyDocument::default();
         document.add_u64(self.index, index);
+        let producer = envelope.origin().map(|(producer, _)| producer);
+        if producer.is_some_and(|producer| producer.starts_with(OWN_PRODUCERS)) {
+            document.add_u64(self.own, OWN);
+        }
+        let event = &envelope.event();
         for (position, text) in event.values().into_iter().enumerate() {
             if !text.is_empty() {
                 document.add_text(self.texts[position], text);

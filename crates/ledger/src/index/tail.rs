@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tantivy::directory::MmapDirectory;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, MergePolicy, NoMergePolicy};
+use tantivy::query::Query;
 use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyError};
 
 use super::matching;
@@ -17,6 +18,7 @@ use super::{View, Views};
 use crate::envelope::Envelope;
 use crate::error::{OpenError, StoreError, with_causes};
 use crate::head::Published;
+use crate::life::retention::told_by;
 use crate::own::OwnKind;
 use crate::store::reader::LogReader;
 
@@ -191,14 +193,11 @@ impl Indexer {
             };
             let envelope =
                 Envelope::parse(bytes).map_err(|problem| self.log.damaged(index, &problem))?;
-            let document = self.schema.document(index, &envelope.event());
+            let document = self.schema.document(index, &envelope);
             let mut done = writer.add_document(document);
-            if let Some((producer, entry)) = envelope.origin()
-                && producer == OwnKind::Erasure.producer()
-            {
-                // It comes later in the log, so what it is about was added before.
-                let erased = matching::entries(&self.schema, entry, entry + 1);
-                done = done.and_then(|_| writer.delete_query(erased));
+            // It comes later in the log than what it is about, so that was added before.
+            if let Some(gone) = self.gone_because_of(&envelope) {
+                done = done.and_then(|_| writer.delete_query(gone));
             }
             if let Err(error) = done {
                 failure.get_or_insert(error);
@@ -207,6 +206,19 @@ impl Indexer {
         });
         read.map_err(|error| with_causes(&error))?;
         failure.map_or(Ok(()), |error: TantivyError| Err(error.to_string()))
+    }
+
+    /// What must not be found any more because of an entry.
+    fn gone_because_of(&self, envelope: &Envelope<'_>) -> Option<Box<dyn Query>> {
+        let (producer, sequence) = envelope.origin()?;
+        if producer == OwnKind::Erasure.producer() {
+            return Some(matching::entries(&self.schema, sequence, sequence + 1));
+        }
+        if producer != OwnKind::Retention.producer() {
+            return None;
+        }
+        let (below, scope) = told_by(envelope.event().message)?;
+        Some(Box::new(matching::given_up(&self.schema, below, scope)))
     }
 
     fn commit(&self, writer: &mut IndexWriter, size: u64) -> tantivy::Result<()> {

@@ -4,9 +4,11 @@
 //! (`checkpoint`), and `backup.json`, which says what it is. The tree head is read first, so the
 //! copy is that of one moment although the ledger goes on; nothing of the ledger is locked. What is
 //! in the backup is then read again and hashed, up to the signed root, and entries whose erasure it
-//! tells of are erased in it too. A later backup into the same folder copies only what is new.
+//! tells of are erased in it too. A later backup into the same folder copies only what is new, and
+//! the segments that were written anew: it does not keep what the log gave up. Whoever wants to keep
+//! that leaves a backup as it is and makes the next one elsewhere.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fieldledger_tlog::{Edge, Hash, TreeHead, open_checkpoint};
+use rangemap::RangeSet;
 use serde::{Deserialize, Serialize};
 
 use super::keys::Keys;
@@ -354,8 +357,8 @@ pub(super) struct Walked {
     pub(super) ends: Vec<(u64, u64)>,
     /// Entries that are to be erased, each with the entry that says so.
     told: BTreeMap<u64, u64>,
-    /// Entries that are.
-    erased: BTreeSet<u64>,
+    /// Entries whose payload is gone, because of that or of something else.
+    gone: RangeSet<u64>,
 }
 
 /// Reads the first `size` entries. The root of the tree of `old_size` is noted on the way.
@@ -371,7 +374,7 @@ fn walk(
         old_root: None,
         ends: Vec::new(),
         told: BTreeMap::new(),
-        erased: BTreeSet::new(),
+        gone: RangeSet::new(),
     };
     for first in segments.list()? {
         if edge.size() >= size {
@@ -425,7 +428,7 @@ impl Walked {
     fn note(&mut self, index: u64, frame: &Frame<'_>) -> Result<(), String> {
         match frame {
             Frame::Erased(_) => {
-                self.erased.insert(index);
+                self.gone.insert(index..index + 1);
             }
             Frame::Envelope(bytes) => {
                 if let Some((producer, entry)) = Envelope::parse(bytes)?.origin()
@@ -531,7 +534,7 @@ fn copy_bytes(
 fn erase_in(disk: &Disk, copy: &Segments, walked: &Walked) -> Result<u64, BackupError> {
     let mut erased = 0;
     for (&entry, &marker) in &walked.told {
-        if walked.erased.contains(&entry) {
+        if walked.gone.contains(&entry) {
             continue;
         }
         let after = walked.ends.partition_point(|&(first, _)| first <= entry);

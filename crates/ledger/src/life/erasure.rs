@@ -10,7 +10,7 @@ use std::sync::PoisonError;
 
 use serde_json::Value;
 
-use super::Told;
+use super::{Told, explained_by};
 use crate::commit::Committer;
 use crate::envelope::Envelope;
 use crate::error::{ControlError, StoreError, with_causes};
@@ -231,16 +231,18 @@ pub(crate) fn finish(
 
 /// Every entry without payload must have an entry that says why.
 pub(crate) fn check_markers(log: &LogReader, size: u64, told: &Told) -> Result<(), StoreError> {
-    for &(entry, marker) in &told.erased {
-        let says_so = marker < size && {
+    for (gone, marker) in told.gone.runs() {
+        let explained = if marker < size {
             let stored = log.entry(marker)?;
             let envelope = stored.envelope().map(Envelope::parse);
-            let origin = envelope
-                .as_ref()
-                .and_then(|parsed| parsed.as_ref().ok()?.origin());
-            origin == Some((OwnKind::Erasure.producer(), entry))
+            envelope.and_then(|parsed| explained_by(marker, &parsed.ok()?))
+        } else {
+            None
         };
+        let says_so = explained
+            .is_some_and(|explained| explained.start <= gone.start && gone.end <= explained.end);
         if !says_so {
+            let entry = gone.start;
             let problem = format!("its payload is gone, but entry {marker} does not say why");
             return Err(log.damaged(entry, &problem));
         }

@@ -11,6 +11,8 @@ use super::keys::KeyChange;
 use crate::Ledger;
 use crate::commit::Committer;
 use crate::error::ControlError;
+use crate::life::retention::{Retained, RetentionScope, RetentionStatus};
+use crate::queue::Queue;
 
 /// Bytes of the reason that is given for a change.
 const MAX_REASON_BYTES: usize = 1_000;
@@ -97,28 +99,63 @@ impl Ledger {
         self.command(move |committer| committer.freeze(successor.as_ref(), &reason, &actor))
     }
 
+    /// Gives up the payloads that were received before `before`, microseconds since the Unix epoch,
+    /// as far as full segments hold nothing newer. Their leaves stay, so every proof holds as before;
+    /// an entry of the log says up to where payloads are given up, who asked for it and why.
+    ///
+    /// Returns once that entry is durable. Segments are written anew behind it, after a restart too;
+    /// [`Ledger::retention_status`] says how far that is. Searches no longer find what is given up
+    /// once the index has heard of it.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::Invalid`] without a reason or an actor.
+    pub fn retain(
+        &self,
+        before: u64,
+        scope: RetentionScope,
+        reason: &str,
+        actor: &str,
+    ) -> Result<Retained, ControlError> {
+        check_texts(reason, actor)?;
+        self.0.retainer.begin(before, scope, reason, actor)
+    }
+
+    /// What is given up, and how far that is.
+    #[must_use]
+    pub fn retention_status(&self) -> RetentionStatus {
+        self.0.retainer.status()
+    }
+
     /// One change at a time.
     fn control(&self) -> std::sync::MutexGuard<'_, ()> {
         let control = self.0.control.lock();
         control.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has the commit thread carry this out, and waits for it.
     fn command<T: Send + 'static>(
         &self,
         carry_out: impl FnOnce(&mut Committer) -> Result<T, ControlError> + Send + 'static,
     ) -> Result<T, ControlError> {
-        let (answer, answered) = mpsc::sync_channel(1);
-        let queued = self.0.queue.push_command(Box::new(move |committer| {
-            // Whoever asked waits for it.
-            let _ = answer.send(carry_out(committer));
-        }));
-        queued.map_err(|error| ControlError::Unavailable(error.to_string()))?;
-        answered.recv().unwrap_or_else(|_closed| {
-            let reason = "it closed before this was done";
-            Err(ControlError::Unavailable(reason.to_owned()))
-        })
+        command(&self.0.queue, carry_out)
     }
+}
+
+/// Has the commit thread carry this out, and waits for it.
+pub(crate) fn command<T: Send + 'static>(
+    queue: &Queue,
+    carry_out: impl FnOnce(&mut Committer) -> Result<T, ControlError> + Send + 'static,
+) -> Result<T, ControlError> {
+    let (answer, answered) = mpsc::sync_channel(1);
+    let queued = queue.push_command(Box::new(move |committer| {
+        // Whoever asked waits for it.
+        let _ = answer.send(carry_out(committer));
+    }));
+    queued.map_err(|error| ControlError::Unavailable(error.to_string()))?;
+    answered.recv().unwrap_or_else(|_closed| {
+        let reason = "it closed before this was done";
+        Err(ControlError::Unavailable(reason.to_owned()))
+    })
 }
 
 /// Checks what is to be told of a change.

@@ -4,10 +4,11 @@
 //! the entry's index (u64 LE), the length and the body, so that neither zeros, nor half a frame, nor
 //! the frame of another entry pass for a good one.
 //!
-//! The frame of an erased entry is as long as the one it replaces, and has the highest bit of its
-//! length set. Its body is `leaf (49 bytes) || entry that says so u64 LE || sequence u64 LE || length
-//! of the producer u16 LE || producer || zeros`: the tree still has its leaf, and the event is still
-//! known when it is delivered again.
+//! The frame of an erased entry has the highest bit of its length set. Its body is `leaf (49 bytes) ||
+//! entry that says so u64 LE || sequence u64 LE || length of the producer u16 LE || producer || zeros`:
+//! the tree still has its leaf, and the event is still known when it is delivered again. Written in
+//! the place of another frame it is as long as that one; in a segment that is written anew, without
+//! zeros.
 
 use fieldledger_tlog::{LEAF_BYTES, Leaf};
 use sha2::{Digest, Sha256};
@@ -100,6 +101,12 @@ pub(crate) fn write_frame(target: &mut Vec<u8>, index: u64, envelope: &[u8]) {
     // Envelopes are at most a mebibyte, which validation sees to.
     let length = u32::try_from(envelope.len()).unwrap_or(u32::MAX);
     write(target, index, length, envelope);
+}
+
+/// Bytes that the body of such a frame has at least.
+pub(crate) fn remains_bytes(erased: &Erased<'_>) -> usize {
+    let (producer, _) = erased.origin.unwrap_or_default();
+    ERASED_HEAD_BYTES + producer.len()
 }
 
 /// The frame that replaces one with a body of `body_bytes`; none where it has too little room, which

@@ -25,6 +25,18 @@ pub(crate) struct LogReader {
     offsets: Offsets,
     /// First indices of the segments, ascending.
     firsts: RwLock<Vec<u64>>,
+    /// Offsets and segments fit each other as long as it is held.
+    layout: RwLock<()>,
+}
+
+/// A full segment that is to be written anew. It stays on the disk, and on no copy that is kept, as
+/// long as this lives.
+#[derive(Debug)]
+pub(crate) struct OldSegment<'a> {
+    pub(crate) path: PathBuf,
+    pub(crate) bytes: Vec<u8>,
+    first: u64,
+    _on_disk: Option<Reclaimed<'a>>,
 }
 
 impl LogReader {
@@ -33,6 +45,7 @@ impl LogReader {
             segments,
             offsets,
             firsts: RwLock::new(firsts),
+            layout: RwLock::default(),
         }
     }
 
@@ -56,6 +69,33 @@ impl LogReader {
         let (first, bytes) = self.place(index)?;
         let reclaimed = self.segments.reclaim(first)?;
         Ok((first, bytes, reclaimed))
+    }
+
+    /// The full segment that begins with entry `first`, because it will be written anew.
+    pub(crate) fn read_to_replace(&self, first: u64) -> Result<OldSegment<'_>, StoreError> {
+        let on_disk = self.segments.reclaim(first)?;
+        let (path, bytes) = self.segments.read_whole(first)?;
+        Ok(OldSegment {
+            path,
+            bytes,
+            first,
+            _on_disk: on_disk,
+        })
+    }
+
+    /// Puts other bytes in its place, durably; its frames end at `ends`. Where this fails, offsets and
+    /// segment may not fit each other.
+    pub(crate) fn replace(
+        &self,
+        segment: &OldSegment<'_>,
+        bytes: &[u8],
+        ends: &[u64],
+    ) -> Result<(), StoreError> {
+        let layout = self.layout.write().unwrap_or_else(PoisonError::into_inner);
+        self.segments.replace(segment.first, bytes)?;
+        self.offsets.write(segment.first, ends)?;
+        drop(layout);
+        self.offsets.sync()
     }
 
     /// A segment was begun.
@@ -135,6 +175,7 @@ impl LogReader {
     /// The frames of as many entries from `next` on as are read in one go: at least one, all of one
     /// segment.
     fn chunk(&self, next: u64, end: u64) -> Result<Chunk, StoreError> {
+        let _layout = self.layout.read().unwrap_or_else(PoisonError::into_inner);
         let (first, segment_end) = self.segment_of(next);
         let wanted = segment_end.min(end).min(next + CHUNK_ENTRIES) - next;
         let count = usize::try_from(wanted).unwrap_or(1);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::archive::{Archive, Reclaimed};
-use super::disk::{Disk, DiskFile, Mode};
+use super::disk::{Disk, DiskFile, Durability, Mode};
 use super::segment;
 use crate::error::StoreError;
 
@@ -70,6 +70,25 @@ impl Segments {
             Some(archive) => Ok(Some(archive.reclaim(first)?)),
             None => Ok(None),
         }
+    }
+
+    /// All bytes of a segment that is on the disk, and where it is.
+    pub(crate) fn read_whole(&self, first: u64) -> Result<(PathBuf, Vec<u8>), StoreError> {
+        let path = self.path_of(first);
+        match self.disk.read_if_there(&path)? {
+            Some(bytes) => Ok((path, bytes)),
+            None => Err(StoreError::Damaged {
+                path,
+                offset: 0,
+                problem: "the segment is missing; restore it".to_owned(),
+            }),
+        }
+    }
+
+    /// Puts other bytes in the place of a segment, durably: after a crash it is the old or the new.
+    pub(crate) fn replace(&self, first: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        self.disk
+            .replace(&self.path_of(first), bytes, 0o644, Durability::Power)
     }
 
     /// Opens the segment whose first entry is `first`.

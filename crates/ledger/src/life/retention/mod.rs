@@ -1,0 +1,177 @@
+//! Giving up the payloads of old entries, so that a log which never ends fits a disk that does.
+//!
+//! An entry says up to where payloads are given up, who asked for it and why; once that is durable
+//! and signed, full segments are written anew with only the hash spine of what was given up: the
+//! leaf, and which event it was. So every proof holds as before, and an event that is delivered
+//! again is still known. This goes on behind the commits and after a start, segment by segment, so
+//! what is freed is freed little by little.
+//!
+//! Only full segments are given up, and never the log's own entries: they are what the proofs of
+//! erasures, keys and roots rest on.
+
+pub(crate) mod compact;
+pub(crate) mod plan;
+pub(crate) mod retainer;
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use fieldledger_audit::timestamp;
+use fieldledger_reading::record::ACTION;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use self::plan::Pending;
+use crate::commit::Committer;
+use crate::envelope::Envelope;
+use crate::error::{ControlError, with_causes};
+use crate::own::{self, Details, OWN_PRODUCERS, OwnKind};
+
+/// Which old payloads are given up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RetentionScope {
+    /// Those of readings; what people and programs did is kept.
+    #[default]
+    Readings,
+    /// All but the log's own.
+    All,
+}
+
+/// What a log keeps without being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetentionPolicy {
+    /// How long payloads are kept at least.
+    pub keep_for: Duration,
+    /// Which are given up after that.
+    pub scope: RetentionScope,
+}
+
+/// What was begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retained {
+    /// The entry of the log that tells of it; none where nothing was old enough.
+    pub marker: Option<u64>,
+    /// The payloads of entries below this are given up, as far as the scope goes.
+    pub below: u64,
+}
+
+/// How far the giving up is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RetentionStatus {
+    /// The payloads of readings below this entry are given up.
+    pub readings_below: u64,
+    /// All payloads below this entry are given up, but the log's own.
+    pub all_below: u64,
+    /// Bytes that this has freed so far.
+    pub freed_bytes: u64,
+    /// Whether there are segments that must yet be written anew.
+    pub pending: bool,
+    /// Why that cannot be done at present; empty if nothing is wrong.
+    pub problem: String,
+}
+
+impl RetentionScope {
+    /// `readings` or `all`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Readings => "readings",
+            Self::All => "all",
+        }
+    }
+
+    /// Whether an entry stays whole.
+    fn keeps(self, envelope: &Envelope<'_>) -> bool {
+        let is_own = envelope
+            .origin()
+            .is_some_and(|(producer, _)| producer.starts_with(OWN_PRODUCERS));
+        is_own || self == Self::Readings && envelope.event().action != ACTION
+    }
+}
+
+impl fmt::Display for RetentionScope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// A text that names no scope.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is no scope of retention; it must be readings or all")]
+pub struct UnknownScope(String);
+
+impl FromStr for RetentionScope {
+    type Err = UnknownScope;
+
+    fn from_str(text: &str) -> Result<Self, UnknownScope> {
+        [Self::Readings, Self::All]
+            .into_iter()
+            .find(|scope| scope.name() == text)
+            .ok_or_else(|| UnknownScope(text.to_owned()))
+    }
+}
+
+/// What the message of the entry tells: the first entry that is not given up, and of which scope.
+pub(crate) fn told_by(message: &str) -> Option<(u64, RetentionScope)> {
+    let below = own::number_in(message, "below")?;
+    let scope = own::detail_in(message, "scope")?.parse().ok()?;
+    Some((below, scope))
+}
+
+impl Committer {
+    /// Writes the entry that tells of it, after the plan which a start would go on with.
+    fn begin_retention(
+        &mut self,
+        plans: &plan::Plans,
+        (below, scope): (u64, RetentionScope),
+        before: u64,
+        (reason, actor): (&str, &str),
+    ) -> Result<u64, ControlError> {
+        self.check_running()?;
+        // Nothing is committed between here and the entry itself.
+        let marker = self.grower.size();
+        let details = Details::from([
+            ("below", Value::from(below)),
+            ("scope", Value::from(scope.name())),
+            (
+                "before",
+                Value::from(timestamp::from_micros(before).unwrap_or_default()),
+            ),
+            ("reason", Value::from(reason)),
+            ("actor", Value::from(actor)),
+        ]);
+        plans.change(|plan| {
+            plan.pending.push(Pending {
+                marker,
+                below,
+                scope,
+            });
+        })?;
+        if let Err(error) = self.append_own(OwnKind::Retention, marker, &details) {
+            // Were it left, the next start would see that there is no such entry.
+            if let Err(error) = plans.change(|plan| plan.forget(marker)) {
+                tracing::warn!(
+                    error = with_causes(&error),
+                    "a plan without its entry stays until the next start"
+                );
+            }
+            return Err(error);
+        }
+        // Whatever is newest of a sensor is a reading, which either scope gives up.
+        let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
+        latest.forget_below(below);
+        drop(latest);
+        tracing::info!(
+            below,
+            marker,
+            scope = scope.name(),
+            actor,
+            reason,
+            "payloads are given up"
+        );
+        Ok(marker)
+    }
+}
