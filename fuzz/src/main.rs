@@ -8,6 +8,7 @@
 // The ledger's parsers are compiled here from their files: the crate itself has a search engine and
 // an object store below it, minutes to compile and nothing to this.
 mod attest;
+mod device;
 #[allow(dead_code)]
 #[path = "../../crates/ledger/src/envelope.rs"]
 mod envelope;
@@ -33,6 +34,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("bundle", tree::bundle),
     ("checkpoint", tree::checkpoint),
     ("cursor", log::cursor),
+    ("device_message", device::message),
     ("envelope", log::envelope),
     ("event", log::event),
     ("frame", log::frame),

@@ -15,7 +15,7 @@
 //! `"key":"ed25519:…","boot":"a1b2","beat":3,"key_sig":"…"`, all four or none. The signature is
 //! verified here, so whatever has passed has the key that it names; whether that is the key which the
 //! sensor had before, and the count is above the last one, is for the registry to say. `"lost":12`
-//! counts readings of this boot that the device had to drop before anyone took them.
+//! counts readings of this boot that the device had to drop before anyone acknowledged them.
 //!
 //! Fields that are not known are ignored: a later version may add some.
 
@@ -88,7 +88,7 @@ pub struct Heartbeat {
     /// The key of the device, and the proof that it has it.
     #[serde(flatten)]
     pub identity: Option<Identity>,
-    /// Readings of this boot that were dropped before anyone took them.
+    /// Readings of this boot that were dropped before anyone acknowledged them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<u64>,
 }
@@ -171,7 +171,7 @@ pub struct Device {
     pub mac_addr: [u8; 6],
     /// The key that it proved to have, or none for a device that does not sign.
     pub identity: Option<Identity>,
-    /// Readings of this boot that were dropped before anyone took them, as far as it says.
+    /// Readings of this boot that were dropped before anyone acknowledged them, as far as it says.
     pub lost: Option<u64>,
 }
 

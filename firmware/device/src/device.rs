@@ -1,0 +1,620 @@
+//! The device.
+
+use fieldledger_attest::SensorId;
+use fieldledger_attest::identity::{DeviceKey, PublicKey};
+use fieldledger_attest::statement::BootId;
+use fieldledger_attest::tree::MAX_LEAVES;
+use heapless::{Deque, String, Vec};
+use thiserror::Error;
+
+use crate::actuator::{Actuator, Channel, MAX_CHANNEL_BYTES, Value, Verdict};
+use crate::brokers::{Address, Brokers, MAX_BROKERS};
+use crate::clock::Now;
+use crate::config::Config;
+use crate::incoming::{self, IncomingError};
+use crate::messages::{self, MIN_MESSAGE_BYTES, Speaker};
+use crate::ring::{Ring, Waiting};
+use crate::sensor::{Fault, Profile, Sensor, Text};
+use crate::topics::{Purpose, Topic, Topics};
+
+/// Most outputs of a device.
+pub const MAX_ACTUATORS: usize = 8;
+
+/// The longest boot id that a device gives itself, in bytes.
+pub const MAX_BOOT_BYTES: usize = 32;
+
+/// Polls of one sensor that wait for their answers; of more the oldest goes unanswered.
+const MAX_POLLS: usize = 4;
+
+/// Commands that wait for their answers.
+const MAX_COMMAND_ACKS: usize = 8;
+
+/// What a sensor listens to.
+const SENSOR_TOPICS: [Purpose; 2] = [Purpose::Poll, Purpose::HistoryAck];
+
+/// What the device listens to.
+const DEVICE_TOPICS: [Purpose; 2] = [Purpose::Command, Purpose::Brokers];
+
+/// Something for the program to do, at once and in this order.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Action<'a> {
+    /// Leave the broker there is, connect to this one, and say [`Device::connected`] or
+    /// [`Device::disconnected`].
+    Connect {
+        /// Its address, as it was configured.
+        address: &'a str,
+    },
+    /// Listen to a topic.
+    Subscribe {
+        /// The topic.
+        topic: &'a str,
+    },
+    /// Send a message, QoS 0, not retained.
+    Publish {
+        /// Where.
+        topic: &'a str,
+        /// What.
+        payload: &'a [u8],
+    },
+    /// Set an output.
+    Set {
+        /// Its name.
+        channel: &'a str,
+        /// To what.
+        value: Value,
+    },
+}
+
+/// Why a device cannot be made of these parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum DeviceError {
+    /// No boot id, or one that cannot be signed.
+    #[error("boot id is not 1 to {MAX_BOOT_BYTES} printable ASCII characters without spaces")]
+    Boot,
+    /// A prefix that cannot begin a topic.
+    #[error("topic prefix is not made of letters, digits, - and _")]
+    Prefix,
+    /// More sensors or outputs than there is room for, or two with the same name.
+    #[error("there is no room for another {what}, or there is one of that name already")]
+    NoRoom {
+        /// Of what.
+        what: &'static str,
+    },
+    /// A field of a sensor's profile that no server accepts.
+    #[error("field {field} of a sensor's profile is not acceptable")]
+    Profile {
+        /// The field.
+        field: &'static str,
+    },
+}
+
+/// A sensor and what is to be done about it.
+struct Unit<S, const RING: usize> {
+    profile: Profile,
+    sensor: S,
+    next_sequence: u64,
+    ring: Ring<RING>,
+    /// The highest number in any message of history, so that no acknowledgement goes beyond it.
+    sent_through: Option<u64>,
+    polls: Deque<Poll, MAX_POLLS>,
+    polled_at: u64,
+    read_at: u64,
+    beat_at: u64,
+}
+
+/// A poll that waits for its answer.
+struct Poll {
+    number: Option<u64>,
+    reply: Option<Topic>,
+}
+
+/// A command that waits for its answer.
+struct CommandAck {
+    channel: String<MAX_CHANNEL_BYTES>,
+    epoch: u64,
+    seq: u64,
+    verdict: Verdict,
+}
+
+/// When history goes out, of all sensors in turn: one message at a time.
+struct HistoryPace {
+    next_at: u64,
+    patience: u64,
+    turn: usize,
+}
+
+impl<S: Sensor, const RING: usize> Unit<S, RING> {
+    fn interval(&self) -> u64 {
+        self.profile.poll_interval_ms.saturating_mul(1_000)
+    }
+
+    /// Reads the sensor now, under the next number.
+    fn read(&mut self, now: Now) -> Result<Waiting, Fault> {
+        self.read_at = now.up;
+        let value = self.sensor.read()?;
+        if !is_decimal(&value) {
+            return Err(Fault("no decimal number"));
+        }
+        let waiting = Waiting {
+            sequence: self.next_sequence,
+            clock: now.clock(),
+            value,
+        };
+        if messages::reading(&waiting, &self.profile).is_err() {
+            return Err(Fault("reading cannot be signed"));
+        }
+        self.next_sequence += 1;
+        Ok(waiting)
+    }
+
+    /// When it samples by itself, unless it is polled before.
+    fn sample_at(&self, is_connected: bool, silent_intervals: u32) -> u64 {
+        let interval = self.interval();
+        let due = self.read_at.saturating_add(interval);
+        if !is_connected {
+            return due;
+        }
+        let silence = interval.saturating_mul(u64::from(silent_intervals));
+        due.max(self.polled_at.saturating_add(silence))
+    }
+}
+
+/// What servers take for a number.
+fn is_decimal(text: &Text) -> bool {
+    let characters = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
+    let number: Option<f64> = text.parse().ok();
+    text.bytes().all(characters) && number.is_some_and(f64::is_finite)
+}
+
+/// A device with at most `SENSORS` sensors, each with a ring of `RING` readings, and messages of at
+/// most `MESSAGE` bytes: 1,536 at least, and more for larger messages of history.
+pub struct Device<S, const SENSORS: usize, const RING: usize, const MESSAGE: usize> {
+    config: Config,
+    key: DeviceKey,
+    public: PublicKey,
+    boot: String<MAX_BOOT_BYTES>,
+    units: Vec<Unit<S, RING>, SENSORS>,
+    actuators: Vec<Actuator, MAX_ACTUATORS>,
+    command_acks: Deque<CommandAck, MAX_COMMAND_ACKS>,
+    brokers: Brokers,
+    is_connected: bool,
+    subscribed: usize,
+    beats: u64,
+    history: HistoryPace,
+    address: Address,
+    topic: Topic,
+    payload: Vec<u8, MESSAGE>,
+}
+
+impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
+    Device<S, SENSORS, RING, MESSAGE>
+{
+    /// A device that was just switched on. `boot` is drawn at random each time, 64 bits or more: two
+    /// boots of one id would number two readings alike.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::Boot`], [`DeviceError::Prefix`].
+    pub fn new(
+        config: Config,
+        key: DeviceKey,
+        boot: &str,
+        brokers: Vec<Address, MAX_BROKERS>,
+    ) -> Result<Self, DeviceError> {
+        const { assert!(MESSAGE >= MIN_MESSAGE_BYTES, "no heartbeat fits") };
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if config.prefix.is_empty() || !config.prefix.bytes().all(plain) {
+            return Err(DeviceError::Prefix);
+        }
+        // A quotation mark or backslash would need an escape in every message.
+        let is_quotable = !boot.contains(['"', '\\']) && BootId::new(boot).is_ok();
+        let boot = String::try_from(boot).ok().filter(|_| is_quotable);
+        let brokers = Brokers::new(brokers, config.return_after);
+        let history = HistoryPace {
+            next_at: 0,
+            patience: config.history_patience,
+            turn: 0,
+        };
+        Ok(Self {
+            public: key.public(),
+            key,
+            boot: boot.ok_or(DeviceError::Boot)?,
+            units: Vec::new(),
+            actuators: Vec::new(),
+            command_acks: Deque::new(),
+            brokers,
+            is_connected: false,
+            subscribed: 0,
+            beats: 0,
+            history,
+            address: Address::new(),
+            topic: Topic::new(),
+            payload: Vec::new(),
+            config,
+        })
+    }
+
+    /// Adds a sensor.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::NoRoom`], or [`DeviceError::Profile`] for what no server accepts.
+    pub fn add_sensor(&mut self, profile: Profile, sensor: S) -> Result<(), DeviceError> {
+        let is_name = |text: &str| !text.is_empty() && !text.contains(char::is_control);
+        let is_range = |(low, high): (f64, f64)| low.is_finite() && high.is_finite() && low <= high;
+        let checks = [
+            ("alias", is_name(&profile.alias)),
+            ("location", is_name(&profile.location)),
+            (
+                "unit",
+                profile.unit.bytes().all(|byte| byte.is_ascii_graphic()),
+            ),
+            ("range", profile.range.is_none_or(is_range)),
+            (
+                "poll_interval",
+                (100..=86_400_000).contains(&profile.poll_interval_ms),
+            ),
+        ];
+        if let Some((field, _)) = checks.into_iter().find(|(_, is_good)| !is_good) {
+            return Err(DeviceError::Profile { field });
+        }
+        let no_room = DeviceError::NoRoom { what: "sensor" };
+        if self.units.iter().any(|unit| unit.profile.id == profile.id) {
+            return Err(no_room);
+        }
+        let unit = Unit {
+            profile,
+            sensor,
+            next_sequence: 0,
+            ring: Ring::default(),
+            sent_through: None,
+            polls: Deque::new(),
+            polled_at: 0,
+            read_at: 0,
+            beat_at: 0,
+        };
+        self.units.push(unit).map_err(|_full| no_room)
+    }
+
+    /// Adds an output, which is made neutral first of all.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::NoRoom`].
+    pub fn add_actuator(&mut self, channel: Channel) -> Result<(), DeviceError> {
+        let no_room = DeviceError::NoRoom { what: "output" };
+        let mut names = self
+            .actuators
+            .iter()
+            .map(|actuator| &actuator.channel().name);
+        if names.any(|name| *name == channel.name) {
+            return Err(no_room);
+        }
+        self.actuators
+            .push(Actuator::new(channel))
+            .map_err(|_full| no_room)
+    }
+
+    /// The program reached the broker that it was told to connect to.
+    pub fn connected(&mut self, now: Now) {
+        self.is_connected = true;
+        self.brokers.connected(now.up);
+        self.subscribed = 0;
+        for unit in &mut self.units {
+            unit.beat_at = now.up;
+        }
+        self.history.next_at = now.up.saturating_add(self.config.history_pace);
+        self.history.patience = self.config.history_patience;
+    }
+
+    /// The broker was lost, or could not be reached.
+    pub fn disconnected(&mut self, now: Now) {
+        self.forget_connection();
+        self.brokers.failed(now.up);
+    }
+
+    fn forget_connection(&mut self) {
+        self.is_connected = false;
+        for unit in &mut self.units {
+            unit.polls.clear();
+        }
+        self.command_acks.clear();
+    }
+
+    /// A message arrived, over NATS perhaps with a reply subject. What it brings about is in
+    /// [`Device::next`]. A topic that the device does not know is ignored.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the message, for a log; the device goes on.
+    pub fn message(
+        &mut self,
+        now: Now,
+        topic: &str,
+        reply: Option<&str>,
+        payload: &[u8],
+    ) -> Result<(), IncomingError> {
+        // What is left of a connection that is gone; its answers would be too.
+        if !self.is_connected {
+            return Ok(());
+        }
+        let topics = Topics {
+            prefix: &self.config.prefix,
+            style: self.config.style,
+        };
+        if topics.is(topic, self.config.id, Purpose::Command) {
+            return self.command(now, payload);
+        }
+        if topics.is(topic, self.config.id, Purpose::Brokers) {
+            let (version, list) = incoming::brokers(payload)?;
+            self.brokers.replace(list, version, now.up);
+            return Ok(());
+        }
+        for unit in &mut self.units {
+            if topics.is(topic, unit.profile.id, Purpose::Poll) {
+                unit.polled_at = now.up;
+                let poll = Poll {
+                    number: incoming::poll(payload),
+                    // An inbox longer than any topic is none that a server makes.
+                    reply: reply.and_then(|reply| Topic::try_from(reply).ok()),
+                };
+                if unit.polls.is_full() {
+                    unit.polls.pop_front();
+                }
+                let has_room = unit.polls.push_back(poll);
+                debug_assert!(has_room.is_ok());
+                return Ok(());
+            }
+            if topics.is(topic, unit.profile.id, Purpose::HistoryAck) {
+                let (boot, sequence) = incoming::history_ack(payload)?;
+                let was_sent = unit.sent_through.is_some_and(|sent| sequence <= sent);
+                if boot == self.boot && was_sent {
+                    unit.ring.drop_through(sequence);
+                    self.history.next_at = now.up.saturating_add(self.config.history_pace);
+                    self.history.patience = self.config.history_patience;
+                }
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, now: Now, payload: &[u8]) -> Result<(), IncomingError> {
+        let command = incoming::command(payload)?;
+        let channel = String::try_from(command.channel).map_err(|_long| IncomingError::Command)?;
+        let mut actuators = self.actuators.iter_mut();
+        let actuator = actuators.find(|actuator| actuator.channel().name == channel);
+        let verdict = match actuator {
+            _ if command.boot != self.boot => Verdict::OtherBoot,
+            Some(actuator) => actuator.command(&command, now),
+            None => Verdict::NoChannel,
+        };
+        if self.command_acks.is_full() {
+            self.command_acks.pop_front();
+        }
+        let ack = CommandAck {
+            channel,
+            epoch: command.epoch,
+            seq: command.seq,
+            verdict,
+        };
+        let has_room = self.command_acks.push_back(ack);
+        debug_assert!(has_room.is_ok());
+        Ok(())
+    }
+
+    /// The next thing to do, until there is none. Outputs come first, then the connection, then what
+    /// is live, then history.
+    pub fn next(&mut self, now: Now) -> Option<Action<'_>> {
+        self.sample(now);
+        let place = self.actuators.iter_mut().enumerate();
+        let set = place.filter_map(|(place, actuator)| Some((place, actuator.next(now.up)?)));
+        if let Some((place, value)) = { set }.next() {
+            let channel = &self.actuators.get(place)?.channel().name;
+            return Some(Action::Set { channel, value });
+        }
+        if let Some(address) = self.brokers.next(now.up) {
+            self.forget_connection();
+            self.address = address;
+            let address = &self.address;
+            return Some(Action::Connect { address });
+        }
+        if !self.is_connected {
+            return None;
+        }
+        if let Some(topic) = self.subscription() {
+            self.subscribed += 1;
+            self.topic = topic;
+            let topic = &self.topic;
+            return Some(Action::Subscribe { topic });
+        }
+        self.payload.clear();
+        let topic = self.answer(now);
+        let topic = topic.or_else(|| self.command_answer());
+        let topic = topic.or_else(|| self.heartbeat(now));
+        self.topic = topic.or_else(|| self.send_history(now))?;
+        let (topic, payload) = (&self.topic, &self.payload);
+        Some(Action::Publish { topic, payload })
+    }
+
+    /// Reads every sensor that nobody asks.
+    fn sample(&mut self, now: Now) {
+        let silent_intervals = self.config.silent_intervals;
+        for unit in &mut self.units {
+            let is_due = unit.sample_at(self.is_connected, silent_intervals) <= now.up;
+            if is_due && unit.polls.is_empty() {
+                // A sensor that fails has nothing to keep; the gap in its times says so.
+                if let Ok(waiting) = unit.read(now) {
+                    unit.ring.push(waiting);
+                }
+            }
+        }
+    }
+
+    fn subscription(&self) -> Option<Topic> {
+        let topics = Topics {
+            prefix: &self.config.prefix,
+            style: self.config.style,
+        };
+        let of_sensors = self.units.iter().flat_map(|unit| {
+            let id = unit.profile.id;
+            SENSOR_TOPICS.map(|purpose| (id, purpose))
+        });
+        let of_device = DEVICE_TOPICS.map(|purpose| (self.config.id, purpose));
+        let (id, purpose) = of_sensors.chain(of_device).nth(self.subscribed)?;
+        Some(topics.of(id, purpose))
+    }
+
+    /// Answers a poll; the topic to send it to.
+    fn answer(&mut self, now: Now) -> Option<Topic> {
+        let unit = self.units.iter_mut().find(|unit| !unit.polls.is_empty())?;
+        let poll = unit.polls.pop_front()?;
+        let read = unit.read(now);
+        let speaker = Speaker {
+            config: &self.config,
+            key: &self.key,
+            public: &self.public,
+            boot: BootId::new(&self.boot).ok()?,
+        };
+        let written = match &read {
+            Ok(waiting) => speaker.answer(&unit.profile, waiting, poll.number, &mut self.payload),
+            Err(fault) => messages::fault(*fault, poll.number, &mut self.payload),
+        };
+        debug_assert!(written.is_ok(), "MIN_MESSAGE_BYTES holds any answer");
+        let read_topic = || speaker.topics().of(unit.profile.id, Purpose::Read);
+        Some(poll.reply.unwrap_or_else(read_topic))
+    }
+
+    fn command_answer(&mut self) -> Option<Topic> {
+        let ack = self.command_acks.pop_front()?;
+        let topics = Topics {
+            prefix: &self.config.prefix,
+            style: self.config.style,
+        };
+        let boot = BootId::new(&self.boot).ok()?;
+        let CommandAck {
+            channel,
+            epoch,
+            seq,
+            verdict,
+        } = ack;
+        let written = messages::command_ack(boot, &channel, epoch, seq, verdict, &mut self.payload);
+        debug_assert!(written.is_ok(), "MIN_MESSAGE_BYTES holds any answer");
+        Some(topics.of(self.config.id, Purpose::CommandAck))
+    }
+
+    fn heartbeat(&mut self, now: Now) -> Option<Topic> {
+        let unit = self.units.iter_mut().find(|unit| unit.beat_at <= now.up)?;
+        unit.beat_at = now.up.saturating_add(self.config.heartbeat_interval);
+        let speaker = Speaker {
+            config: &self.config,
+            key: &self.key,
+            public: &self.public,
+            boot: BootId::new(&self.boot).ok()?,
+        };
+        let lost = unit.ring.lost();
+        let written = speaker.heartbeat(&unit.profile, self.beats, lost, &mut self.payload);
+        debug_assert!(written.is_ok(), "MIN_MESSAGE_BYTES holds any heartbeat");
+        self.beats += 1;
+        Some(speaker.topics().heartbeat())
+    }
+
+    /// Sends the oldest readings of the sensor whose turn it is.
+    fn send_history(&mut self, now: Now) -> Option<Topic> {
+        if now.up < self.history.next_at {
+            return None;
+        }
+        let count = self.units.len();
+        let mut places = (0..count).map(|step| (self.history.turn + step) % count);
+        let has_waiting = |place: &usize| {
+            self.units
+                .get(*place)
+                .is_some_and(|unit| !unit.ring.is_empty())
+        };
+        let place = places.find(has_waiting)?;
+        self.history.turn = (place + 1) % count;
+        self.history.next_at = now.up.saturating_add(self.history.patience);
+        let longest = self.config.history_patience_limit;
+        self.history.patience = self.history.patience.saturating_mul(2).min(longest);
+        let unit = self.units.get_mut(place)?;
+        let speaker = Speaker {
+            config: &self.config,
+            key: &self.key,
+            public: &self.public,
+            boot: BootId::new(&self.boot).ok()?,
+        };
+        let most = self.config.history_batch.clamp(1, MAX_LEAVES as usize);
+        let readings = unit.ring.iter();
+        let written = speaker.history(&unit.profile, readings, most, &mut self.payload);
+        debug_assert!(written.is_ok(), "MIN_MESSAGE_BYTES holds a reading");
+        unit.sent_through = unit.sent_through.max(Some(written.ok()?));
+        Some(speaker.topics().of(unit.profile.id, Purpose::History))
+    }
+
+    /// When [`Device::next`] has something to do, in time since boot, unless something arrives
+    /// before.
+    #[must_use]
+    pub fn wake_at(&self) -> u64 {
+        let actuators = self.actuators.iter().filter_map(Actuator::wake_at);
+        let sample_at =
+            |unit: &Unit<S, RING>| unit.sample_at(self.is_connected, self.config.silent_intervals);
+        let samples = self.units.iter().map(sample_at);
+        let earliest = actuators.chain(samples).chain(self.brokers.wake_at()).min();
+        let earliest = earliest.unwrap_or(u64::MAX);
+        if !self.is_connected {
+            return earliest;
+        }
+        let has_live = self.subscription().is_some()
+            || !self.command_acks.is_empty()
+            || self.units.iter().any(|unit| !unit.polls.is_empty());
+        if has_live {
+            return 0;
+        }
+        let beats = self.units.iter().map(|unit| unit.beat_at);
+        let has_history = self.units.iter().any(|unit| !unit.ring.is_empty());
+        let history = has_history.then_some(self.history.next_at);
+        beats.chain(history).min().unwrap_or(u64::MAX).min(earliest)
+    }
+
+    /// Whether the device believes itself connected.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.is_connected
+    }
+
+    /// Its public key.
+    #[must_use]
+    pub fn key(&self) -> PublicKey {
+        self.public
+    }
+
+    /// The ids of its sensors, in the order in which they were added.
+    pub fn sensors(&self) -> impl Iterator<Item = SensorId> {
+        self.units.iter().map(|unit| unit.profile.id)
+    }
+
+    /// Readings that wait for an acknowledgement, and those that found no room, of all sensors.
+    #[must_use]
+    pub fn waiting_and_lost(&self) -> (usize, u64) {
+        let add = |(waiting, lost), unit: &Unit<S, RING>| {
+            (waiting + unit.ring.len(), lost + unit.ring.lost())
+        };
+        self.units.iter().fold((0, 0), add)
+    }
+
+    /// Readings of a sensor that wait for an acknowledgement, oldest first.
+    pub fn waiting_of(&self, sensor: SensorId) -> impl Iterator<Item = &Waiting> {
+        let unit = self.units.iter().find(|unit| unit.profile.id == sensor);
+        unit.into_iter().flat_map(|unit| unit.ring.iter())
+    }
+
+    /// Where to say that a sensor leaves, for a program that ends.
+    #[must_use]
+    pub fn disconnect_topic(&self, sensor: SensorId) -> Topic {
+        let topics = Topics {
+            prefix: &self.config.prefix,
+            style: self.config.style,
+        };
+        topics.of(sensor, Purpose::Disconnect)
+    }
+}

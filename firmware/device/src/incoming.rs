@@ -1,0 +1,309 @@
+//! What arrives, parsed. All of it may be hostile.
+//!
+//! ```json
+//! {"poll":12}
+//! {"boot":"a1b2","seq":8}
+//! {"boot":"a1b2","channel":"valve","epoch":3,"seq":7,"on":true,"for":300000}
+//! {"boot":"a1b2","channel":"dimmer","epoch":3,"seq":8,"level":40,"until":1767323045000006}
+//! {"version":2,"brokers":["mqtt://10.0.0.1:1883","mqtt://10.0.0.2:1883"]}
+//! ```
+//!
+//! In turn: a poll, an acknowledgement of history, commands, a list of brokers. Fields that are not
+//! known are ignored; a string with an escape is refused, since nothing here needs one.
+
+use heapless::Vec;
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::actuator::Value;
+use crate::brokers::{Address, MAX_BROKERS};
+
+/// The largest message that is looked at, in bytes.
+pub const MAX_INCOMING_BYTES: usize = 2_048;
+
+/// Most brackets of both kinds that open in a message. The parser calls itself for each level, and
+/// this bounds the stack that a hostile message can take.
+const MAX_BRACKETS: usize = 8;
+
+/// Why a message is not obeyed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum IncomingError {
+    /// Longer than [`MAX_INCOMING_BYTES`].
+    #[error("message is longer than {MAX_INCOMING_BYTES} bytes")]
+    TooLong,
+    /// More levels than any message has.
+    #[error("message has more than {MAX_BRACKETS} brackets")]
+    TooDeep,
+    /// No JSON, or not the fields that belong there.
+    #[error("message is not what belongs on this topic")]
+    NotJson,
+    /// A command with no value or two, with no end or two, or with an end at zero.
+    #[error("command needs on or level, and for or until")]
+    Command,
+    /// Too many brokers, or an address that is empty, too long or not printable ASCII.
+    #[error("list of brokers is empty, too long or has an impossible address")]
+    Brokers,
+}
+
+/// When a command ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// So many milliseconds after it arrived.
+    For(u64),
+    /// At this time, microseconds since the Unix epoch. Better than [`End::For`], which begins anew
+    /// however long the command was under way; but the device must know the time.
+    Until(u64),
+}
+
+/// A command to an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Command<'a> {
+    /// The boot that it is meant for, so that one which was kept somewhere does nothing after a reboot.
+    pub boot: &'a str,
+    /// Name of the output.
+    pub channel: &'a str,
+    /// Which owner of the output speaks; a later one has a higher number.
+    pub epoch: u64,
+    /// Number of the command within the epoch, rising.
+    pub seq: u64,
+    /// What to set.
+    pub value: Value,
+    /// Until when.
+    pub end: End,
+}
+
+#[derive(Deserialize)]
+struct PollMessage {
+    poll: u64,
+}
+
+#[derive(Deserialize)]
+struct AckMessage<'a> {
+    boot: &'a str,
+    seq: u64,
+}
+
+#[derive(Deserialize)]
+struct CommandMessage<'a> {
+    boot: &'a str,
+    channel: &'a str,
+    epoch: u64,
+    seq: u64,
+    on: Option<bool>,
+    level: Option<i64>,
+    #[serde(rename = "for")]
+    duration: Option<u64>,
+    until: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct BrokersMessage<'a> {
+    version: u64,
+    #[serde(borrow)]
+    brokers: Vec<&'a str, MAX_BROKERS>,
+}
+
+/// Numbers end where those of the wire do.
+fn in_range(number: u64) -> bool {
+    number < fieldledger_attest::NUMBERS_END
+}
+
+fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, IncomingError> {
+    if bytes.len() > MAX_INCOMING_BYTES {
+        return Err(IncomingError::TooLong);
+    }
+    let brackets = bytes.iter().filter(|byte| matches!(byte, b'[' | b'{'));
+    if brackets.count() > MAX_BRACKETS {
+        return Err(IncomingError::TooDeep);
+    }
+    if bytes.contains(&b'\\') {
+        return Err(IncomingError::NotJson);
+    }
+    let text = core::str::from_utf8(bytes).map_err(|_not_utf8| IncomingError::NotJson)?;
+    let (message, _length) =
+        serde_json_core::from_str(text).map_err(|_error| IncomingError::NotJson)?;
+    Ok(message)
+}
+
+/// The number of a poll. Anything can be a poll; one that is no JSON has no number.
+#[must_use]
+pub fn poll(bytes: &[u8]) -> Option<u64> {
+    let message: Option<PollMessage> = read(bytes).ok();
+    let number = message.map(|message| message.poll);
+    number.filter(|number| in_range(*number))
+}
+
+/// The boot and the last number that are stored.
+///
+/// # Errors
+///
+/// Says what is wrong.
+pub fn history_ack(bytes: &[u8]) -> Result<(&str, u64), IncomingError> {
+    let AckMessage { boot, seq } = read(bytes)?;
+    match in_range(seq) {
+        true => Ok((boot, seq)),
+        false => Err(IncomingError::NotJson),
+    }
+}
+
+/// A command.
+///
+/// # Errors
+///
+/// Says what is wrong.
+pub fn command(bytes: &[u8]) -> Result<Command<'_>, IncomingError> {
+    let message: CommandMessage<'_> = read(bytes)?;
+    let value = match (message.on, message.level) {
+        (Some(on), None) => Value::Switch(on),
+        (None, Some(level)) => Value::Level(level),
+        _ => return Err(IncomingError::Command),
+    };
+    let end = match (message.duration, message.until) {
+        (Some(milliseconds), None) if milliseconds > 0 => End::For(milliseconds),
+        (None, Some(time)) => End::Until(time),
+        _ => return Err(IncomingError::Command),
+    };
+    let (End::For(number) | End::Until(number)) = end;
+    if ![message.epoch, message.seq, number]
+        .into_iter()
+        .all(in_range)
+    {
+        return Err(IncomingError::Command);
+    }
+    Ok(Command {
+        boot: message.boot,
+        channel: message.channel,
+        epoch: message.epoch,
+        seq: message.seq,
+        value,
+        end,
+    })
+}
+
+/// A list of brokers and its version.
+///
+/// # Errors
+///
+/// Says what is wrong.
+pub fn brokers(bytes: &[u8]) -> Result<(u64, Vec<Address, MAX_BROKERS>), IncomingError> {
+    let message: BrokersMessage<'_> = read(bytes)?;
+    let mut list = Vec::new();
+    for text in message.brokers {
+        let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let address = Address::try_from(text).ok().filter(|_| is_plain);
+        let address = address.ok_or(IncomingError::Brokers)?;
+        list.push(address).map_err(|_full| IncomingError::Brokers)?;
+    }
+    if list.is_empty() || !in_range(message.version) {
+        return Err(IncomingError::Brokers);
+    }
+    Ok((message.version, list))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn anything_is_a_poll_and_some_have_a_number() {
+        for (bytes, number) in [
+            (&b"{\"poll\":12}"[..], Some(12)),
+            (b" { \"poll\" : 12 , \"more\" : [ ] } ", Some(12)),
+            (b"poll", None),
+            (b"", None),
+            (b"\xff", None),
+            (b"{\"poll\":9007199254740992}", None),
+            (b"{\"poll\":-1}", None),
+        ] {
+            assert_eq!(poll(bytes), number, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_has_one_value_and_one_end() {
+        let text = r#"{"boot":"b","channel":"valve","epoch":3,"seq":7,"on":true,"for":5000}"#;
+        let expected = Command {
+            boot: "b",
+            channel: "valve",
+            epoch: 3,
+            seq: 7,
+            value: Value::Switch(true),
+            end: End::For(5_000),
+        };
+        assert_eq!(command(text.as_bytes()), Ok(expected));
+        for (from, to) in [
+            ("\"on\":true", "\"on\":true,\"level\":1"),
+            ("\"on\":true,", ""),
+            ("\"for\":5000", "\"for\":0"),
+            ("\"for\":5000", "\"for\":5000,\"until\":1"),
+            (",\"for\":5000", ""),
+            ("\"epoch\":3", "\"epoch\":9007199254740992"),
+        ] {
+            let bad = text.replace(from, to);
+            assert_eq!(
+                command(bad.as_bytes()),
+                Err(IncomingError::Command),
+                "{bad}"
+            );
+        }
+        for (from, to) in [
+            ("\"seq\":7,", ""),
+            ("\"on\":true", "\"on\":1"),
+            ("valve", "v\\u0061"),
+        ] {
+            let bad = text.replace(from, to);
+            assert_eq!(
+                command(bad.as_bytes()),
+                Err(IncomingError::NotJson),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn lists_of_brokers_are_bounded() {
+        let (version, list) = brokers(br#"{"version":2,"brokers":["mqtt://a:1","b"]}"#).unwrap();
+        assert_eq!(
+            (version, list.len(), list[0].as_str()),
+            (2, 2, "mqtt://a:1")
+        );
+        let long = std::format!(r#"{{"version":2,"brokers":["{}"]}}"#, "a".repeat(97));
+        let many = std::format!(r#"{{"version":2,"brokers":[{}"i"]}}"#, "\"i\",".repeat(8));
+        for bad in [
+            long.as_str(),
+            &many,
+            r#"{"version":2,"brokers":[]}"#,
+            r#"{"version":2,"brokers":[""]}"#,
+            r#"{"version":2,"brokers":["a b"]}"#,
+            r#"{"version":-2,"brokers":["a"]}"#,
+        ] {
+            assert!(brokers(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn depth_and_length_are_bounded() {
+        let deep = std::format!("{{\"x\":{}", "[".repeat(1_000));
+        assert_eq!(history_ack(deep.as_bytes()), Err(IncomingError::TooDeep));
+        let long = [b' '; MAX_INCOMING_BYTES + 1];
+        assert_eq!(history_ack(&long), Err(IncomingError::TooLong));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = (poll(&bytes), history_ack(&bytes), command(&bytes), brokers(&bytes));
+        }
+
+        #[test]
+        fn near_misses_never_panic(
+            text in r#"\{("(boot|seq|on|for|poll|brokers|x)":("[a-z]{0,3}"|-?[0-9]{0,20}|true|null|\[\]|\{\}),?){0,6}\}?"#,
+        ) {
+            let bytes = text.as_bytes();
+            let _ = (poll(bytes), history_ack(bytes), command(bytes), brokers(bytes));
+        }
+    }
+}

@@ -1,0 +1,468 @@
+//! A device in a world where polls, messages, acknowledgements and brokers get lost and boards reboot.
+//! A server that checks every signature adds up what reached it.
+#![allow(clippy::unwrap_used)]
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use fieldledger_attest::identity::DeviceKey;
+use fieldledger_attest::reading::Clock;
+use fieldledger_device::brokers::Address;
+use fieldledger_device::clock::SECOND;
+use fieldledger_device::sensor::{DEVICE_NUMBER, Fault, Profile, Sensor, Text, derived_id};
+use fieldledger_device::topics::Style;
+use fieldledger_device::{Action, Config, Device, Now};
+use fieldledger_field::bulk::Bulk;
+use fieldledger_field::heartbeat::{Heartbeat, Limits, POLL_INTERVALS_MS};
+use fieldledger_field::reply::Reply;
+use fieldledger_field::topic::TopicRules;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+const RING: usize = 8;
+const SENSORS: u32 = 2;
+const INTERVAL_MS: u64 = 1_000;
+
+/// Counts its readings, so that each has a value of its own.
+struct Counting(Rc<Cell<u64>>);
+
+impl Sensor for Counting {
+    fn read(&mut self) -> Result<Text, Fault> {
+        self.0.set(self.0.get() + 1);
+        let text = format!("{}.5", self.0.get());
+        Text::try_from(text.as_str()).map_err(|_| Fault("too long"))
+    }
+}
+
+/// What a server keeps of a reading.
+type Content = (String, Clock);
+
+struct World {
+    device: Device<Counting, 2, RING, 2_048>,
+    up: u64,
+    utc_offset: Option<u64>,
+    boots: u32,
+    /// Readings of this boot, by sensor.
+    counts: Vec<Rc<Cell<u64>>>,
+    is_broker_up: bool,
+    loses_messages: bool,
+    loses_acks: bool,
+    /// Whether a message was ever lost on its way, in this boot.
+    has_lost: bool,
+    /// Whatever was ever published, by boot, sensor and number.
+    emitted: BTreeMap<(String, Uuid, u64), Content>,
+    /// What reached the server.
+    received: BTreeMap<(String, Uuid, u64), Content>,
+    /// Answers of this boot that were published and did not reach it, by sensor.
+    answers_lost: BTreeMap<Uuid, u64>,
+    /// What the last heartbeat said of each sensor.
+    announced_lost: BTreeMap<Uuid, u64>,
+    last_beat: Option<u64>,
+    answers: u64,
+}
+
+fn key() -> DeviceKey {
+    DeviceKey::from_seed(&[5; 32])
+}
+
+fn sensor(number: u32) -> Uuid {
+    Uuid::from_bytes(derived_id(&key().public(), number))
+}
+
+fn switch_on(boot: u32) -> (Device<Counting, 2, RING, 2_048>, Vec<Rc<Cell<u64>>>) {
+    let id = derived_id(&key().public(), DEVICE_NUMBER);
+    let mut config = Config::new(id, "picow".try_into().unwrap(), Style::Mqtt);
+    config.history_batch = 5;
+    config.history_patience_limit = 20 * SECOND;
+    let mut brokers = heapless::Vec::new();
+    brokers.push(Address::try_from("first").unwrap()).unwrap();
+    let mut device = Device::new(config, key(), &format!("boot-{boot}"), brokers).unwrap();
+    let mut counts = Vec::new();
+    for number in 0..SENSORS {
+        let count = Rc::new(Cell::new(0));
+        let profile = Profile {
+            id: *sensor(number).as_bytes(),
+            alias: "a \"quoted\" name".try_into().unwrap(),
+            location: "hall".try_into().unwrap(),
+            unit: "Cel".try_into().unwrap(),
+            range: Some((-40.0, 125.0)),
+            poll_interval_ms: INTERVAL_MS,
+        };
+        device.add_sensor(profile, Counting(count.clone())).unwrap();
+        counts.push(count);
+    }
+    (device, counts)
+}
+
+impl World {
+    fn new() -> Self {
+        let (device, counts) = switch_on(0);
+        Self {
+            device,
+            up: 0,
+            utc_offset: None,
+            boots: 0,
+            counts,
+            is_broker_up: true,
+            loses_messages: false,
+            loses_acks: false,
+            has_lost: false,
+            emitted: BTreeMap::new(),
+            received: BTreeMap::new(),
+            answers_lost: BTreeMap::new(),
+            announced_lost: BTreeMap::new(),
+            last_beat: None,
+            answers: 0,
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            up: self.up,
+            utc: self.utc_offset.map(|offset| offset + self.up),
+        }
+    }
+
+    fn boot(&self) -> String {
+        format!("boot-{}", self.boots)
+    }
+
+    /// Does all that the device says, until it has nothing to say.
+    fn drain(&mut self) {
+        let mut actions = 0;
+        loop {
+            actions += 1;
+            assert!(actions < 1_000, "the device never rests");
+            let now = self.now();
+            let Some(action) = self.device.next(now) else {
+                break;
+            };
+            match action {
+                Action::Connect { address } => {
+                    assert_eq!(address, "first");
+                    match self.is_broker_up {
+                        true => self.device.connected(now),
+                        false => self.device.disconnected(now),
+                    }
+                }
+                Action::Subscribe { topic } => assert!(topic.starts_with("picow/")),
+                Action::Publish { topic, payload } => {
+                    assert!(self.is_broker_up, "published into the void");
+                    let (topic, payload) = (topic.to_owned(), payload.to_owned());
+                    self.publish(&topic, &payload);
+                }
+                Action::Set { .. } => panic!("there are no outputs"),
+            }
+        }
+        assert!(
+            self.device.wake_at() > self.up,
+            "it wants to be woken at once, for nothing"
+        );
+    }
+
+    fn publish(&mut self, topic: &str, payload: &[u8]) {
+        if topic == "picow/heartbeat" {
+            return self.heartbeat(payload);
+        }
+        let mut levels = topic.split('/').skip(1);
+        let sensor = Uuid::parse_str(levels.next().unwrap()).unwrap();
+        match levels.next().unwrap() {
+            "read" => self.answer(sensor, payload),
+            "history" => self.history(sensor, payload),
+            other => panic!("unexpected topic {other}"),
+        }
+    }
+
+    fn heartbeat(&mut self, payload: &[u8]) {
+        let limits = Limits {
+            topics: TopicRules::new(&["picow".to_owned()], "default").unwrap(),
+            poll_interval_ms: POLL_INTERVALS_MS,
+        };
+        let announced = Heartbeat::parse(payload, &limits).unwrap();
+        let identity = announced.identity.unwrap();
+        assert_eq!(identity.key, key().public());
+        assert_eq!(identity.boot, self.boot());
+        assert!(
+            self.last_beat.is_none_or(|last| last < identity.beat),
+            "a beat twice"
+        );
+        self.last_beat = Some(identity.beat);
+        self.announced_lost
+            .insert(announced.id, announced.lost.unwrap());
+    }
+
+    fn answer(&mut self, sensor: Uuid, payload: &[u8]) {
+        let reply = Reply::parse(payload).unwrap();
+        reply.attested(sensor, key().public()).unwrap();
+        assert_eq!((reply.unit.as_str(), &reply.boot), ("Cel", &self.boot()));
+        let number = (reply.boot.clone(), sensor, reply.seq.unwrap());
+        let content = (reply.value.clone(), reply.clock().unwrap());
+        let before = self.emitted.insert(number.clone(), content.clone());
+        assert_eq!(before, None, "a number was given twice");
+        self.answers += 1;
+        match self.loses_messages {
+            true => *self.answers_lost.entry(sensor).or_default() += 1,
+            false => assert_eq!(self.received.insert(number, content), None),
+        }
+    }
+
+    fn history(&mut self, sensor: Uuid, payload: &[u8]) {
+        let bulk = Bulk::parse(payload).unwrap();
+        let evidence = bulk.attested(sensor, key().public()).unwrap();
+        assert!(evidence.len() <= 5);
+        for reading in &bulk.readings {
+            let number = (bulk.boot.clone(), sensor, reading.seq);
+            let content = (reading.value.clone(), reading.clock);
+            let before = self.emitted.insert(number.clone(), content.clone());
+            assert!(
+                before.is_none_or(|before| before == content),
+                "one number, two readings"
+            );
+            if !self.loses_messages {
+                self.received.insert(number, content);
+            }
+        }
+        if !self.loses_messages && !self.loses_acks {
+            let topic = format!("picow/{sensor}/history_ack");
+            let ack = serde_json::to_vec(&bulk.ack()).unwrap();
+            self.device.message(self.now(), &topic, None, &ack).unwrap();
+        }
+    }
+
+    /// Lets time pass, and wakes the device when it wants to.
+    fn pass(&mut self, time: u64) {
+        let end = self.up + time;
+        self.drain();
+        while self.up < end {
+            self.up = self.device.wake_at().clamp(self.up, end);
+            self.drain();
+        }
+    }
+
+    fn step(&mut self, event: &Event) {
+        match event {
+            Event::Poll(number) => {
+                if self.device.is_connected() {
+                    let topic = format!("picow/{}/poll", sensor(*number));
+                    let poll = br#"{"poll":1}"#;
+                    self.device.message(self.now(), &topic, None, poll).unwrap();
+                }
+            }
+            Event::Pass(time) => self.pass(*time),
+            Event::BrokerDown => {
+                self.is_broker_up = false;
+                if self.device.is_connected() {
+                    self.device.disconnected(self.now());
+                }
+            }
+            Event::BrokerUp => self.is_broker_up = true,
+            Event::LoseMessages(lose) => {
+                self.loses_messages = *lose;
+                self.has_lost |= lose;
+            }
+            Event::LoseAcks(lose) => {
+                self.loses_acks = *lose;
+                self.has_lost |= lose;
+            }
+            Event::LearnTime => self.utc_offset = Some(1_767_323_045_000_000),
+            Event::HostileAck(number, seq) => {
+                let topic = format!("picow/{}/history_ack", sensor(*number));
+                let ack = format!(r#"{{"boot":"boot-x","seq":{seq}}}"#);
+                self.device
+                    .message(self.now(), &topic, None, ack.as_bytes())
+                    .unwrap();
+                // Beyond what was ever sent: no server can have it.
+                let ack = format!(r#"{{"boot":"{}","seq":{}}}"#, self.boot(), seq + 1_000_000);
+                self.device
+                    .message(self.now(), &topic, None, ack.as_bytes())
+                    .unwrap();
+            }
+            Event::Garbage(topic, bytes) => {
+                let topic = format!("picow/{}/{topic}", sensor(0));
+                let _ = self.device.message(self.now(), &topic, None, bytes);
+            }
+            Event::Reboot => {
+                self.boots += 1;
+                (self.device, self.counts) = switch_on(self.boots);
+                self.up = 0;
+                self.utc_offset = None;
+                self.answers_lost.clear();
+                self.has_lost = self.loses_messages || self.loses_acks;
+                self.announced_lost.clear();
+                self.last_beat = None;
+            }
+        }
+    }
+
+    /// All is well again, for long enough; then every reading must be accounted for.
+    fn settle_and_add_up(&mut self) {
+        self.is_broker_up = true;
+        self.loses_messages = false;
+        self.loses_acks = false;
+        // The longest waits are twenty seconds for an acknowledgement and a minute for the broker.
+        // Polled all the while, the device samples no more.
+        for _ in 0..110 {
+            for number in 0..SENSORS {
+                self.step(&Event::Poll(number));
+            }
+            self.pass(SECOND);
+        }
+        let (waiting, _) = self.device.waiting_and_lost();
+        assert_eq!(waiting, 0, "the ring was not emptied");
+        // One more heartbeat of each.
+        self.pass(31 * SECOND);
+        let boot = self.boot();
+        for (number, count) in (0..).zip(&self.counts) {
+            let sensor = sensor(number);
+            let numbers = self
+                .received
+                .keys()
+                .filter(|key| key.0 == boot && key.1 == sensor);
+            let received = numbers.count() as u64;
+            let answers_lost = self.answers_lost.get(&sensor).copied().unwrap_or_default();
+            let announced = self.announced_lost[&sensor];
+            let missing = count.get() - received - self.unsent(sensor);
+            // Of what it counts as lost the server may have some: only the acknowledgement was.
+            let explained = answers_lost..=answers_lost + announced;
+            assert!(
+                explained.contains(&missing),
+                "{missing} of {count:?}, {explained:?}"
+            );
+            if !self.has_lost {
+                assert_eq!(missing, announced);
+            }
+        }
+    }
+
+    /// Readings that were sampled in the last seconds, when nobody polled, and still wait.
+    fn unsent(&self, sensor: Uuid) -> u64 {
+        self.device
+            .waiting_of(*sensor.as_bytes())
+            .filter(|waiting| {
+                let number = (format!("boot-{}", self.boots), sensor, waiting.sequence);
+                !self.received.contains_key(&number)
+            })
+            .count() as u64
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Event {
+    Poll(u32),
+    Pass(u64),
+    BrokerDown,
+    BrokerUp,
+    LoseMessages(bool),
+    LoseAcks(bool),
+    LearnTime,
+    HostileAck(u32, u64),
+    Garbage(&'static str, Vec<u8>),
+    Reboot,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let topics = prop::sample::select(vec!["poll", "history_ack", "command", "brokers", "x"]);
+    prop_oneof![
+        6 => (0..SENSORS).prop_map(Event::Poll),
+        8 => (0..6_000_000_u64).prop_map(Event::Pass),
+        2 => Just(Event::BrokerDown),
+        2 => Just(Event::BrokerUp),
+        1 => any::<bool>().prop_map(Event::LoseMessages),
+        1 => any::<bool>().prop_map(Event::LoseAcks),
+        1 => Just(Event::LearnTime),
+        1 => (0..SENSORS, 0..50_u64).prop_map(|(sensor, seq)| Event::HostileAck(sensor, seq)),
+        1 => (topics, prop::collection::vec(any::<u8>(), 0..40))
+            .prop_map(|(topic, bytes)| Event::Garbage(topic, bytes)),
+        1 => Just(Event::Reboot),
+    ]
+}
+
+#[test]
+fn a_polled_device_answers_and_keeps_nothing() {
+    let mut world = World::new();
+    world.settle_and_add_up();
+    assert!(world.answers >= 2 * 109, "{}", world.answers);
+    assert_eq!(world.device.waiting_and_lost().1, 0);
+}
+
+#[test]
+fn readings_of_an_outage_arrive_afterwards_with_their_own_times() {
+    let mut world = World::new();
+    world.pass(SECOND / 2);
+    world.step(&Event::BrokerDown);
+    world.pass(6 * SECOND);
+    assert_eq!(world.received.len(), 0);
+    assert_eq!(world.device.waiting_and_lost(), (12, 0));
+    world.step(&Event::BrokerUp);
+    world.settle_and_add_up();
+    let first = world.received.values().next().unwrap();
+    assert_eq!(first, &("1.5".to_owned(), Clock::Uptime(SECOND)));
+}
+
+#[test]
+fn what_a_small_ring_cannot_keep_is_announced() {
+    let mut world = World::new();
+    world.pass(SECOND / 2);
+    world.step(&Event::BrokerDown);
+    world.pass(20 * SECOND);
+    let (waiting, lost) = world.device.waiting_and_lost();
+    assert_eq!(
+        (waiting as u64, lost),
+        (2 * RING as u64, 2 * (20 - RING as u64))
+    );
+    world.settle_and_add_up();
+    // Some more gave way while the device waited before it tried the broker again.
+    let announced: u64 = world.announced_lost.values().sum();
+    assert_eq!(announced, world.device.waiting_and_lost().1);
+    assert!(announced >= lost);
+}
+
+#[test]
+fn a_message_of_history_is_repeated_until_it_is_acknowledged() {
+    let mut world = World::new();
+    world.step(&Event::LoseAcks(true));
+    // Connected, and polled by nobody.
+    world.pass(7 * SECOND);
+    let waiting = world.device.waiting_and_lost().0;
+    assert!(waiting > 0);
+    world.pass(60 * SECOND);
+    assert!(!world.received.is_empty(), "it reached the server");
+    assert_eq!(
+        world.device.waiting_and_lost().0,
+        2 * RING,
+        "and stays in the ring"
+    );
+    world.settle_and_add_up();
+}
+
+#[test]
+fn a_poll_with_a_reply_subject_is_answered_there() {
+    let mut world = World::new();
+    world.drain();
+    let topic = format!("picow/{}/poll", sensor(0));
+    let poll = br#"{"poll":12}"#;
+    world
+        .device
+        .message(world.now(), &topic, Some("_INBOX.a.12"), poll)
+        .unwrap();
+    let now = world.now();
+    let Some(Action::Publish { topic, payload }) = world.device.next(now) else {
+        panic!("no answer")
+    };
+    assert_eq!(topic, "_INBOX.a.12");
+    assert_eq!(Reply::parse(payload).unwrap().poll, Some(12));
+}
+
+proptest! {
+    #[test]
+    fn no_interleaving_loses_or_doubles_a_reading(
+        events in prop::collection::vec(event(), 1..60),
+    ) {
+        let mut world = World::new();
+        for event in &events {
+            world.step(event);
+        }
+        world.settle_and_add_up();
+    }
+}
