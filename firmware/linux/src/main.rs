@@ -1,0 +1,71 @@
+//! A Linux machine as a field device: its own sensors, simulated ones and outputs, over MQTT or NATS.
+#![forbid(unsafe_code)]
+
+mod clock;
+mod discovery;
+mod key_file;
+mod link;
+mod outputs;
+mod run;
+mod sensors;
+mod settings;
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use fieldledger_device::sensor::{DEVICE_NUMBER, derived_id};
+use tracing_subscriber::EnvFilter;
+use uuid::Uuid;
+
+use crate::settings::Settings;
+
+/// Speaks for the sensors of this machine, signed.
+#[derive(Debug, Parser)]
+#[command(name = "fieldledger-device", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Announce the sensors, answer polls, and keep readings through outages.
+    Run {
+        /// The settings, YAML; see device.yaml beside the program's source.
+        #[arg(long, default_value = "/etc/fieldledger-device.yaml")]
+        config: PathBuf,
+    },
+    /// Make a key, unless there is one, and print what to enrol: key, fingerprint and ids.
+    Keygen {
+        /// The key file.
+        #[arg(long, default_value = "/var/lib/fieldledger-device/key")]
+        key: PathBuf,
+    },
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    match Arguments::parse().command {
+        Command::Run { config } => {
+            let settings = Settings::read(&config)?;
+            run::run(settings).await
+        }
+        Command::Keygen { key } => {
+            let key = key_file::read_or_create(&key).context("no key")?.public();
+            println!("key         {key}");
+            println!("fingerprint {}", key.fingerprint());
+            println!(
+                "device      {}",
+                Uuid::from_bytes(derived_id(&key, DEVICE_NUMBER))
+            );
+            println!("sensor 0    {}", Uuid::from_bytes(derived_id(&key, 0)));
+            Ok(())
+        }
+    }
+}
