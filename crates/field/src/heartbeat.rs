@@ -207,6 +207,19 @@ impl Device {
         })
     }
 
+    /// True where `later` says nothing new of the sensor: it may differ in what every heartbeat of a
+    /// device that signs brings, the count with its signature, and in what was lost.
+    #[must_use]
+    pub fn declares_the_same(&self, later: &Self) -> bool {
+        let mut aligned = later.clone();
+        aligned.lost = self.lost;
+        if let (Some(own), Some(other)) = (&self.identity, &mut aligned.identity) {
+            other.beat = own.beat;
+            other.key_sig = own.key_sig;
+        }
+        *self == aligned
+    }
+
     /// The heartbeat that describes this sensor, with its topics as NATS subjects.
     #[must_use]
     pub fn to_heartbeat(&self) -> Heartbeat {
@@ -627,6 +640,25 @@ mod tests {
         let read: Heartbeat = serde_json::from_slice(&written).unwrap();
         assert_eq!(read, device.to_heartbeat());
         assert_eq!(parse(&simulated()).unwrap().identity, None);
+    }
+
+    #[test]
+    fn only_what_is_new_of_a_sensor_is_a_change() {
+        let device = parse(&signed()).unwrap();
+        let mut later = device.clone();
+        later.lost = None;
+        let identity = later.identity.as_mut().unwrap();
+        identity.beat += 1;
+        identity.key_sig = Signature::from_bytes([0; 64]);
+        assert!(device.declares_the_same(&later) && device != later);
+        let mut rebooted = later.clone();
+        rebooted.identity.as_mut().unwrap().boot = "c3d4".to_owned();
+        assert!(!device.declares_the_same(&rebooted));
+        let mut renamed = later.clone();
+        renamed.profile.alias = "other".to_owned();
+        assert!(!device.declares_the_same(&renamed));
+        later.identity = None;
+        assert!(!device.declares_the_same(&later));
     }
 
     #[test]

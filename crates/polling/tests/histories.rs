@@ -4,6 +4,9 @@
 mod common;
 
 use common::{Field, SECOND, heartbeat, id, settings};
+use fieldledger_attest::heartbeat::Possession;
+use fieldledger_attest::identity::DeviceKey;
+use fieldledger_attest::statement::BootId;
 use fieldledger_field::batch::Outcome;
 use fieldledger_polling::{Action, Engine, Liveness, Moment, Rejection, RestoreError, chain};
 use serde_json::json;
@@ -236,6 +239,35 @@ fn a_farewell_ends_the_poll_under_way() {
     assert_eq!(field.results.last().unwrap().outcome, Outcome::NoReply);
     field.read(1, "1");
     assert_eq!(field.results.len(), 1);
+}
+
+#[test]
+fn a_signed_heartbeat_is_stored_where_it_says_something_new() {
+    let mut field = Field::new(settings());
+    let key = DeviceKey::from_seed(&[1; 32]);
+    let signed = |boot: &str, beat: u64| {
+        let possession = Possession {
+            sensor: *id(1).as_bytes(),
+            boot: BootId::new(boot).unwrap(),
+            beat,
+        };
+        let mut heartbeat = heartbeat(1, 60_000);
+        heartbeat["key"] = json!(key.public().to_string());
+        heartbeat["boot"] = json!(boot);
+        heartbeat["beat"] = json!(beat);
+        heartbeat["key_sig"] = json!(possession.sign(&key).to_string());
+        heartbeat
+    };
+    let mut is_stored = |boot: &str, beat: u64| {
+        field.records.clear();
+        field.announce(&signed(boot, beat)).unwrap();
+        field.pass(30 * SECOND);
+        !field.records.is_empty()
+    };
+    assert!(is_stored("a", 0));
+    assert!(!is_stored("a", 1));
+    assert!(!is_stored("a", 2));
+    assert!(is_stored("b", 0));
 }
 
 #[test]
