@@ -56,6 +56,11 @@ impl NkeyPair {
         if seed.len() != SEED_LENGTH || decoded.is_err() {
             return Err(NkeyError::InvalidText);
         }
+        // The last character has two bits to spare, which the decoder does not look at.
+        let mut canonical = [0; SEED_LENGTH];
+        if Base32UpperUnpadded::encode(&bytes, &mut canonical) != Ok(seed) {
+            return Err(NkeyError::InvalidText);
+        }
         let [kind, user, secret @ .., low, high] = bytes;
         if checksum(&bytes[..34]) != u16::from_le_bytes([low, high]) {
             return Err(NkeyError::WrongChecksum);
@@ -162,6 +167,15 @@ mod tests {
         fn any_text(text in "\\PC{0,70}") {
             prop_assert!(NkeyPair::from_seed(&text).is_err());
         }
+    }
+
+    #[test]
+    fn the_spare_bits_of_the_last_character() {
+        let seed = nkeys::KeyPair::new_user().seed().unwrap();
+        let (start, last) = seed.split_at(SEED_LENGTH - 1);
+        let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".chars();
+        let read = alphabet.filter(|last| NkeyPair::from_seed(&format!("{start}{last}")).is_ok());
+        assert_eq!(read.collect::<std::string::String>(), last);
     }
 
     #[test]
