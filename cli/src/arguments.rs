@@ -91,6 +91,8 @@ pub(crate) enum Command {
     Export(commands::export::ExportArgs),
     /// Remove the payload of an entry for good; its proofs stay.
     Erase(commands::erase::EraseArgs),
+    /// Give up the payloads of old entries to free disk; their proofs stay.
+    Retain(commands::retain::RetainArgs),
     /// Let a new key sign the log, beside the one that signs now.
     RotateKey(commands::keys::KeyArgs),
     /// End the overlap of a rotation: the new key signs alone.
@@ -121,6 +123,7 @@ impl Command {
             Self::Tail(args) => commands::tail::run(args, context),
             Self::Export(args) => commands::export::run(args, context),
             Self::Erase(args) => commands::erase::run(args, context),
+            Self::Retain(args) => commands::retain::run(args, context),
             Self::RotateKey(args) => commands::keys::run(Step::Rotate, args, context),
             Self::RetireKey(args) => commands::keys::run(Step::Retire, args, context),
             Self::Freeze(args) => commands::freeze::run(args, context),

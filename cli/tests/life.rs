@@ -203,3 +203,67 @@ fn a_log_is_backed_up_and_restored_but_never_forked() {
     let done = result(&["restore", &target, &again, "--anchor", &anchor]);
     assert_eq!(done["read_only"], false);
 }
+
+#[test]
+fn what_is_given_up_is_freed_and_the_log_still_verifies() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut config = Config::new(&data);
+    config.segment_bytes = 5_000;
+    let ledger = Ledger::open(config).unwrap();
+    for number in 0..100 {
+        let event = EventColumns {
+            message: vec![format!("event {number}")],
+            ..EventColumns::default()
+        };
+        futures::executor::block_on(ledger.append(event)).unwrap();
+    }
+    let tokens = Tokens::setting("officer", &[Scope::Admin], "secret");
+    let backend = OverLedger::new(ledger.clone()).with_tokens(Tokens::parse(&tokens).unwrap());
+    let runtime = Runtime::new().unwrap();
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let server = runtime
+        .block_on(Standalone::start_with(Arc::new(backend), listen))
+        .unwrap();
+    let url = server.url();
+    let retain = |before: &str, scope: &str| {
+        let reason = ["--reason", "due", "--url", &url, "--token", "secret"];
+        let what = ["retain", "--before", before, "--scope", scope];
+        result(&[&what[..], &reason].concat())
+    };
+    // There are no readings, and nothing is a year old.
+    let nothing = retain("365d", "all");
+    assert_eq!(
+        (&nothing["marker"], &nothing["below"]),
+        (&Value::Null, &0.into())
+    );
+    let freed = retain("0s", "all");
+    assert_eq!(freed["marker"], 100);
+    assert!(freed["below"].as_u64().unwrap() > 80, "{freed}");
+    assert!(freed["freed_bytes"].as_u64().unwrap() > 5_000, "{freed}");
+    let entry = ledger.entry(0).unwrap();
+    assert_eq!(entry.removed.unwrap().reason, "due");
+    let live = run(&["verify", "--url", &url]);
+    let said = String::from_utf8_lossy(&live.stderr);
+    assert!(live.status.success(), "{said}");
+
+    let (code, said) = failure(&[
+        "retain",
+        "--before",
+        "yesterday",
+        "--reason",
+        "due",
+        "--url",
+        &url,
+        "--token",
+        "secret",
+    ]);
+    assert!(code == 2 && said.contains("before"), "{code}: {said}");
+    runtime.block_on(server.stop()).unwrap();
+    ledger.close();
+    let path = data.to_str().unwrap();
+    let again = result(&[
+        "retain", "--before", "365d", "--scope", "all", "--reason", "due", "--folder", path,
+    ]);
+    assert_eq!(again["below"], freed["below"]);
+}

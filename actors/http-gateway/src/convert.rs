@@ -3,8 +3,9 @@
 use fieldledger_api::backend::{
     AsWitness, Asset, Bucket, Calibration, Checkpoint, Entry, Erasure, Freeze, KeyChange,
     LedgerStatus, Liveness, OwnWitnesses, PangeaEvent, PangeaLogged, PangeaPage, PangeaRoot,
-    PollingStatus, Range, Reading, Removal, RemovalKind, SearchPage, SearchQuery, SensorState,
-    Series, Successor, WatchedLog, WitnessReply, WitnessState, Witnessing,
+    PollingStatus, Range, Reading, Removal, RemovalKind, Retained, Retention, RetentionScope,
+    SearchPage, SearchQuery, SensorState, Series, Successor, WatchedLog, WitnessReply,
+    WitnessState, Witnessing,
 };
 use fieldledger_api::{BackendError, FieldProblem, Moment};
 use fieldledger_audit::EventColumns;
@@ -294,6 +295,30 @@ pub(crate) fn erasure(erasure: control::Erasure) -> Erasure {
         entry: erasure.entry,
         marker: erasure.marker,
         already: erasure.already,
+    }
+}
+
+pub(crate) fn retention_scope(scope: RetentionScope) -> control::RetentionScope {
+    match scope {
+        RetentionScope::Readings => control::RetentionScope::Readings,
+        RetentionScope::All => control::RetentionScope::All,
+    }
+}
+
+pub(crate) fn retained(retained: control::Retained) -> Retained {
+    Retained {
+        marker: retained.marker,
+        below: retained.below,
+    }
+}
+
+pub(crate) fn retention(retention: control::Retention) -> Retention {
+    Retention {
+        readings_below: retention.readings_below,
+        all_below: retention.all_below,
+        freed_bytes: retention.freed_bytes,
+        pending: retention.pending,
+        problem: retention.problem,
     }
 }
 

@@ -4,8 +4,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use fieldledger_api::backend::{
     Asset, Checkpoint, Entry, Erasure, Freeze, GapPage, GapQuery, KeyChange, LedgerStatus,
-    PangeaLogged, PangeaPage, PangeaRoot, PollingStatus, Reading, Restriction, SearchPage,
-    SearchQuery, SensorState, Series, Successor, WitnessReply, Witnessing,
+    PangeaLogged, PangeaPage, PangeaRoot, PollingStatus, Reading, Restriction, Retained, Retention,
+    RetentionScope, SearchPage, SearchQuery, SensorState, Series, Successor, WitnessReply,
+    Witnessing,
 };
 use fieldledger_api::{Backend, BackendError, LogTree, Moment, Tokens};
 use fieldledger_audit::EventColumns;
@@ -75,6 +76,23 @@ impl Backend for Lattice {
     fn erase(&self, entry: u64, reason: &str, actor: &str) -> Result<Erasure, BackendError> {
         let erasure = changed(control::erase(entry, reason, actor))?;
         Ok(convert::erasure(erasure))
+    }
+
+    fn retain(
+        &self,
+        before: Moment,
+        scope: RetentionScope,
+        reason: &str,
+        actor: &str,
+    ) -> Result<Retained, BackendError> {
+        let scope = convert::retention_scope(scope);
+        let retained = changed(control::retain(before.0, scope, reason, actor))?;
+        Ok(convert::retained(retained))
+    }
+
+    fn retention(&self) -> Result<Retention, BackendError> {
+        let retention = changed(control::get_retention())?;
+        Ok(convert::retention(retention))
     }
 
     fn rotate_key(&self, reason: &str, actor: &str) -> Result<KeyChange, BackendError> {

@@ -9,6 +9,7 @@ pub(crate) mod fsck;
 pub(crate) mod gaps;
 pub(crate) mod keys;
 pub(crate) mod restore;
+pub(crate) mod retain;
 pub(crate) mod search;
 pub(crate) mod serve;
 pub(crate) mod status;

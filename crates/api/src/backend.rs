@@ -96,6 +96,27 @@ pub trait Backend: LogTree + Send + Sync + 'static {
     /// `NotFound` where there is no such entry, `Refused` for one of the log's own.
     fn erase(&self, entry: u64, reason: &str, actor: &str) -> Result<Erasure, BackendError>;
 
+    /// Gives up the payloads that were received before a moment, as far as full segments hold nothing
+    /// newer. What it frees is freed behind it.
+    ///
+    /// # Errors
+    ///
+    /// `Refused` where the log is frozen.
+    fn retain(
+        &self,
+        before: Moment,
+        scope: RetentionScope,
+        reason: &str,
+        actor: &str,
+    ) -> Result<Retained, BackendError>;
+
+    /// What is given up, and how far that is.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    fn retention(&self) -> Result<Retention, BackendError>;
+
     /// Adds a key, which signs beside the one there is.
     ///
     /// # Errors
@@ -404,6 +425,41 @@ pub struct Erasure {
     pub marker: u64,
     /// Whether it was gone before.
     pub already: bool,
+}
+
+/// Which old payloads are given up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RetentionScope {
+    /// Those of readings; what people and programs did is kept.
+    #[default]
+    Readings,
+    /// All but the log's own.
+    All,
+}
+
+/// What payloads were given up just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Retained {
+    /// The entry of the log that tells of it; null where nothing was old enough.
+    pub marker: Option<u64>,
+    /// The payloads of entries below this are given up, as far as the scope goes.
+    pub below: u64,
+}
+
+/// What payloads are given up, and how far that is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Retention {
+    /// The payloads of readings below this entry are given up.
+    pub readings_below: u64,
+    /// All payloads below this entry are given up, but the log's own.
+    pub all_below: u64,
+    /// Bytes that this has freed so far.
+    pub freed_bytes: u64,
+    /// Whether there are segments that must yet be written anew.
+    pub pending: bool,
+    /// Why that cannot be done at present; empty if nothing is wrong.
+    pub problem: String,
 }
 
 /// A change of the keys that sign the log.

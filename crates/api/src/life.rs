@@ -8,8 +8,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::Shared;
-use crate::backend::{Erasure, Freeze, KeyChange, Successor};
+use crate::backend::{Erasure, Freeze, KeyChange, Retained, Retention, RetentionScope, Successor};
 use crate::extract::JsonBody;
+use crate::moment::TimeInput;
 use crate::problem::Problem;
 use crate::tokens::{Scope, authorize};
 
@@ -76,6 +77,59 @@ pub(crate) async fn erase_entry(
 ) -> Result<Json<Erasure>, Problem> {
     let erasure = backend.erase(params.entry, &params.reason, &actor)?;
     Ok(Json(erasure))
+}
+
+/// What is given up, and why.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RetainParams {
+    /// Payloads received before this are given up: RFC 3339, a span before now such as `30d`, or
+    /// milliseconds since the Unix epoch.
+    #[schema(value_type = String, example = "30d")]
+    before: TimeInput,
+    /// Which payloads.
+    #[serde(default)]
+    scope: RetentionScope,
+    /// Why; it stays in the log.
+    #[schema(min_length = 1, max_length = 1000)]
+    reason: String,
+}
+
+/// Gives up the payloads of old entries, as far as full segments hold nothing newer. Their leaves
+/// and every proof stay; an entry of the log says up to where, who asked for it, and why. The answer
+/// comes once that is certain; `GET /api/log/retention` tells how much disk is freed behind it.
+#[utoipa::path(
+    post,
+    path = "/api/log/retain",
+    request_body = RetainParams,
+    responses(
+        (status = 200, description = "The payloads are given up", body = Retained),
+        (status = 409, description = "The log is frozen", body = Problem, content_type = "application/problem+json"),
+        (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn retain_entries(
+    State(backend): State<Shared>,
+    Admin(actor): Admin,
+    JsonBody(params): JsonBody<RetainParams>,
+) -> Result<Json<Retained>, Problem> {
+    let before = params.before.resolve(backend.now());
+    let before = before.map_err(|problem| Problem::bad_parameter("before", problem))?;
+    let retained = backend.retain(before, params.scope, &params.reason, &actor)?;
+    Ok(Json(retained))
+}
+
+/// What payloads are given up, and how much disk that has freed.
+#[utoipa::path(
+    get,
+    path = "/api/log/retention",
+    responses(
+        (status = 200, description = "What is given up", body = Retention),
+        (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn retention(State(backend): State<Shared>) -> Result<Json<Retention>, Problem> {
+    Ok(Json(backend.retention()?))
 }
 
 /// Adds a key, which signs the log beside the one there is until that is retired.

@@ -40,6 +40,8 @@ pub fn router(backend: Arc<dyn Backend>) -> axum::Router {
         )
         .route("/api/checkpoint", get(proofs::show_checkpoint))
         .route("/api/log/erase", post(life::erase_entry))
+        .route("/api/log/retain", post(life::retain_entries))
+        .route("/api/log/retention", get(life::retention))
         .route("/api/log/rotate-key", post(life::rotate_key))
         .route("/api/log/retire-key", post(life::retire_key))
         .route("/api/log/freeze", post(life::freeze_log))
@@ -88,6 +90,8 @@ pub fn openapi() -> OpenApi {
         log::tlog_proof::download_bundle,
         proofs::show_checkpoint,
         life::erase_entry,
+        life::retain_entries,
+        life::retention,
         life::freeze_log,
         log::consistency::prove_consistency,
         log::checkpoint::show_head,

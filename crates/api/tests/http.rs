@@ -850,6 +850,10 @@ async fn the_log_is_changed_by_administrators_alone() {
         ("retire-key", json!({"reason": "why"})),
         ("freeze", json!({"reason": "why"})),
         (
+            "retain",
+            json!({"before": "2026-01-02T03:04:05Z", "scope": "all", "reason": "why"}),
+        ),
+        (
             "freeze",
             json!({"reason": "why", "successor": {"origin": "next"}}),
         ),
@@ -875,12 +879,13 @@ async fn the_log_is_changed_by_administrators_alone() {
     );
     // Who it was is the token's to say.
     assert_eq!(
-        backend.changes.lock().unwrap()[..5],
+        backend.changes.lock().unwrap()[..6],
         [
             "erase 4: why, the-officer",
             "rotate: why, the-officer",
             "retire: why, the-officer",
             "freeze for none: why, the-officer",
+            "retain All before 2026-01-02T03:04:05.000000Z: why, the-officer",
             "freeze for next: why, the-officer",
         ]
     );
@@ -888,12 +893,19 @@ async fn the_log_is_changed_by_administrators_alone() {
         ("erase", json!({"entry": -1, "reason": "why"})),
         ("erase", json!({"entry": 1})),
         ("erase", json!({"entry": 1, "reason": "why", "actor": "me"})),
+        (
+            "retain",
+            json!({"before": "30d", "scope": "some", "reason": "why"}),
+        ),
         ("rotate-key", json!({})),
         ("freeze", json!({"reason": "why", "successor": "next"})),
     ] {
         let answer = change(&backend, what, Some("a"), &body).await;
         answer.problem_fields(422, &format!("/api/log/{what}"));
     }
+    let unclear = json!({"before": "yesterday", "reason": "why"});
+    let answer = change(&backend, "retain", Some("a"), &unclear).await;
+    answer.problem_fields(400, "/api/log/retain");
     let refusing = Arc::new(Fake {
         tokens: backend.tokens.clone(),
         ledger_fails: Some(BackendError::Refused("frozen".to_owned())),

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use fieldledger_api::backend::{
     Asset, Checkpoint, Entry, Erasure, Freeze, GapPage, GapQuery, KeyChange, LedgerStatus,
-    PangeaLogged, PangeaPage, PangeaRoot, PollingStatus, Reading, Restriction, SearchPage,
-    SearchQuery, SensorState, Series, Successor, WitnessReply, Witnessing,
+    PangeaLogged, PangeaPage, PangeaRoot, PollingStatus, Reading, Restriction, Retained, Retention,
+    RetentionScope, SearchPage, SearchQuery, SensorState, Series, Successor, WitnessReply,
+    Witnessing,
 };
 use fieldledger_api::{Backend, BackendError, LogTree, Moment, Tokens};
 use fieldledger_cosigning::Cosigning;
@@ -108,6 +109,24 @@ impl Backend for OverLedger {
         erasure
             .map(convert::erasure)
             .map_err(convert::control_error)
+    }
+
+    fn retain(
+        &self,
+        before: Moment,
+        scope: RetentionScope,
+        reason: &str,
+        actor: &str,
+    ) -> Result<Retained, BackendError> {
+        let scope = convert::retention_scope(scope);
+        let retained = self.ledger.retain(before.0, scope, reason, actor);
+        retained
+            .map(convert::retained)
+            .map_err(convert::control_error)
+    }
+
+    fn retention(&self) -> Result<Retention, BackendError> {
+        Ok(convert::retention(self.ledger.retention_status()))
     }
 
     fn rotate_key(&self, reason: &str, actor: &str) -> Result<KeyChange, BackendError> {

@@ -2,8 +2,9 @@
 
 use fieldledger_api::backend::{
     AsWitness, Bucket, Checkpoint, Entry, Erasure, Freeze, KeyChange, LedgerStatus, OwnWitnesses,
-    PangeaEvent, PangeaLogged, PangeaPage, PangeaRoot, Reading, Removal, RemovalKind, SearchPage,
-    SearchQuery, Series, Successor, WatchedLog, WitnessReply, WitnessState, Witnessing,
+    PangeaEvent, PangeaLogged, PangeaPage, PangeaRoot, Reading, Removal, RemovalKind, Retained,
+    Retention, RetentionScope, SearchPage, SearchQuery, Series, Successor, WatchedLog,
+    WitnessReply, WitnessState, Witnessing,
 };
 use fieldledger_api::{BackendError, FieldProblem, Moment};
 use fieldledger_cosigning::{self as cosigning, Cosigning};
@@ -203,6 +204,30 @@ pub(crate) fn erasure(erasure: ledger::Erasure) -> Erasure {
         entry: erasure.entry,
         marker: erasure.marker,
         already: erasure.already,
+    }
+}
+
+pub(crate) fn retention_scope(scope: RetentionScope) -> ledger::RetentionScope {
+    match scope {
+        RetentionScope::Readings => ledger::RetentionScope::Readings,
+        RetentionScope::All => ledger::RetentionScope::All,
+    }
+}
+
+pub(crate) fn retained(retained: ledger::Retained) -> Retained {
+    Retained {
+        marker: retained.marker,
+        below: retained.below,
+    }
+}
+
+pub(crate) fn retention(status: ledger::RetentionStatus) -> Retention {
+    Retention {
+        readings_below: status.readings_below,
+        all_below: status.all_below,
+        freed_bytes: status.freed_bytes,
+        pending: status.pending,
+        problem: status.problem,
     }
 }
 

@@ -298,6 +298,30 @@ pub(crate) fn erasure(erasure: ledger::Erasure) -> control::Erasure {
     }
 }
 
+pub(crate) fn retention_scope(scope: &control::RetentionScope) -> ledger::RetentionScope {
+    match scope {
+        control::RetentionScope::Readings => ledger::RetentionScope::Readings,
+        control::RetentionScope::All => ledger::RetentionScope::All,
+    }
+}
+
+pub(crate) fn retained(retained: ledger::Retained) -> control::Retained {
+    control::Retained {
+        marker: retained.marker,
+        below: retained.below,
+    }
+}
+
+pub(crate) fn retention(status: ledger::RetentionStatus) -> control::Retention {
+    control::Retention {
+        readings_below: status.readings_below,
+        all_below: status.all_below,
+        freed_bytes: status.freed_bytes,
+        pending: status.pending,
+        problem: status.problem,
+    }
+}
+
 pub(crate) fn key_change(change: ledger::KeyChange) -> control::KeyChange {
     control::KeyChange {
         entry: change.entry,

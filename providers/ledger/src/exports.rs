@@ -61,6 +61,29 @@ impl control::Handler<Option<Context>> for LedgerProvider {
         Ok(erased.map(convert::erasure))
     }
 
+    async fn retain(
+        &self,
+        _context: Option<Context>,
+        before: u64,
+        scope: control::RetentionScope,
+        reason: String,
+        actor: String,
+    ) -> anyhow::Result<Result<control::Retained, control::ControlError>> {
+        let scope = convert::retention_scope(&scope);
+        let retained = self
+            .change(move |ledger| ledger.retain(before, scope, &reason, &actor))
+            .await;
+        Ok(retained.map(convert::retained))
+    }
+
+    async fn get_retention(
+        &self,
+        _context: Option<Context>,
+    ) -> anyhow::Result<Result<control::Retention, control::ControlError>> {
+        let ledger = self.ledger().map_err(control::ControlError::Unavailable);
+        Ok(ledger.map(|ledger| convert::retention(ledger.retention_status())))
+    }
+
     async fn rotate_key(
         &self,
         _context: Option<Context>,

@@ -1,12 +1,17 @@
 //! What `wadm.yaml` can set of a ledger.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use fieldledger_cosigning::{CosigningError, CosigningSettings};
-use fieldledger_ledger::{AnchorPlace, Config, ObjectFolder, Publication};
+use fieldledger_ledger::{
+    AnchorPlace, Config, ObjectFolder, Publication, RetentionPolicy, RetentionScope,
+};
 
 /// Where the ledger lives where nothing is configured, seen from the host's working folder.
 const DEFAULT_DATA_DIR: &str = "state/ledger";
+
+const SECONDS_A_DAY: u64 = 86_400;
 
 /// How the settings of S3 begin.
 const AWS: &str = "aws_";
@@ -17,7 +22,8 @@ pub(crate) enum SettingsError {
     /// A key that means nothing here: most likely misspelt.
     #[error(
         "unknown setting {0:?}; the ledger knows data_dir, anchor, archive, local_segments, origin, \
-         index, publish_interval_ms, publish_entries, aws_... and for witnesses {witnesses}",
+         index, publish_interval_ms, publish_entries, retention_days, retention_scope, aws_... and \
+         for witnesses {witnesses}",
         witnesses = CosigningSettings::NAMES.join(", ")
     )]
     Unknown(String),
@@ -59,12 +65,16 @@ pub(crate) enum SettingsError {
 /// - `index`: `true` or `false`, whether text can be searched (`true`);
 /// - `publish_interval_ms`: how long an entry waits at most for a root of Pangea's tree (`60000`);
 /// - `publish_entries`: after how many entries there is one earlier (`16384`);
+/// - `retention_days`: after how many days payloads are given up; kept for ever where nothing is set;
+/// - `retention_scope`: which: `readings` (the default), or `all` but the log's own;
 /// - those about witnesses: see [`CosigningSettings::read`].
 pub(crate) fn read(
     settings: &HashMap<String, String>,
 ) -> Result<(Config, CosigningSettings), SettingsError> {
     let mut config = Config::new(DEFAULT_DATA_DIR);
     let mut publication = Publication::default();
+    let mut keep_days = None;
+    let mut scope = RetentionScope::default();
     for (key, value) in settings {
         match key.as_str() {
             "data_dir" if !value.is_empty() => config.folder = value.into(),
@@ -109,12 +119,25 @@ pub(crate) fn read(
             "publish_interval_ms" => {
                 publication.interval_ms = number("publish_interval_ms", value)?;
             }
+            "retention_days" if value.is_empty() => keep_days = None,
+            "retention_days" => keep_days = Some(number("retention_days", value)?),
+            "retention_scope" => {
+                scope = value.parse().map_err(|_| SettingsError::Value {
+                    key: "retention_scope",
+                    value: value.clone(),
+                    right: "readings or all",
+                })?;
+            }
             "publish_entries" => publication.entries = number("publish_entries", value)?,
             key if CosigningSettings::NAMES.contains(&key) => {}
             _ => return Err(SettingsError::Unknown(key.clone())),
         }
     }
     config.publication = Some(publication);
+    config.retention = keep_days.map(|days| RetentionPolicy {
+        keep_for: Duration::from_secs(days.saturating_mul(SECONDS_A_DAY)),
+        scope,
+    });
     Ok((config, CosigningSettings::read(settings)?))
 }
 
@@ -160,6 +183,7 @@ mod tests {
         assert!(cosigning.policy.is_none() && cosigning.witness_name.is_empty());
         assert_eq!(config.folder.to_str(), Some(DEFAULT_DATA_DIR));
         assert!(config.index);
+        assert_eq!(config.retention, None);
     }
 
     #[test]
@@ -171,6 +195,8 @@ mod tests {
             ("index", "false"),
             ("publish_interval_ms", "500"),
             ("publish_entries", "7"),
+            ("retention_days", "30"),
+            ("retention_scope", "all"),
             ("witness_name", "plant/witness"),
             ("witness_policy", "# nobody\nquorum none\n"),
         ]))
@@ -188,6 +214,11 @@ mod tests {
             entries: 7,
         };
         assert_eq!(config.publication, Some(publication));
+        let retention = RetentionPolicy {
+            keep_for: Duration::from_secs(30 * 86_400),
+            scope: RetentionScope::All,
+        };
+        assert_eq!(config.retention, Some(retention));
     }
 
     #[test]
@@ -205,7 +236,12 @@ mod tests {
         assert_eq!(config.local_segments, Some(3));
         let nothing = settings(&[("archive", ""), ("local_segments", ""), ("anchor", "")]);
         assert_eq!(read(&nothing).unwrap().0.archive, None);
-        for (key, value) in [("archive", "x"), ("local_segments", "some")] {
+        for (key, value) in [
+            ("archive", "x"),
+            ("local_segments", "some"),
+            ("retention_days", "0"),
+            ("retention_scope", "some"),
+        ] {
             let error = read(&settings(&[(key, value)])).unwrap_err();
             assert!(error.to_string().contains(key), "{error}");
         }

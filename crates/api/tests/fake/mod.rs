@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use fieldledger_api::backend::{
     Asset, Checkpoint, Entry, Erasure, Freeze, Gap, GapKind, GapPage, GapQuery, GapState,
     GapTotals, KeyChange, LedgerStatus, Liveness, MissingRange, PangeaLogged, PangeaPage,
-    PangeaRoot, PollingStatus, Reading, Removal, Restriction, SearchPage, SearchQuery, SensorState,
-    Series, Successor, WitnessReply, Witnessing,
+    PangeaRoot, PollingStatus, Reading, Removal, Restriction, Retained, Retention, RetentionScope,
+    SearchPage, SearchQuery, SensorState, Series, Successor, WitnessReply, Witnessing,
 };
 use fieldledger_api::{Backend, BackendError, FieldProblem, LogTree, Moment, Tokens};
 use fieldledger_audit::EventColumns;
@@ -179,6 +179,33 @@ impl Backend for Fake {
             already: false,
         };
         self.change(format!("erase {entry}: {reason}, {actor}"), erasure)
+    }
+
+    fn retain(
+        &self,
+        before: Moment,
+        scope: RetentionScope,
+        reason: &str,
+        actor: &str,
+    ) -> Result<Retained, BackendError> {
+        let retained = Retained {
+            marker: Some(9),
+            below: 4,
+        };
+        let before = before.to_rfc3339();
+        let change = format!("retain {scope:?} before {before}: {reason}, {actor}");
+        self.change(change, retained)
+    }
+
+    fn retention(&self) -> Result<Retention, BackendError> {
+        let retention = Retention {
+            readings_below: 4,
+            all_below: 0,
+            freed_bytes: 1_000,
+            pending: false,
+            problem: String::new(),
+        };
+        fail(self.ledger_fails.as_ref(), retention)
     }
 
     fn rotate_key(&self, reason: &str, actor: &str) -> Result<KeyChange, BackendError> {
