@@ -137,7 +137,10 @@ mod tests {
     use std::format;
     use std::string::ToString as _;
 
+    use curve25519_dalek::Scalar;
+    use ed25519_dalek::Verifier as _;
     use proptest::prelude::*;
+    use sha2::Sha512;
 
     use super::*;
 
@@ -155,6 +158,28 @@ mod tests {
         assert_eq!(
             key.public().fingerprint().to_string(),
             "SHA256:If4x36FUomFia/hUBG/SJxt77UtqvkWqWId+9H+XIbk"
+        );
+    }
+
+    // With the neutral point as R, s = k * a satisfies the equation of RFC 8032 (section 5.1.7) for a
+    // signature that hides nothing. Lax verification takes it.
+    #[test]
+    fn a_signature_with_a_point_of_small_order_is_refused() {
+        let key = DeviceKey::from_seed(&[1; 32]);
+        let message = b"anything";
+        let mut signature = [0; 64];
+        signature[0] = 1;
+        let hash = Sha512::new()
+            .chain_update(&signature[..32])
+            .chain_update(key.public().as_bytes())
+            .chain_update(message);
+        let k = Scalar::from_bytes_mod_order_wide(&hash.finalize().into());
+        signature[32..].copy_from_slice((k * key.0.to_scalar()).as_bytes());
+        let lax = ed25519_dalek::Signature::from_bytes(&signature);
+        assert!(key.public().0.verify(message, &lax).is_ok());
+        assert!(
+            !key.public()
+                .verifies(message, &Signature::from_bytes(signature))
         );
     }
 

@@ -60,6 +60,7 @@ struct World {
     announced_lost: BTreeMap<Uuid, u64>,
     last_beat: Option<u64>,
     answers: u64,
+    histories: u64,
 }
 
 fn key() -> DeviceKey {
@@ -114,6 +115,7 @@ impl World {
             announced_lost: BTreeMap::new(),
             last_beat: None,
             answers: 0,
+            histories: 0,
         }
     }
 
@@ -211,6 +213,7 @@ impl World {
         let bulk = Bulk::parse(payload).unwrap();
         let evidence = bulk.attested(sensor, key().public()).unwrap();
         assert!(evidence.len() <= 5);
+        self.histories += 1;
         for reading in &bulk.readings {
             let number = (bulk.boot.clone(), sensor, reading.seq);
             let content = (reading.value.clone(), reading.clock);
@@ -434,6 +437,40 @@ fn a_message_of_history_is_repeated_until_it_is_acknowledged() {
         "and stays in the ring"
     );
     world.settle_and_add_up();
+}
+
+#[test]
+fn an_acknowledgement_of_another_boot_or_of_what_was_not_sent_drops_nothing() {
+    let mut world = World::new();
+    world.step(&Event::LoseMessages(true));
+    world.pass(8 * SECOND);
+    let waiting = world.device.waiting_and_lost();
+    assert!(waiting.0 > 0);
+    let topic = format!("picow/{}/history_ack", sensor(0));
+    for ack in [
+        r#"{"boot":"boot-1","seq":0}"#,
+        r#"{"boot":"boot-0","seq":500}"#,
+    ] {
+        let now = world.now();
+        world
+            .device
+            .message(now, &topic, None, ack.as_bytes())
+            .unwrap();
+        assert_eq!(world.device.waiting_and_lost(), waiting, "{ack}");
+    }
+    let now = world.now();
+    let ack = br#"{"boot":"boot-0","seq":0}"#;
+    world.device.message(now, &topic, None, ack).unwrap();
+    assert_eq!(world.device.waiting_and_lost().0, waiting.0 - 1);
+}
+
+#[test]
+fn what_nobody_acknowledges_is_sent_less_and_less_often() {
+    let mut world = World::new();
+    world.step(&Event::LoseAcks(true));
+    // From about the fourth second on after 10 and then every 20 seconds.
+    world.pass(100 * SECOND);
+    assert!((5..=7).contains(&world.histories), "{}", world.histories);
 }
 
 #[test]

@@ -139,6 +139,37 @@ async fn over_nats_a_poll_is_answered_on_its_reply_subject() {
 }
 
 #[tokio::test]
+async fn a_device_falls_back_and_goes_where_a_new_list_sends_it() {
+    let mut first = Site::start().await;
+    let second = Site::start().await;
+    let key = first.keygen();
+    let mut at_first = first.subscribe("picow.heartbeat").await;
+    let mut at_second = second.subscribe("picow.heartbeat").await;
+    let mut answers = second.subscribe("picow.*.read").await;
+    let brokers = [first.mqtt(), second.mqtt()];
+    first.start_device(&brokers, SENSORS);
+    let device = both(&first, &mut at_first).await.remove(0);
+
+    first.nats.kill9().await;
+    let beside = both(&second, &mut at_second).await.remove(0);
+    let (before, after) = (device.identity.unwrap(), beside.identity.clone().unwrap());
+    assert_eq!((&before.boot, before.key), (&after.boot, after.key));
+    assert!(before.beat < after.beat);
+    let reply = second.poll(&beside, &mut answers, 3).await;
+    reply.attested(beside.id, key).unwrap();
+
+    first.nats.restart().await.unwrap();
+    let number = fieldledger_device::sensor::DEVICE_NUMBER;
+    let id = Uuid::from_bytes(fieldledger_device::sensor::derived_id(&key, number));
+    let list = json!({"version": 1, "brokers": [first.nats.url()]}).to_string();
+    let subject = format!("picow.{id}.brokers");
+    second.client.publish(subject, list.into()).await.unwrap();
+    let back = both(&first, &mut at_first).await.remove(0);
+    assert!(after.beat < back.identity.unwrap().beat);
+    first.stop_device().await;
+}
+
+#[tokio::test]
 async fn an_output_is_neutral_before_and_after_a_command() {
     let mut site = Site::start().await;
     let key = site.keygen();
