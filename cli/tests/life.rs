@@ -110,8 +110,12 @@ fn a_served_log_is_changed_by_whoever_has_the_token() {
         frozen["checkpoint"]["tree_size"],
         ledger.checkpoint().tree_size
     );
-    let (code, said) = failure(&on_server(&["erase", "0", "--reason", "r"]));
+    let (code, said) = failure(&on_server(&["rotate-key", "--reason", "r"]));
     assert!(code == 2 && said.contains("frozen"), "{code}: {said}");
+    // The duty to erase does not end with the log.
+    let size = ledger.checkpoint().tree_size;
+    let erased = result(&on_server(&["erase", "0", "--reason", "asked to"]));
+    assert_eq!(erased["marker"], size);
     runtime.block_on(server.stop()).unwrap();
     ledger.close();
 }

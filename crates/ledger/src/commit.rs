@@ -64,8 +64,6 @@ pub(crate) struct Committer {
     /// Size at the last snapshot.
     pub(crate) snapshot_size: u64,
     pub(crate) commit_events: usize,
-    /// Why nothing more is ever written, once the log has ended.
-    pub(crate) frozen: Option<String>,
     /// Why nothing more is written, once the disk cannot be trusted.
     pub(crate) stopped: Option<String>,
 }
@@ -103,7 +101,15 @@ impl Committer {
     }
 
     pub(crate) fn commit(&mut self, requests: Vec<Request>) {
-        if let Some(reason) = self.stopped.as_ref().or(self.frozen.as_ref()) {
+        match self.published.ended() {
+            Some(reason) if self.stopped.is_none() => refuse(requests, reason),
+            _ => self.commit_beyond_end(requests),
+        }
+    }
+
+    /// Commits although the log may have ended, as what tells of an erasure.
+    pub(crate) fn commit_beyond_end(&mut self, requests: Vec<Request>) {
+        if let Some(reason) = &self.stopped {
             return refuse(requests, reason);
         }
         let new = self.mark_new(&requests);

@@ -1,6 +1,6 @@
 //! The newest signed tree, as readers see it.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -63,6 +63,8 @@ impl Head {
 pub(crate) struct Published {
     state: Mutex<State>,
     changed: Condvar,
+    /// Why the log takes no more events, once it has ended: it was frozen, or is read-only.
+    ended: OnceLock<String>,
 }
 
 #[derive(Debug)]
@@ -79,7 +81,18 @@ impl Published {
                 closed: false,
             }),
             changed: Condvar::new(),
+            ended: OnceLock::new(),
         }
+    }
+
+    /// The log has ended. Only the first reason counts: what has ended cannot end again.
+    pub(crate) fn end(&self, reason: String) {
+        self.ended.get_or_init(|| reason);
+    }
+
+    /// Why the log takes no more events, if it has ended.
+    pub(crate) fn ended(&self) -> Option<&str> {
+        self.ended.get().map(String::as_str)
     }
 
     /// The newest.

@@ -58,6 +58,7 @@ pub(crate) struct Inner {
     stats: Arc<Stats>,
     archive: Option<Arc<Archive>>,
     archive_problem: Arc<Mutex<String>>,
+    index_problem: Arc<Mutex<String>>,
     pub(crate) proofs: Proofs,
     pub(crate) search: Search,
     pub(crate) pangea: Arc<Pangea>,
@@ -116,6 +117,9 @@ impl Ledger {
         let size = recovered.state.grower.size();
         let anchored = recovered.head.checkpoint.note.clone();
         let published = Arc::new(Published::new(recovered.head));
+        if let Some(reason) = recovered.frozen {
+            published.end(reason);
+        }
         let mut running = Running {
             commit_thread: None,
             index_thread: None,
@@ -126,6 +130,7 @@ impl Ledger {
             _lock: lock,
         };
         let mut views = None;
+        let index_problem = Arc::new(Mutex::default());
         if config.index {
             let (indexer, its_views) = Indexer::open(
                 &paths.index,
@@ -133,6 +138,7 @@ impl Ledger {
                 Arc::clone(&recovered.log),
                 Arc::clone(&published),
                 Duration::from_millis(config.index_interval_ms),
+                Arc::clone(&index_problem),
             )?;
             running.index_thread = Some(spawn("ledger-index", move || indexer.run())?);
             views = Some(its_views);
@@ -180,7 +186,6 @@ impl Ledger {
             snapshot_every: config.snapshot_every,
             snapshot_size: recovered.snapshot_size,
             commit_events: config.commit_events,
-            frozen: recovered.frozen,
             stopped: None,
         };
         if recovered.untold_key {
@@ -225,6 +230,7 @@ impl Ledger {
             stats,
             archive: recovered.archive,
             archive_problem,
+            index_problem,
             proofs: Proofs {
                 log: Arc::clone(&recovered.log),
                 tiles: recovered.tiles,
@@ -486,12 +492,8 @@ impl Ledger {
     #[must_use]
     pub fn archive_status(&self) -> Option<ArchiveStatus> {
         let archive = self.0.archive.as_ref()?;
-        let problem = &self.0.archive_problem;
         let mut status = archive.status();
-        status.problem = problem
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        status.problem = text_of(&self.0.archive_problem);
         Some(status)
     }
 
@@ -537,6 +539,9 @@ impl Ledger {
             recovery: self.0.recovery.clone(),
             commit_p50,
             commit_p99,
+            ended: self.0.published.ended().map(str::to_owned),
+            index_problem: text_of(&self.0.index_problem),
+            archive: self.archive_status(),
         }
     }
 
@@ -579,6 +584,11 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+fn text_of(problem: &Mutex<String>) -> String {
+    let text = problem.lock().unwrap_or_else(PoisonError::into_inner);
+    text.clone()
 }
 
 /// The answer to a request, once it is there.

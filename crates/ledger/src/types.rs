@@ -5,6 +5,8 @@
 
 use fieldledger_audit::log::{Checkpoint, Entry};
 
+use crate::archiver::ArchiveStatus;
+
 /// An entry with its audit path in the tree of `checkpoint`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InclusionProof {
@@ -97,4 +99,10 @@ pub struct LedgerStatus {
     pub commit_p50: u64,
     /// 99th percentile of the same.
     pub commit_p99: u64,
+    /// Why the log takes no more events, if it has ended: it was frozen, or restored read-only.
+    pub ended: Option<String>,
+    /// Why entries cannot be indexed at present; empty if nothing is wrong.
+    pub index_problem: String,
+    /// What is in the archive; none where there is no archive.
+    pub archive: Option<ArchiveStatus>,
 }

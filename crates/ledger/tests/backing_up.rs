@@ -213,6 +213,11 @@ fn a_backup_that_is_behind_never_goes_on() {
         let Err(AppendError::Unavailable(reason)) = append(&copy, numbered("p", 50, 51)) else {
             panic!("it would be a fork");
         };
+        let Err(ControlError::Refused(why)) = copy.erase(0, "r", "a") else {
+            panic!("nothing could tell of it");
+        };
+        assert!(why.contains("it signs nothing"), "{why}");
+        assert_eq!(copy.status().ended.as_ref(), Some(&reason));
         assert!(
             reason.contains("read-only") && reason.contains("while 60 were signed"),
             "{reason}"

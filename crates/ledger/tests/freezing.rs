@@ -5,10 +5,14 @@ mod common;
 
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use common::{append, config_without_index, message, numbered, verify};
 use fieldledger_ledger::fsck::{self, Severity};
-use fieldledger_ledger::{AppendError, Config, ControlError, Ledger, OpenError, Successor};
+use fieldledger_ledger::{
+    AppendError, Config, ControlError, Ledger, OpenError, Publication, Successor,
+};
 
 fn open(folder: &Path) -> Ledger {
     Ledger::open(config_without_index(folder)).unwrap()
@@ -20,7 +24,7 @@ fn successor_config(folder: &Path) -> Config {
     config
 }
 
-fn assert_refused(ledger: &Ledger) {
+fn assert_refused(ledger: &Ledger, size: u64) {
     let Err(AppendError::Unavailable(reason)) = append(ledger, numbered("p", 50, 51)) else {
         panic!("a frozen log takes nothing");
     };
@@ -28,7 +32,7 @@ fn assert_refused(ledger: &Ledger) {
         assert!(reason.contains(part), "{reason}");
     }
     let changes = [
-        ledger.erase(0, "r", "a").map(|_| ()),
+        ledger.retire_key("r", "a").map(|_| ()),
         ledger.rotate_key("r", "a").map(|_| ()),
         ledger.freeze(None, "r", "a").map(|_| ()),
     ];
@@ -38,7 +42,9 @@ fn assert_refused(ledger: &Ledger) {
             "{change:?}"
         );
     }
-    assert_eq!(ledger.checkpoint().tree_size, 4);
+    assert_eq!(ledger.checkpoint().tree_size, size);
+    let ended = ledger.status().ended.unwrap();
+    assert!(ended.contains("frozen by entry 3"), "{ended}");
 }
 
 #[test]
@@ -54,19 +60,105 @@ fn a_frozen_log_takes_nothing_ever_again() {
         .freeze(Some(successor), "moved to hall 2", "a")
         .unwrap();
     assert_eq!((freeze.entry, freeze.checkpoint.tree_size), (3, 4));
-    assert_refused(&ledger);
+    assert_refused(&ledger, 4);
     drop(ledger);
     for with_snapshot in [true, false] {
         if !with_snapshot {
             fs::remove_file(folder.path().join("snapshot")).unwrap();
         }
         let ledger = open(folder.path());
-        assert_refused(&ledger);
+        assert_refused(&ledger, 4);
         for index in 0..4 {
             let proof = ledger.inclusion(index).unwrap();
             verify(&proof.entry, &proof.checkpoint);
         }
     }
+}
+
+#[test]
+fn what_a_frozen_log_says_can_still_be_erased() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    append(&ledger, numbered("p", 0, 3)).unwrap();
+    let successor = Successor {
+        origin: "example.com/second".to_owned(),
+        verifier_key: String::new(),
+    };
+    let end = ledger
+        .freeze(Some(successor), "moved to hall 2", "a")
+        .unwrap()
+        .checkpoint;
+    let erasure = ledger.erase(1, "a visitor asked", "officer").unwrap();
+    assert_eq!(
+        (erasure.entry, erasure.marker, erasure.already),
+        (1, 4, false)
+    );
+    assert_refused(&ledger, 5);
+    // The freeze itself is one of the log's own entries, as is what tells of the erasure.
+    for own in [3, 4] {
+        let refused = ledger.erase(own, "r", "a");
+        assert!(
+            matches!(refused, Err(ControlError::Refused(_))),
+            "{refused:?}"
+        );
+    }
+    // Whoever relies on the tree that ended is shown that this one continues it.
+    assert_eq!(end.tree_size, 4);
+    assert!(!ledger.consistency(4, 5).unwrap().is_empty());
+    drop(ledger);
+
+    for (with_snapshot, entry, marker) in [(true, 0, 5), (false, 2, 6)] {
+        if !with_snapshot {
+            fs::remove_file(folder.path().join("snapshot")).unwrap();
+        }
+        let ledger = open(folder.path());
+        assert_refused(&ledger, marker);
+        assert!(ledger.erase(1, "r", "a").unwrap().already);
+        assert_eq!(ledger.erase(entry, "r", "a").unwrap().marker, marker);
+        for index in 0..=marker {
+            let proof = ledger.inclusion(index).unwrap();
+            verify(&proof.entry, &proof.checkpoint);
+        }
+    }
+    let config = config_without_index(folder.path());
+    let report = fsck::check(&config, &mut |_| {}).unwrap();
+    assert!(
+        report.worst().is_none_or(|worst| worst == Severity::Note),
+        "{report:?}"
+    );
+}
+
+#[test]
+fn no_root_is_published_of_a_log_that_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config_without_index(folder.path());
+    config.publication = Some(Publication {
+        interval_ms: 1,
+        entries: 1,
+    });
+    let ledger = Ledger::open(config.clone()).unwrap();
+    append(&ledger, numbered("p", 0, 3)).unwrap();
+    ledger.freeze(None, "r", "a").unwrap();
+    let size = ledger.checkpoint().tree_size;
+    let publisher = || {
+        let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+        let names = tasks.map(|task| fs::read_to_string(task.path().join("comm")));
+        names
+            .flatten()
+            .filter(|name| name.trim() == "ledger-publish")
+            .count()
+    };
+    // Other tests of this process may have ledgers of their own.
+    let started = Instant::now();
+    while publisher() > 0 {
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "it publishes on"
+        );
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(ledger.checkpoint().tree_size, size);
+    ledger.close();
 }
 
 #[test]

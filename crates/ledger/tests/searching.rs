@@ -6,6 +6,8 @@ mod common;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use common::{
     all, append, config, config_without_index, indices, message, numbered, query, reading, verify,
@@ -269,6 +271,29 @@ fn verbose_results_prove_themselves() {
             verify(entry, &page.checkpoint);
         }
     }
+}
+
+#[test]
+fn an_index_whose_files_are_taken_away_is_told_of_and_built_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = filled(config(folder.path()));
+    wait_for_index(&ledger);
+    assert_eq!(ledger.status().index_problem, "");
+    fs::remove_dir_all(folder.path().join("index")).unwrap();
+    append(&ledger, numbered("later", 0, 10)).unwrap();
+    let started = Instant::now();
+    while ledger.status().index_problem.is_empty() {
+        assert!(started.elapsed() < Duration::from_secs(120));
+        thread::sleep(Duration::from_millis(5));
+    }
+    // The log is none the worse.
+    append(&ledger, numbered("later", 10, 20)).unwrap();
+    ledger.close();
+    drop(ledger);
+    let ledger = Ledger::open(config(folder.path())).unwrap();
+    wait_for_index(&ledger);
+    assert_eq!(ledger.status().index_problem, "");
+    assert_eq!(ledger.search(&query("later")).unwrap().count, 20);
 }
 
 #[test]

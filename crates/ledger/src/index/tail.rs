@@ -3,7 +3,7 @@
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tantivy::directory::MmapDirectory;
@@ -35,8 +35,11 @@ const COMMIT_ENTRIES: u64 = 262_144;
 /// entry, and a search does not feel a segment for every million.
 const MERGE_BELOW_ENTRIES: usize = 1_000_000;
 
-/// How long it waits after an error before it tries again.
+/// How long it waits after a first error before it tries again; twice as long after each further one.
 const RETRY: Duration = Duration::from_secs(5);
+
+/// How long it waits at most.
+const LONGEST_RETRY: Duration = Duration::from_secs(300);
 
 /// The file of an index that names its other files.
 const META: &str = "meta.json";
@@ -53,6 +56,8 @@ pub(crate) struct Indexer {
     log: Arc<LogReader>,
     published: Arc<Published>,
     interval: Duration,
+    /// Why entries cannot be indexed; empty if nothing is wrong.
+    problem: Arc<Mutex<String>>,
 }
 
 impl Indexer {
@@ -64,6 +69,7 @@ impl Indexer {
         log: Arc<LogReader>,
         published: Arc<Published>,
         interval: Duration,
+        problem: Arc<Mutex<String>>,
     ) -> Result<(Self, Arc<Views>), OpenError> {
         let schema = IndexSchema::new();
         let opened = match open(folder, &schema, size) {
@@ -92,16 +98,39 @@ impl Indexer {
             log,
             published,
             interval,
+            problem,
         };
         Ok((indexer, views))
     }
 
     /// Follows the log until the ledger is closed.
     pub(crate) fn run(self) {
+        let mut pause = RETRY;
+        let mut size = self.views.newest().size;
         while let Err(problem) = self.follow() {
-            tracing::error!(problem, "entries cannot be indexed; trying again");
-            self.published.pause(RETRY);
+            let reached = self.views.newest().size;
+            if reached > size {
+                (size, pause) = (reached, RETRY);
+            }
+            // Said once, however often it is tried; the status has what is wrong now.
+            if self.note(&problem).is_empty() {
+                tracing::error!(
+                    problem,
+                    "entries cannot be indexed; it is tried again and again"
+                );
+            }
+            self.published.pause(pause);
+            if self.published.is_closed() {
+                return;
+            }
+            pause = (pause * 2).min(LONGEST_RETRY);
         }
+    }
+
+    /// Shows what is wrong, or with an empty text that nothing is; what was wrong before.
+    fn note(&self, problem: &str) -> String {
+        let mut noted = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut noted, problem.to_owned())
     }
 
     /// Returns once the ledger is closed.
@@ -122,6 +151,9 @@ impl Indexer {
                 self.published.pause(self.interval);
             }
             size = self.index_some(&mut writer, size)?;
+            if !self.note("").is_empty() {
+                tracing::info!(size, "entries are indexed again");
+            }
         }
         size = self.index_some(&mut writer, size)?;
         writer.wait_merging_threads().map_err(text)?;

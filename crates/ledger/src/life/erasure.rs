@@ -4,6 +4,9 @@
 //! overwritten where it is, by one that keeps the leaf. A crash may tear the overwriting, so the new
 //! frame is written to the file `erasing` before: a start that finds it writes it again.
 //!
+//! A frozen log takes these entries too, and no others: the duty to erase does not end with the log,
+//! and only an entry of the same log can tell whoever verifies it that the payload is rightly gone.
+//!
 //! What lies under the file system, such as a copy-on-write snapshot of it, is beyond reach here.
 
 use std::sync::PoisonError;
@@ -45,7 +48,7 @@ impl Committer {
         reason: &str,
         actor: &str,
     ) -> Result<(Erasure, Option<String>), ControlError> {
-        self.check_running()?;
+        self.check_signing()?;
         let size = self.grower.size();
         if entry >= size {
             let problem = format!("no entry {entry}; the log has {size} entries");

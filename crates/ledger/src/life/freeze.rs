@@ -1,7 +1,8 @@
 //! The end of a log, and the log that goes on from there.
 //!
 //! The last entry of a frozen log says that it is frozen: that alone is what makes it so, now and
-//! after every start. The first entry of a successor names the log it succeeds and its last tree.
+//! after every start. Only entries that tell of erasures can come after it, which change nothing for
+//! whoever relies on the tree that ended with it: theirs continues it. The first entry of a successor names the log it succeeds and its last tree.
 
 use fieldledger_audit::log::Checkpoint;
 use futures::executor::block_on;
@@ -52,11 +53,8 @@ impl Committer {
             }
         }
         let entry = self.append_own(OwnKind::Freeze, 0, &details)?;
-        self.frozen = Some(sentence(
-            entry,
-            reason,
-            successor.map(|named| &*named.origin),
-        ));
+        let successor = successor.map(|named| &*named.origin);
+        self.published.end(sentence(entry, reason, successor));
         tracing::info!(entry, actor, reason, "the log is frozen");
         Ok(Freeze {
             entry,
@@ -70,25 +68,29 @@ fn sentence(entry: u64, reason: &str, successor: Option<&str>) -> String {
     format!("the log was frozen by entry {entry} for ever: {reason}{goes_on}")
 }
 
-/// Why the log takes no more entries, if its last entry says so.
+/// Why the log takes no more events, if its last entry but for those that tell of erasures says so.
 pub(crate) fn frozen(log: &LogReader, size: u64) -> Result<Option<String>, StoreError> {
-    let Some(last) = size.checked_sub(1) else {
-        return Ok(None);
-    };
-    let stored = log.entry(last)?;
-    let Some(bytes) = stored.envelope() else {
-        return Ok(None);
-    };
-    let envelope = Envelope::parse(bytes).map_err(|problem| log.damaged(last, &problem))?;
-    if envelope.origin() != Some((OwnKind::Freeze.producer(), 0)) {
-        return Ok(None);
+    for last in (0..size).rev() {
+        let stored = log.entry(last)?;
+        let Some(bytes) = stored.envelope() else {
+            return Ok(None);
+        };
+        let envelope = Envelope::parse(bytes).map_err(|problem| log.damaged(last, &problem))?;
+        let producer = envelope.origin().map(|(producer, _)| producer);
+        if producer == Some(OwnKind::Erasure.producer()) {
+            continue;
+        }
+        if producer != Some(OwnKind::Freeze.producer()) {
+            return Ok(None);
+        }
+        let told = |name| own::detail_in(envelope.event().message, name);
+        return Ok(Some(sentence(
+            last,
+            &told("reason").unwrap_or_default(),
+            told("successor_origin").as_deref(),
+        )));
     }
-    let told = |name| own::detail_in(envelope.event().message, name);
-    Ok(Some(sentence(
-        last,
-        &told("reason").unwrap_or_default(),
-        told("successor_origin").as_deref(),
-    )))
+    Ok(None)
 }
 
 impl Ledger {

@@ -30,7 +30,8 @@ impl Ledger {
     /// # Errors
     ///
     /// [`ControlError::Invalid`] without a reason or an actor, [`ControlError::NotFound`] for an
-    /// entry that is not there, [`ControlError::Refused`] for one of the log's own.
+    /// entry that is not there, [`ControlError::Refused`] for one of the log's own, and in a log that
+    /// is read-only. In one that is frozen entries can be erased.
     pub fn erase(&self, entry: u64, reason: &str, actor: &str) -> Result<Erasure, ControlError> {
         check_texts(reason, actor)?;
         let _alone = self.control();
@@ -82,7 +83,8 @@ impl Ledger {
     }
 
     /// Ends the log: writes a last entry, which names the log that goes on where that is known.
-    /// Whatever would be appended from now on is refused with the reason, for ever.
+    /// Whatever would be appended from now on is refused with the reason, for ever, but for the
+    /// entries that tell of erasures.
     ///
     /// # Errors
     ///

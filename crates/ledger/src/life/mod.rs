@@ -80,10 +80,25 @@ pub(crate) fn explained_by(marker: u64, envelope: &Envelope<'_>) -> Option<Range
 impl Committer {
     /// Nothing is changed once the disk cannot be trusted, or the log has ended.
     pub(crate) fn check_running(&self) -> Result<(), ControlError> {
-        match (&self.stopped, &self.frozen) {
+        match (&self.stopped, self.published.ended()) {
             (Some(reason), _) => Err(ControlError::Unavailable(reason.clone())),
-            (None, Some(reason)) => Err(ControlError::Refused(reason.clone())),
+            (None, Some(reason)) => Err(ControlError::Refused(reason.to_owned())),
             (None, None) => Ok(()),
+        }
+    }
+
+    /// An entry can be erased in a log that is frozen, too: the duty to erase does not end with it.
+    /// One that is read-only cannot sign what would tell of the erasure.
+    pub(crate) fn check_signing(&self) -> Result<(), ControlError> {
+        match (&self.stopped, self.published.ended()) {
+            (Some(reason), _) => Err(ControlError::Unavailable(reason.clone())),
+            (None, Some(reason)) if self.published.head().keys.is_none() => {
+                Err(ControlError::Refused(format!(
+                    "{reason}; it signs nothing, so nothing can tell of an erasure: erase the entry \
+                     where the log can be signed, and restore a backup of that, or remove this folder"
+                )))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -98,12 +113,16 @@ impl Committer {
         let event = own::event(kind, sequence, &head.checkpoint.origin, details);
         let prepared = intake::prepare(&event).map_err(ControlError::Invalid)?;
         let (answer, mut answered) = oneshot::channel();
-        self.commit(vec![Request {
+        let request = vec![Request {
             events: prepared.events,
             bytes: prepared.bytes,
             queued_at: Instant::now(),
             answer,
-        }]);
+        }];
+        match kind {
+            OwnKind::Erasure => self.commit_beyond_end(request),
+            _ => self.commit(request),
+        }
         match answered.try_recv() {
             Ok(Some(Ok(written))) => written.indices.first().copied().flatten().ok_or_else(|| {
                 let producer = kind.producer();

@@ -37,13 +37,17 @@ enum PublishError {
 }
 
 impl Publisher {
-    /// Publishes until the ledger is closed.
+    /// Publishes until the ledger is closed, or takes no more entries because the log has ended.
     pub(crate) fn run(self) {
         let published = &self.pangea.published;
         let mut seen = 0;
         let mut failing = false;
         while !published.is_closed() {
             let done = self.publish_what_is_due();
+            if let Some(reason) = published.ended() {
+                tracing::info!(reason, "no more roots are published");
+                return;
+            }
             match &done {
                 Ok(_) => failing = false,
                 // The queue is closed a moment before the log is.
