@@ -9,6 +9,7 @@
 
 mod backend;
 mod blocking;
+mod connections;
 mod convert;
 mod gaps;
 mod server;

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::backend::OverLedger;
 use crate::blocking::on_blocking_thread;
+use crate::connections::{HEAD_WAIT, serve};
 
 /// Why the server does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +43,7 @@ pub enum StandaloneError {
 pub struct Standalone {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
-    serving: JoinHandle<io::Result<()>>,
+    serving: JoinHandle<()>,
 }
 
 impl Standalone {
@@ -74,15 +75,11 @@ impl Standalone {
         let routes = fieldledger_api::router(backend);
         let routes = routes.layer(middleware::from_fn(on_blocking_thread));
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = axum::serve(listener, routes).with_graceful_shutdown(async move {
-            // Dropping the sender means stop as well.
-            let _ = stopped.await;
-        });
         tracing::info!(%address, "serving the log");
         Ok(Self {
             address,
             stop,
-            serving: tokio::spawn(server.into_future()),
+            serving: tokio::spawn(serve(listener, routes, HEAD_WAIT, stopped)),
         })
     }
 
@@ -105,13 +102,11 @@ impl Standalone {
     /// When serving had failed before.
     pub async fn stop(self) -> Result<(), StandaloneError> {
         let _ = self.stop.send(());
-        let ended = self
-            .serving
+        self.serving
             .await
-            .unwrap_or_else(|panicked| Err(io::Error::other(panicked)));
-        ended.map_err(|source| StandaloneError::Serve {
-            address: self.address,
-            source,
-        })
+            .map_err(|panicked| StandaloneError::Serve {
+                address: self.address,
+                source: io::Error::other(panicked),
+            })
     }
 }
