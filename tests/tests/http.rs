@@ -472,6 +472,7 @@ async fn description(api: &Api) -> Result<()> {
         "get /api/readings",
         "get /api/sensors",
         "get /api/sensors/{id}",
+        "get /api/status",
         "get /healthz",
         "get /log/checkpoint",
         "get /log/payload/{entry}",

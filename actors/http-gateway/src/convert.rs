@@ -1,11 +1,11 @@
 //! From the contracts' types to the API's, field by field.
 
 use fieldledger_api::backend::{
-    AsWitness, Asset, Bucket, Calibration, Checkpoint, Entry, Erasure, Freeze, KeyChange,
-    LedgerStatus, Liveness, OwnWitnesses, PangeaEvent, PangeaLogged, PangeaPage, PangeaRoot,
-    PollingStatus, Range, Reading, Removal, RemovalKind, Retained, Retention, RetentionScope,
-    SearchPage, SearchQuery, SensorState, Series, Successor, WatchedLog, WitnessReply,
-    WitnessState, Witnessing,
+    ArchiveStatus, AsWitness, Asset, Bucket, Calibration, Checkpoint, Entry, Erasure, Freeze,
+    KeyChange, LedgerStatus, Liveness, OwnWitnesses, PangeaEvent, PangeaLogged, PangeaPage,
+    PangeaRoot, PollingStatus, Range, Reading, Removal, RemovalKind, Retained, Retention,
+    RetentionScope, SearchPage, SearchQuery, SensorState, Series, Successor, WatchedLog,
+    WitnessReply, WitnessState, Witnessing,
 };
 use fieldledger_api::{BackendError, FieldProblem, Moment};
 use fieldledger_audit::EventColumns;
@@ -240,6 +240,19 @@ pub(crate) fn ledger_status(status: status::LedgerStatus) -> LedgerStatus {
         recovery: status.recovery,
         commit_p50: status.commit_p50,
         commit_p99: status.commit_p99,
+        ended: status.ended,
+        index_problem: status.index_problem,
+        archive: status.archive.map(archive_status),
+    }
+}
+
+fn archive_status(archive: status::ArchiveStatus) -> ArchiveStatus {
+    ArchiveStatus {
+        segments: archive.segments,
+        entries: archive.entries,
+        bytes: archive.bytes,
+        removed: archive.removed,
+        problem: archive.problem,
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Args;
 use fieldledger_cosigning::{Cosigning, CosigningSettings};
-use fieldledger_ledger::{AnchorPlace, Config, DEFAULT_ORIGIN, Ledger};
+use fieldledger_ledger::{AnchorPlace, Config, DEFAULT_ORIGIN, Ledger, ObjectFolder};
 use fieldledger_standalone::{OverLedger, Standalone};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,6 +36,14 @@ pub(crate) struct ServeArgs {
     /// Where the log's newest signed tree head is kept, if not beside it.
     #[arg(long, value_name = "PLACE")]
     anchor: Option<AnchorPlace>,
+
+    /// Where its full segments are archived: file:///folder or s3://bucket/prefix.
+    #[arg(long, value_name = "URL")]
+    archive: Option<ObjectFolder>,
+
+    /// How many archived segments stay on the disk as well; all unless given.
+    #[arg(long, value_name = "COUNT", requires = "archive")]
+    local_segments: Option<usize>,
 
     /// Keep no search index: searches with text are refused.
     #[arg(long)]
@@ -122,6 +130,8 @@ pub(crate) fn run(args: &ServeArgs, context: &Context) -> anyhow::Result<Exit> {
     let mut config = Config::new(&args.folder);
     config.origin.clone_from(&args.origin);
     config.anchor = args.anchor.clone().unwrap_or_default();
+    config.archive.clone_from(&args.archive);
+    config.local_segments = args.local_segments;
     config.index = !args.no_index;
     let cosigning = args.witnesses.settings()?;
     let ledger = Ledger::open(config)?;

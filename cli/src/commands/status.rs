@@ -6,13 +6,10 @@ use clap::Args;
 use indicatif::HumanBytes;
 use serde::{Deserialize, Serialize};
 
-use crate::client::ClientError;
+use crate::client::{Client, ClientError};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::output::{bad, good, pairs, plain};
-
-/// Longest answer of `/metrics` that is read, bytes.
-const LONGEST_METRICS: u64 = 4 << 20;
 
 /// Options of `status`.
 #[derive(Debug, Args)]
@@ -51,6 +48,49 @@ struct Checkpoint {
     tree_size: u64,
     root_hash: String,
     verifier_key: String,
+}
+
+/// What `GET /api/status` answers.
+#[derive(Debug, Default, Deserialize)]
+struct LogStatus {
+    indexed_size: Option<u64>,
+    bytes_on_disk: Option<u64>,
+    ended: Option<String>,
+    index_problem: Option<String>,
+    archive: Option<Archive>,
+}
+
+/// What is in the archive of the log's full segments.
+#[derive(Debug, Deserialize, Serialize)]
+struct Archive {
+    segments: u64,
+    entries: u64,
+    bytes: u64,
+    /// Segments that are there only.
+    removed: u64,
+    /// Why nothing more can be archived at present.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    problem: String,
+}
+
+impl fmt::Display for Archive {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            segments,
+            entries,
+            removed,
+            ..
+        } = self;
+        let bytes = HumanBytes(self.bytes);
+        write!(
+            formatter,
+            "{entries} entries in {segments} segments, {bytes}; {removed} of them there only"
+        )?;
+        match self.problem.as_str() {
+            "" => Ok(()),
+            problem => write!(formatter, "; {} {}", bad("fails:"), plain(problem)),
+        }
+    }
 }
 
 /// What `GET /api/log/witnesses` answers about this log.
@@ -121,11 +161,19 @@ struct Status {
     problem: Option<String>,
     origin: String,
     tree_size: u64,
+    /// Why the log takes no more events, if it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<String>,
     /// Entries that the search index has seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     indexed_size: Option<u64>,
+    /// Why it sees no more at present.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index_problem: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes_on_disk: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive: Option<Archive>,
     root_hash: String,
     verifier_key: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,11 +192,22 @@ impl fmt::Display for Status {
             ("log", plain(&self.origin)),
             ("entries", self.tree_size.to_string()),
         ];
+        if let Some(ended) = &self.ended {
+            lines.push(("ended", plain(ended)));
+        }
         if let Some(indexed) = self.indexed_size {
-            lines.push(("searchable", indexed.to_string()));
+            let problem = self.index_problem.as_deref();
+            let problem = problem.map(|problem| format!("; {} {}", bad("fails:"), plain(problem)));
+            lines.push((
+                "searchable",
+                format!("{indexed}{}", problem.unwrap_or_default()),
+            ));
         }
         if let Some(bytes) = self.bytes_on_disk {
             lines.push(("on disk", HumanBytes(bytes).to_string()));
+        }
+        if let Some(archive) = &self.archive {
+            lines.push(("archive", archive.to_string()));
         }
         lines.push(("root", plain(&self.root_hash)));
         lines.push(("key", plain(&self.verifier_key)));
@@ -175,8 +234,7 @@ pub(crate) fn run(_args: &StatusArgs, context: &Context) -> anyhow::Result<Exit>
         Err(error) => return Err(error.into()),
     };
     let witnesses: Witnesses = client.get("/api/log/witnesses")?;
-    let metrics = client.get_bytes("/metrics", LONGEST_METRICS)?;
-    let metrics = String::from_utf8_lossy(&metrics);
+    let status = log_status(&client)?;
     let healthy = problem.is_none();
     context.output.show(&Status {
         url: client.url().to_owned(),
@@ -184,8 +242,11 @@ pub(crate) fn run(_args: &StatusArgs, context: &Context) -> anyhow::Result<Exit>
         problem,
         origin: checkpoint.origin,
         tree_size: checkpoint.tree_size,
-        indexed_size: gauge(&metrics, "fieldledger_ledger_indexed_size"),
-        bytes_on_disk: gauge(&metrics, "fieldledger_ledger_bytes_on_disk"),
+        ended: status.ended,
+        indexed_size: status.indexed_size,
+        index_problem: status.index_problem,
+        bytes_on_disk: status.bytes_on_disk,
+        archive: status.archive,
         root_hash: checkpoint.root_hash,
         verifier_key: checkpoint.verifier_key,
         sensors,
@@ -197,9 +258,11 @@ pub(crate) fn run(_args: &StatusArgs, context: &Context) -> anyhow::Result<Exit>
     })
 }
 
-/// The value of a gauge in Prometheus' text.
-fn gauge(metrics: &str, name: &str) -> Option<u64> {
-    let mut lines = metrics.lines();
-    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
-    value.parse().ok()
+/// How the log is; nothing of it where the ledger does not answer, or the server does not tell.
+fn log_status(client: &Client) -> Result<LogStatus, ClientError> {
+    match client.get("/api/status") {
+        Err(error) if error.is_not_found() => Ok(LogStatus::default()),
+        Err(ClientError::Unavailable { .. }) => Ok(LogStatus::default()),
+        answered => answered,
+    }
 }

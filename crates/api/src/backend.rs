@@ -15,6 +15,8 @@ pub use crate::witness::{
     AsWitness, OwnWitnesses, WatchedLog, WitnessReply, WitnessState, Witnessing,
 };
 
+pub use crate::status::{ArchiveStatus, LedgerStatus};
+
 mod gap;
 
 pub use gap::{Gap, GapKind, GapPage, GapQuery, GapState, GapTotals, MissingRange};
@@ -684,33 +686,6 @@ pub enum Series {
     Raw(Vec<Reading>),
     /// Summed up in equally long spans, oldest first.
     Buckets(Vec<Bucket>),
-}
-
-/// Counters of the ledger since it started; sizes are as they are now.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct LedgerStatus {
-    /// Name of the log.
-    pub origin: String,
-    /// Entries in the log.
-    pub tree_size: u64,
-    /// Entries the search index has seen.
-    pub indexed_size: u64,
-    /// Bytes of the ledger's folder.
-    pub bytes_on_disk: u64,
-    /// Events appended.
-    pub appended: u64,
-    /// Events that were already there.
-    pub duplicates: u64,
-    /// Events refused.
-    pub rejected: u64,
-    /// Commits to disk.
-    pub commits: u64,
-    /// What the last start found and did.
-    pub recovery: String,
-    /// Median time of an append, microseconds.
-    pub commit_p50: u64,
-    /// 99th percentile of the same.
-    pub commit_p99: u64,
 }
 
 /// Counters of the polling provider since it started; sensors and waiting work are as they are now.

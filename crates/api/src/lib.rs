@@ -11,6 +11,7 @@
 //! life.rs       POST /api/log/...                       erasing, changing keys, freezing
 //! log/          GET /log/…                             the log for tools that others wrote
 //! witness.rs    POST /witness/add-checkpoint ...       a witness of other logs; GET /api/log/witnesses
+//! status.rs     GET /api/status                         how the log is
 //! health.rs     GET /healthz
 //! metrics.rs    GET /metrics
 //! assets.rs     everything else                        the page
@@ -46,6 +47,7 @@ mod proofs;
 mod readings;
 mod router;
 mod sensors;
+mod status;
 mod tokens;
 mod witness;
 

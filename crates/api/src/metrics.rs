@@ -10,8 +10,8 @@ use axum::response::IntoResponse;
 
 use crate::Shared;
 use crate::backend::{
-    AsWitness, GapQuery, GapTotals, LedgerStatus, OwnWitnesses, PollingStatus, WitnessState,
-    Witnessing,
+    ArchiveStatus, AsWitness, GapQuery, GapTotals, LedgerStatus, OwnWitnesses, PollingStatus,
+    WitnessState, Witnessing,
 };
 use crate::problem::Problem;
 
@@ -95,6 +95,16 @@ fn ledger_metrics(text: &mut Exposition, status: &LedgerStatus) {
             "Bytes of the ledger's folder.",
             status.bytes_on_disk,
         ),
+        (
+            "ended",
+            "Whether the log takes no more events for ever: it was frozen, or is read-only.",
+            status.ended.is_some().into(),
+        ),
+        (
+            "index_failing",
+            "Whether entries cannot be indexed at present.",
+            (!status.index_problem.is_empty()).into(),
+        ),
     ] {
         text.single(
             &format!("fieldledger_ledger_{name}"),
@@ -130,6 +140,42 @@ fn ledger_metrics(text: &mut Exposition, status: &LedgerStatus) {
         "Quantiles of the time from request to durable, over the last 1,024 commits.",
     );
     text.quantiles(status.commit_p50, status.commit_p99);
+    if let Some(archive) = &status.archive {
+        archive_metrics(text, archive);
+    }
+}
+
+fn archive_metrics(text: &mut Exposition, archive: &ArchiveStatus) {
+    for (name, help, value) in [
+        (
+            "segments",
+            "Segments of the log that are in the archive whole.",
+            archive.segments,
+        ),
+        (
+            "entries",
+            "Entries in them: all below this.",
+            archive.entries,
+        ),
+        ("bytes", "Bytes of them.", archive.bytes),
+        (
+            "only_segments",
+            "Segments that are in the archive only, and no longer on the ledger's disk.",
+            archive.removed,
+        ),
+        (
+            "failing",
+            "Whether nothing more can be archived at present.",
+            (!archive.problem.is_empty()).into(),
+        ),
+    ] {
+        text.single(
+            &format!("fieldledger_archive_{name}"),
+            Kind::Gauge,
+            help,
+            value,
+        );
+    }
 }
 
 fn gap_metrics(text: &mut Exposition, totals: GapTotals) {
@@ -427,6 +473,12 @@ mod tests {
     fn every_sample_follows_its_help_and_type() {
         let ledger = LedgerStatus {
             commit_p50: 1_500,
+            ended: Some("frozen".to_owned()),
+            archive: Some(ArchiveStatus {
+                segments: 3,
+                problem: "out of reach".to_owned(),
+                ..ArchiveStatus::default()
+            }),
             ..LedgerStatus::default()
         };
         let witnessing = Witnessing {
@@ -445,7 +497,15 @@ mod tests {
             Some(&PollingStatus::default()),
             &witnessing,
         );
-        assert!(text.contains("fieldledger_ledger_append_seconds{quantile=\"0.5\"} 0.0015\n"));
+        for sample in [
+            "fieldledger_ledger_append_seconds{quantile=\"0.5\"} 0.0015",
+            "fieldledger_ledger_ended 1",
+            "fieldledger_ledger_index_failing 0",
+            "fieldledger_archive_segments 3",
+            "fieldledger_archive_failing 1",
+        ] {
+            assert!(text.contains(&format!("{sample}\n")), "{sample} in {text}");
+        }
         let mut described: Option<(String, String)> = None;
         let mut names = std::collections::HashSet::new();
         for line in text.lines() {

@@ -16,7 +16,7 @@ use crate::extract::BODY_LIMIT;
 use crate::problem::{Problem, finish};
 use crate::{
     assets, entries, gaps, health, life, log, logs, metrics, pangea, proofs, readings, sensors,
-    witness,
+    status, witness,
 };
 
 /// The whole HTTP interface, every answer of it: an error is a problem body, whatever made it.
@@ -51,6 +51,7 @@ pub fn router(backend: Arc<dyn Backend>) -> axum::Router {
         .route("/log/payload/{entry}", get(log::payload::show_payload))
         .route("/log/proof/{entry}", get(log::tlog_proof::show_proof))
         .route("/log/receipt/{entry}", get(log::receipt::show_receipt))
+        .route("/api/status", get(status::show_status))
         .route("/api/log/witnesses", get(witness::show_witnesses))
         .route("/witness/add-checkpoint", post(witness::add_checkpoint))
         .route("/witness/{origin}/checkpoint", get(witness::show_cosigned))
@@ -101,6 +102,7 @@ pub fn openapi() -> OpenApi {
         log::receipt::show_receipt,
         life::retire_key,
         life::rotate_key,
+        status::show_status,
         witness::add_checkpoint,
         witness::show_cosigned,
         witness::show_witnesses,

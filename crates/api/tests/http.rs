@@ -9,8 +9,8 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use fake::{ENVELOPE, Fake, NOW, SENSOR, SILENT_SENSOR};
 use fieldledger_api::backend::{
-    AsWitness, Bucket, GapQuery, GapState, OwnWitnesses, Series, WatchedLog, WitnessState,
-    Witnessing,
+    ArchiveStatus, AsWitness, Bucket, GapQuery, GapState, OwnWitnesses, Series, WatchedLog,
+    WitnessState, Witnessing,
 };
 use fieldledger_api::{
     BODY_LIMIT, BackendError, FieldProblem, Moment, Scope, Tokens, openapi, router,
@@ -632,6 +632,49 @@ async fn a_witness_answers_in_its_own_form() {
     let long = vec![b'x'; BODY_LIMIT + 1];
     let answer = post(&backend, "/witness/add-checkpoint", long).await;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn the_status_tells_of_the_end_and_of_the_archive_where_there_are_any() {
+    let status = get(&fake(), "/api/status").await.json();
+    assert_eq!(
+        (&status["tree_size"], &status["appended"]),
+        (&json!(3), &json!(3))
+    );
+    for absent in ["ended", "index_problem", "archive"] {
+        assert!(status.get(absent).is_none(), "{status}");
+    }
+    let backend = Arc::new(Fake {
+        ended: Some("the log was frozen by entry 2 for ever: r".to_owned()),
+        archive: Some(ArchiveStatus {
+            segments: 4,
+            entries: 90,
+            bytes: 1_000,
+            removed: 1,
+            problem: "out of reach".to_owned(),
+        }),
+        ..Fake::default()
+    });
+    let status = get(&backend, "/api/status").await.json();
+    assert_eq!(status["ended"], "the log was frozen by entry 2 for ever: r");
+    let archive = json!({
+        "segments": 4, "entries": 90, "bytes": 1_000, "removed": 1, "problem": "out of reach",
+    });
+    assert_eq!(status["archive"], archive);
+    let metrics = get(&backend, "/metrics").await.body;
+    for sample in [
+        "fieldledger_ledger_ended 1",
+        "fieldledger_archive_only_segments 1",
+    ] {
+        assert!(metrics.contains(sample), "{sample} in {metrics}");
+    }
+    let silent = Arc::new(Fake {
+        ledger_fails: Some(BackendError::Unavailable("gone".to_owned())),
+        ..Fake::default()
+    });
+    get(&silent, "/api/status")
+        .await
+        .problem_fields(503, "/api/status");
 }
 
 #[tokio::test]

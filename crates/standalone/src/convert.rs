@@ -1,9 +1,9 @@
 //! Between the ledger's types and the API's: same names, same units, moved field by field.
 
 use fieldledger_api::backend::{
-    AsWitness, Bucket, Checkpoint, Entry, Erasure, Freeze, KeyChange, LedgerStatus, OwnWitnesses,
-    PangeaEvent, PangeaLogged, PangeaPage, PangeaRoot, Reading, Removal, RemovalKind, Retained,
-    Retention, RetentionScope, SearchPage, SearchQuery, Series, Successor, WatchedLog,
+    ArchiveStatus, AsWitness, Bucket, Checkpoint, Entry, Erasure, Freeze, KeyChange, LedgerStatus,
+    OwnWitnesses, PangeaEvent, PangeaLogged, PangeaPage, PangeaRoot, Reading, Removal, RemovalKind,
+    Retained, Retention, RetentionScope, SearchPage, SearchQuery, Series, Successor, WatchedLog,
     WitnessReply, WitnessState, Witnessing,
 };
 use fieldledger_api::{BackendError, FieldProblem, Moment};
@@ -185,6 +185,19 @@ pub(crate) fn ledger_status(status: ledger::LedgerStatus) -> LedgerStatus {
         recovery: status.recovery,
         commit_p50: status.commit_p50,
         commit_p99: status.commit_p99,
+        ended: status.ended,
+        index_problem: status.index_problem,
+        archive: status.archive.map(archive_status),
+    }
+}
+
+fn archive_status(archive: ledger::ArchiveStatus) -> ArchiveStatus {
+    ArchiveStatus {
+        segments: archive.segments,
+        entries: archive.entries,
+        bytes: archive.bytes,
+        removed: archive.removed,
+        problem: archive.problem,
     }
 }
 

@@ -198,6 +198,19 @@ pub(crate) fn status(status: ledger::LedgerStatus) -> lattice_status::LedgerStat
         recovery: status.recovery,
         commit_p50: status.commit_p50,
         commit_p99: status.commit_p99,
+        ended: status.ended,
+        index_problem: status.index_problem,
+        archive: status.archive.map(archive_status),
+    }
+}
+
+fn archive_status(archive: ledger::ArchiveStatus) -> lattice_status::ArchiveStatus {
+    lattice_status::ArchiveStatus {
+        segments: archive.segments,
+        entries: archive.entries,
+        bytes: archive.bytes,
+        removed: archive.removed,
+        problem: archive.problem,
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 
 use fieldledger_api::backend::{
-    Asset, Checkpoint, Entry, Erasure, Freeze, Gap, GapKind, GapPage, GapQuery, GapState,
-    GapTotals, KeyChange, LedgerStatus, Liveness, MissingRange, PangeaLogged, PangeaPage,
+    ArchiveStatus, Asset, Checkpoint, Entry, Erasure, Freeze, Gap, GapKind, GapPage, GapQuery,
+    GapState, GapTotals, KeyChange, LedgerStatus, Liveness, MissingRange, PangeaLogged, PangeaPage,
     PangeaRoot, PollingStatus, Reading, Removal, Restriction, Retained, Retention, RetentionScope,
     SearchPage, SearchQuery, SensorState, Series, Successor, WitnessReply, Witnessing,
 };
@@ -30,6 +30,8 @@ pub(crate) struct Fake {
     pub(crate) ledger_fails: Option<BackendError>,
     pub(crate) polling_fails: Option<BackendError>,
     pub(crate) tokens: Tokens,
+    pub(crate) ended: Option<String>,
+    pub(crate) archive: Option<ArchiveStatus>,
     pub(crate) series: Option<Series>,
     pub(crate) removal: Option<Removal>,
     pub(crate) witnessing: Witnessing,
@@ -388,6 +390,8 @@ impl Backend for Fake {
         let status = LedgerStatus {
             tree_size: 3,
             appended: 3,
+            ended: self.ended.clone(),
+            archive: self.archive.clone(),
             ..LedgerStatus::default()
         };
         fail(self.ledger_fails.as_ref(), status)
