@@ -15,6 +15,8 @@ use crate::output::Output;
 
 /// Longest answer in JSON, bytes: a page of 1,000 entries with proofs has a few megabytes.
 const LONGEST_JSON: u64 = 128 << 20;
+/// Longest checkpoint that is read, bytes.
+pub(crate) const LONGEST_NOTE: u64 = 64 << 10;
 /// Longest body of an error that is looked at, bytes.
 const LONGEST_PROBLEM: u64 = 64 << 10;
 /// Pauses of a patient client before it asks again, seconds.
@@ -119,6 +121,11 @@ impl ClientError {
     /// The server may answer the same request later.
     pub(crate) fn is_outage(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Unavailable { .. })
+    }
+
+    /// The server has nothing there, or no longer: 404 or 410.
+    pub(crate) fn is_not_there(&self) -> bool {
+        self.is_not_found() || matches!(self, Self::Refused { status: 410, .. })
     }
 
     /// The server's status was 404.

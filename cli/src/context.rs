@@ -39,6 +39,18 @@ impl Context {
     ///
     /// Where the URL or the token cannot be used.
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
+        self.client_of(&self.url)
+    }
+
+    /// A client for the server at this URL; what is behind `/log`, where tools for tile logs look, is
+    /// the same server's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Context::client`].
+    pub(crate) fn client_of(&self, url: &str) -> anyhow::Result<Client> {
+        let url = url.trim_end_matches('/');
+        let url = url.strip_suffix("/log").unwrap_or(url);
         let token = match (&self.token_file, &self.token) {
             (Some(path), _) => {
                 let text = fs::read_to_string(path)
@@ -49,6 +61,6 @@ impl Context {
             (None, Some(token)) => Some(token.trim().to_owned()),
             (None, None) => None,
         };
-        Client::new(&self.url, token.as_deref(), self.timeout)
+        Client::new(url, token.as_deref(), self.timeout)
     }
 }

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use crate::client::Client;
+use crate::client::{Client, ClientError, LONGEST_NOTE};
 use crate::commands::search::Filter;
 use crate::context::Context;
 use crate::entries::{self, Entry, PAGE, Range, Root};
@@ -120,7 +120,11 @@ pub(crate) fn run(args: &ExportArgs, context: &Context) -> anyhow::Result<Exit> 
     let (sink, resumed) = open(args, is_standard_output, &header)
         .with_context(|| format!("cannot export to {}", args.output.display()))?;
     let next = resumed.or(args.from).unwrap_or(0);
-    let bound = args.to.unwrap_or(root.size).min(root.size);
+    let end = match is_log && args.format == Format::Jsonl {
+        true => published(&client, &root, next, context)?,
+        false => root.clone(),
+    };
+    let bound = args.to.unwrap_or(end.size).min(end.size);
     ensure!(
         next <= root.size,
         InputError(format!(
@@ -145,7 +149,7 @@ pub(crate) fn run(args: &ExportArgs, context: &Context) -> anyhow::Result<Exit> 
         false => export.range()?,
     }
     if is_log {
-        export.sink.checkpoint(&root.note)?;
+        export.sink.checkpoint(&end.note)?;
     }
     export
         .sink
@@ -163,6 +167,39 @@ pub(crate) fn run(args: &ExportArgs, context: &Context) -> anyhow::Result<Exit> 
         false => context.output.show(&exported)?,
     }
     Ok(Exit::Ok)
+}
+
+/// The tree that an export of the whole log ends with: the one that the site shows to the world, with
+/// the cosignatures of its witnesses. `newest` where there is none, or the export is beyond it already.
+fn published(client: &Client, newest: &Root, next: u64, context: &Context) -> anyhow::Result<Root> {
+    let note = match client.get_bytes("/log/checkpoint", LONGEST_NOTE) {
+        Ok(note) => String::from_utf8_lossy(&note).into_owned(),
+        Err(error @ ClientError::Unavailable { .. }) => {
+            let text = format!("{error}; the export ends with a tree head without cosignatures");
+            context.output.note(&text);
+            return Ok(newest.clone());
+        }
+        Err(error) if error.is_not_found() => return Ok(newest.clone()),
+        Err(error) => return Err(error.into()),
+    };
+    // Whether it holds is for `verify` to see, as with all that is exported.
+    let size = note.lines().nth(1).and_then(|size| size.parse().ok());
+    let size = size.filter(|size| *size >= next);
+    let Some(size) = size else {
+        return Ok(newest.clone());
+    };
+    let later = newest.size.saturating_sub(size);
+    if later > 0 {
+        context.output.note(&format!(
+            "the log is published up to entry {size}; {later} later ones are left out, --resume adds \
+             them once they are"
+        ));
+    }
+    Ok(Root {
+        tree_name: newest.tree_name.clone(),
+        size,
+        note,
+    })
 }
 
 fn check(args: &ExportArgs, is_standard_output: bool) -> anyhow::Result<()> {

@@ -7,4 +7,6 @@ mod live;
 mod proofs;
 mod proxy;
 mod reading;
+mod served;
 mod site;
+mod witnessed;

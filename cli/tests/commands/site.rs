@@ -4,10 +4,11 @@ use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fieldledger_ledger::{Config, EventColumns, Ledger};
-use fieldledger_standalone::Standalone;
+use fieldledger_standalone::{OverLedger, Standalone};
 use futures::executor::block_on;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -15,7 +16,7 @@ use tokio::runtime::Runtime;
 
 /// A log, its server, and a folder for files.
 pub(crate) struct Site {
-    runtime: Runtime,
+    pub(crate) runtime: Runtime,
     pub(crate) ledger: Ledger,
     server: Option<Standalone>,
     folder: TempDir,
@@ -54,7 +55,12 @@ impl Site {
 
     /// Serves the log, at the same address again after [`Site::stop`].
     pub(crate) fn serve(&mut self, listen: SocketAddr) {
-        let started = Standalone::start(self.ledger.clone(), listen);
+        self.serve_with(OverLedger::new(self.ledger.clone()), listen);
+    }
+
+    /// Serves the log with what goes with it.
+    pub(crate) fn serve_with(&mut self, backend: OverLedger, listen: SocketAddr) {
+        let started = Standalone::start_with(Arc::new(backend), listen);
         self.server = Some(self.runtime.block_on(started).unwrap());
     }
 

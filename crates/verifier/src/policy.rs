@@ -43,6 +43,12 @@ pub struct Judgement {
     pub satisfied: bool,
     /// The name on the policy's quorum line; `none` asks for no witness.
     pub quorum: String,
+    /// Whose witnessing the quorum counts: the members of its group, or the one witness that it is.
+    pub members: Vec<String>,
+    /// How many of the members must have cosigned, or hold as groups themselves.
+    pub needed: usize,
+    /// How many do.
+    pub met: usize,
     /// The witnesses that have cosigned, and when they say they did, seconds since the Unix epoch.
     pub cosigned: Vec<(String, u64)>,
     /// The witnesses that have not.
@@ -169,6 +175,16 @@ impl Policy {
         })
     }
 
+    /// The names that the quorum counts, and how many of them it needs.
+    fn quorum_members(&self) -> (Vec<String>, usize) {
+        let rule = self.rules.iter().find(|(name, _)| *name == self.quorum);
+        match rule {
+            Some((_, Rule::Group(needed, members))) => (members.clone(), *needed),
+            Some((name, Rule::Witness(_))) => (vec![name.clone()], 1),
+            None => (Vec::new(), 0),
+        }
+    }
+
     /// The keys of the logs it is about; none where it is about any.
     #[must_use]
     pub fn logs(&self) -> &[LogKey] {
@@ -206,9 +222,16 @@ impl Policy {
                 witnessing.insert(name);
             }
         }
+        let (members, needed) = self.quorum_members();
+        let met = members
+            .iter()
+            .filter(|name| witnessing.contains(name.as_str()));
         Ok(Judgement {
             satisfied: witnessing.contains(self.quorum.as_str()),
             quorum: self.quorum.clone(),
+            met: met.count(),
+            needed,
+            members,
             cosigned,
             missing,
         })
@@ -317,9 +340,26 @@ mod tests {
             assert_eq!(judgement.satisfied, satisfied, "{witnesses:?}");
             assert_eq!(judgement.cosigned.len() + judgement.missing.len(), 4);
             assert!(judgement.cosigned.iter().all(|(_, time)| *time == 7));
+            assert_eq!(
+                (judgement.members.join(" "), judgement.needed),
+                ("a n4".into(), 2)
+            );
+            assert_eq!(
+                judgement.met == judgement.needed,
+                satisfied,
+                "{witnesses:?}"
+            );
         }
         let none = Policy::parse("quorum none").unwrap();
-        assert!(none.judge(&note(&[])).unwrap().satisfied);
+        let nobody = none.judge(&note(&[])).unwrap();
+        assert!(nobody.satisfied);
+        assert_eq!((nobody.needed, nobody.met), (0, 0));
+        let one = Policy::parse(&format!("witness a {}\nquorum a", vkey(1, 4))).unwrap();
+        let missing = one.judge(&note(&[2])).unwrap();
+        assert_eq!(
+            (missing.members, missing.needed, missing.met),
+            (vec!["a".to_owned()], 1, 0)
+        );
     }
 
     #[test]

@@ -9,20 +9,23 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fieldledger_verifier::entry::EntryProof;
 use fieldledger_verifier::log::LogCheck;
-use fieldledger_verifier::note::{self, LogKey, TreeHead};
+use fieldledger_verifier::note::TreeHead;
 
 use super::report::Report;
+use super::witnesses::Trust;
 use crate::context::Context;
 use crate::exit::InputError;
 use crate::export::lines::{FORMAT, Header, LOG, Line, LineReader, SELECTION};
 
 /// An export that is being checked.
 struct Check<'a> {
-    keys: &'a [LogKey],
+    trust: &'a Trust,
     origin: String,
     report: Report,
     /// The tree head of the last line that has one.
     head: Option<TreeHead>,
+    /// Its note, in a log: there the last one covers all entries.
+    note: Option<String>,
 }
 
 /// Checks an export, line by line.
@@ -33,7 +36,7 @@ struct Check<'a> {
 pub(super) fn verify(
     input: impl BufRead,
     path: &Path,
-    keys: &[LogKey],
+    trust: &Trust,
     context: &Context,
 ) -> anyhow::Result<Report> {
     let mut reader = LineReader::new(input);
@@ -51,10 +54,11 @@ pub(super) fn verify(
     let is_log = header.what == LOG;
     let what = if is_log { "export" } else { "selection" };
     let mut check = Check {
-        keys,
+        trust,
         origin: header.origin,
         report: Report::new(what, path.display().to_string()),
         head: None,
+        note: None,
     };
     let length = fs::metadata(path).map(|metadata| metadata.len()).ok();
     let bar = context.output.progress(length, "verifying (bytes)");
@@ -76,10 +80,16 @@ pub(super) fn verify(
         };
         if let Some(note) = &line.checkpoint {
             check.open(note, number);
-            if let (true, Some(head)) = (is_log, &check.head)
-                && let Err(problem) = log.matches(head)
-            {
-                check.report.add(None, format!("line {number}: {problem}"));
+            match (is_log, &check.head) {
+                (true, Some(head)) => {
+                    if let Err(problem) = log.matches(head) {
+                        check.report.add(None, format!("line {number}: {problem}"));
+                    }
+                    check.note = Some(note.clone());
+                }
+                // Each covers entries of its own.
+                (false, Some(_)) => trust.judge(note, None, &mut check.report),
+                (_, None) => {}
             }
         } else if is_log {
             check.next_of_log(&line, &mut log, number);
@@ -99,7 +109,7 @@ pub(super) fn verify(
 impl Check<'_> {
     fn open(&mut self, note: &str, number: u64) {
         self.head = None;
-        match note::open_with_any(note, self.keys) {
+        match self.trust.open(note) {
             Ok((head, _)) if head.origin == self.origin => {
                 self.report.name(&head);
                 self.head = Some(head);
@@ -183,6 +193,9 @@ impl Check<'_> {
                 let problem = "the export does not end with a checkpoint that covers all its entries; \
                      finish it with `fieldledger export --resume`";
                 self.report.add(None, problem.to_owned());
+            }
+            if let Some(note) = &self.note {
+                self.trust.judge(note, None, &mut self.report);
             }
         }
         self.report.finish()

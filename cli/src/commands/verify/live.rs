@@ -3,44 +3,53 @@
 use std::path::Path;
 
 use fieldledger_verifier::log::LogCheck;
-use fieldledger_verifier::note::{self, LogKey, TreeHead};
+use fieldledger_verifier::note::TreeHead;
 use fieldledger_verifier::tiles::{self, TILE_WIDTH, Tile};
 use serde::Deserialize;
 
 use super::report::Report;
 use super::state::State;
-use crate::client::{Client, ClientError};
+use super::witnesses::Trust;
+use crate::client::{Client, ClientError, LONGEST_NOTE};
 use crate::context::Context;
 use crate::entries::{self, PAGE};
 use crate::exit::InputError;
 
-/// Longest checkpoint that is read, bytes.
-const LONGEST_NOTE: u64 = 64 << 10;
 /// Longest tile or bundle that is read, bytes; more than any honest one has.
 const LONGEST_TILE: u64 = 16 << 20;
 
-/// Checks the log at `--url`.
+/// How much of a live log is checked.
+pub(super) struct Extent<'a> {
+    /// Where it is remembered what was checked.
+    pub(super) state_path: Option<&'a Path>,
+    /// From the first entry on, whatever the state says.
+    pub(super) from_start: bool,
+    /// Each payload is fetched by itself, too.
+    pub(super) payloads: bool,
+}
+
+/// Checks the log that `client` asks.
 ///
 /// # Errors
 ///
 /// Where the log cannot be read; what is wrong with it is in the report.
 pub(super) fn verify(
-    state_path: Option<&Path>,
-    from_start: bool,
-    keys: &[LogKey],
+    client: Client,
+    extent: &Extent,
+    trust: &Trust,
     context: &Context,
 ) -> anyhow::Result<Report> {
-    let client = context.client()?;
+    let state_path = extent.state_path;
     let (note, has_tiles) = newest(&client)?;
-    if keys.is_empty() {
+    if trust.keys.is_empty() {
         return Err(no_key(&client).into());
     }
     let mut report = Report::new("live log", client.url().to_owned());
     let state = match state_path {
-        Some(path) => State::read(path, keys)?,
+        Some(path) => State::read(path, &trust.keys)?,
         None => None,
     };
-    let head = match note::open_with_any(&note, keys) {
+    let head = match trust.open(&note) {
         Ok((head, _)) => head,
         Err(error) => {
             report.add_error(None, &error);
@@ -48,10 +57,12 @@ pub(super) fn verify(
         }
     };
     report.name(&head);
+    trust.judge(&note, None, &mut report);
     let mut live = Live {
         client: client.patient(context.output),
         context,
         has_tiles,
+        payloads: extent.payloads,
         head,
         report,
     };
@@ -61,7 +72,7 @@ pub(super) fn verify(
         return Ok(live.report.finish());
     }
     let start = match &state {
-        Some(state) if !from_start => LogCheck::after(state.edge.clone(), state.received_at),
+        Some(state) if !extent.from_start => LogCheck::after(state.edge.clone(), state.received_at),
         _ => LogCheck::default(),
     };
     let check = live.check(start)?;
@@ -86,6 +97,7 @@ struct Live<'a> {
     client: Client,
     context: &'a Context,
     has_tiles: bool,
+    payloads: bool,
     head: TreeHead,
     report: Report,
 }
@@ -139,7 +151,11 @@ impl Live<'_> {
             for entry in &range.entries {
                 let leaf = entry.leaf_bytes();
                 let envelope = entry.text().map(str::as_bytes);
+                let index = check.edge().size();
                 let full = check.add(&leaf, envelope, &mut problems);
+                if self.payloads {
+                    self.compare_payload(index, envelope)?;
+                }
                 leaves.push(leaf);
                 for tile in full {
                     tiles += self.compare(&tile, &leaves)?;
@@ -157,6 +173,7 @@ impl Live<'_> {
         bar.finish_and_clear();
         self.report.entries = check.edge().size() - first;
         self.report.tiles = self.has_tiles.then_some(tiles);
+        self.report.payloads = self.payloads.then_some(self.report.entries);
         if let Err(problem) = check.matches(&self.head) {
             problems.push(problem);
         }
@@ -209,10 +226,25 @@ impl Live<'_> {
         Ok(2)
     }
 
+    /// Compares the payload at its own URL with the envelope that was checked.
+    fn compare_payload(&mut self, index: u64, envelope: Option<&[u8]>) -> anyhow::Result<()> {
+        let path = format!("payload/{index}");
+        let problem = match (self.served(&path)?, envelope) {
+            (Some(served), Some(envelope)) if served == envelope => return Ok(()),
+            (None, None) => return Ok(()),
+            (Some(_), Some(_)) => "is not the envelope that was signed",
+            (Some(_), None) => "is served, although the log has it removed",
+            (None, Some(_)) => "is not served",
+        };
+        let problem = format!("entry {index}: /log/{path} {problem}");
+        self.report.add(Some(index), problem);
+        Ok(())
+    }
+
     fn served(&self, path: &str) -> anyhow::Result<Option<Vec<u8>>> {
         match self.client.get_bytes(&format!("/log/{path}"), LONGEST_TILE) {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) if error.is_not_there() => Ok(None),
             Err(error @ ClientError::TooLong { .. }) => {
                 self.context.output.note(&error.to_string());
                 Ok(Some(Vec::new()))
@@ -228,6 +260,7 @@ impl Live<'_> {
             client: self.client.clone(),
             context: self.context,
             has_tiles: false,
+            payloads: false,
             head: self.head.clone(),
             report: Report::default(),
         };

@@ -8,10 +8,11 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fieldledger_verifier::entry::{EntryProof, TLOG_PROOF};
 use fieldledger_verifier::leaf::Leaf;
-use fieldledger_verifier::note::{self, LogKey};
+use fieldledger_verifier::note::LogKey;
 use serde::Deserialize;
 
 use super::report::Report;
+use super::witnesses::Trust;
 use crate::exit::InputError;
 
 /// Longest proof that is read, bytes: an envelope has at most a mebibyte, twice that in JSON.
@@ -30,7 +31,7 @@ struct Extras {
 /// # Errors
 ///
 /// [`InputError`] where the file is no proof at all.
-pub(super) fn verify(input: impl Read, path: &Path, keys: &[LogKey]) -> anyhow::Result<Report> {
+pub(super) fn verify(input: impl Read, path: &Path, trust: &Trust) -> anyhow::Result<Report> {
     let mut text = String::new();
     let read = input.take(LONGEST).read_to_string(&mut text);
     read.map_err(|error| InputError(error.to_string()))
@@ -56,20 +57,21 @@ pub(super) fn verify(input: impl Read, path: &Path, keys: &[LogKey]) -> anyhow::
         };
         (proof, Some(extras))
     };
-    check(&proof, extras.as_ref(), keys, &mut report);
+    check(&proof, extras.as_ref(), trust, &mut report);
     Ok(report.finish())
 }
 
-fn check(proof: &EntryProof, extras: Option<&Extras>, keys: &[LogKey], report: &mut Report) {
+fn check(proof: &EntryProof, extras: Option<&Extras>, trust: &Trust, report: &mut Report) {
     report.first = proof.index;
     report.entries = 1;
     report.without_envelope = u64::from(proof.envelope.is_none());
     let index = Some(proof.index);
-    let (head, key) = match note::open_with_any(&proof.checkpoint, keys) {
+    let (head, key) = match trust.open(&proof.checkpoint) {
         Ok(opened) => opened,
         Err(error) => return report.add_error(index, &error),
     };
     report.name(&head);
+    trust.judge(&proof.checkpoint, index, report);
     if let Err(error) = proof.verify(key) {
         report.add_error(index, &error);
     }

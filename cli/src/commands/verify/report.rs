@@ -9,6 +9,7 @@ use fieldledger_verifier::log::Problem;
 use fieldledger_verifier::note::TreeHead;
 use serde::Serialize;
 
+use super::witnesses::Witnesses;
 use crate::output::{bad, good, plain};
 
 /// Problems that are listed; the rest are counted.
@@ -41,6 +42,12 @@ pub(super) struct Report {
     /// Tiles and bundles that were compared with the entries; none where the server has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tiles: Option<u64>,
+    /// Payloads that were fetched by themselves, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) payloads: Option<u64>,
+    /// Who has cosigned the tree head, where a policy was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) witnesses: Option<Witnesses>,
     /// How many problems there are.
     pub(super) problem_count: u64,
     /// The first of them.
@@ -158,6 +165,9 @@ impl fmt::Display for Report {
                 "signed tree: {size} entries, root {}",
                 plain(root)
             )?;
+        }
+        if let Some(witnesses) = &self.witnesses {
+            formatter.write_str(&witnesses.text())?;
         }
         Ok(())
     }
