@@ -31,10 +31,10 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Works until the ledger is closed.
+    /// Works until the ledger is closed, or takes no more entries because the log has ended.
     pub(crate) fn run(self) {
         let pause = PAUSE.min(Duration::from_micros(self.grace.max(1_000)));
-        while !self.published.is_closed() {
+        while !self.published.is_closed() && self.published.ended().is_none() {
             let gaps = self.gaps.read().unwrap_or_else(PoisonError::into_inner);
             let untold = gaps.untold(self.clock.now(), self.grace, AT_ONCE);
             drop(gaps);
