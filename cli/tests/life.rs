@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use fieldledger_api::{Scope, Tokens};
-use fieldledger_ledger::{Config, EventColumns, Ledger};
+use fieldledger_ledger::{AnchorPlace, Config, EventColumns, Ledger};
 use fieldledger_standalone::{OverLedger, Standalone};
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -179,7 +179,7 @@ fn a_log_is_backed_up_and_restored_but_never_forked() {
     let (copy, anchor) = (path("copy"), path("data-anchor"));
     let (code, said) = failure(&["restore", &target, &copy, "--anchor", &anchor]);
     assert!(code == 2 && said.contains("--read-only"), "{code}: {said}");
-    let next = path("next");
+    let (next, next_anchor) = (path("next"), path("elsewhere"));
     let done = result(&[
         "restore",
         &target,
@@ -191,12 +191,23 @@ fn a_log_is_backed_up_and_restored_but_never_forked() {
         "example.com/next",
         "--successor-folder",
         &next,
+        "--successor-anchor",
+        &next_anchor,
     ]);
     assert_eq!(
         (&done["tree_size"], &done["signed_size"]),
         (&3.into(), &4.into())
     );
     assert_eq!(done["successor"]["origin"], "example.com/next");
+    // Its anchor is where it was asked for, and the successor is opened with it.
+    assert!(Path::new(&next_anchor).join("checkpoint").is_file());
+    assert!(!Path::new(&path("next-anchor")).exists());
+    let mut config = Config::new(&next);
+    config.origin = "example.com/next".to_owned();
+    config.anchor = AnchorPlace::Folder(next_anchor.into());
+    let successor = Ledger::open(config).unwrap();
+    assert_eq!(successor.checkpoint().tree_size, 1);
+    successor.close();
 
     let made = result(&["backup", &data, &target]);
     assert_eq!(

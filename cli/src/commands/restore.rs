@@ -44,6 +44,10 @@ pub(crate) struct RestoreArgs {
     /// The folder of that log.
     #[arg(long, value_name = "FOLDER", requires = "successor")]
     successor_folder: Option<PathBuf>,
+
+    /// Where that log's newest signed tree head is kept, if not beside its folder.
+    #[arg(long, value_name = "PLACE", requires = "successor")]
+    successor_anchor: Option<AnchorPlace>,
 }
 
 /// The result.
@@ -121,6 +125,7 @@ pub(crate) fn run(args: &RestoreArgs, context: &Context) -> anyhow::Result<Exit>
         (Some(origin), Some(folder)) => {
             let mut config = Config::new(folder);
             config.origin.clone_from(origin);
+            config.anchor = args.successor_anchor.clone().unwrap_or_default();
             let ledger = Ledger::succeed(config, &restored.newest, size)
                 .context("the log was restored, but its successor could not begin")?;
             let verifier_key = ledger.checkpoint().verifier_key;

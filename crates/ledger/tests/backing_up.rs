@@ -157,6 +157,42 @@ fn a_backup_of_a_busy_ledger_is_that_of_one_moment() {
 }
 
 #[test]
+fn what_a_witness_remembers_is_in_no_backup() {
+    let site = Site::new();
+    let ledger = site.open();
+    fill(&ledger, 0, 20);
+    // As if the witness of this site, and what its own witnesses cosigned, lay in the ledger's folder.
+    for (folder, file) in [
+        ("witness", "key"),
+        ("witness/logs", "cosigned"),
+        ("witnessed", "w0"),
+    ] {
+        fs::create_dir_all(site.path("data").join(folder)).unwrap();
+        fs::write(site.path("data").join(folder).join(file), "remembered").unwrap();
+    }
+    site.back_up(true).unwrap();
+    drop(ledger);
+    let known = |path: &Path| {
+        let name = path.strip_prefix(site.path("backup")).unwrap();
+        ["backup.json", "checkpoint", "key"]
+            .map(Path::new)
+            .contains(&name)
+            || name.parent() == Some(Path::new("segments"))
+    };
+    let in_backup = files(&site.path("backup"));
+    assert!(in_backup.len() >= 4, "{in_backup:?}");
+    for (path, bytes) in &in_backup {
+        assert!(known(path), "{}", path.display());
+        assert_ne!(bytes, b"remembered");
+    }
+    // An older memory would let this site cosign a second history of another's log.
+    site.restore("copy", None, RestoreMode::GoOn).unwrap();
+    for folder in ["witness", "witnessed"] {
+        assert!(!site.path("copy").join(folder).exists());
+    }
+}
+
+#[test]
 fn a_backup_that_is_behind_never_goes_on() {
     let site = Site::new();
     let ledger = site.open();
