@@ -65,6 +65,11 @@ struct WitnessArgs {
     #[arg(long, value_name = "WHAT", value_parser = ["serve", "hold"], default_value = "serve")]
     witness_behaviour: String,
 
+    /// Authorities of your own that may vouch for witnesses at https:// URLs: a file with their
+    /// certificates in PEM.
+    #[arg(long, value_name = "FILE", requires = "witness_policy")]
+    witness_ca: Option<String>,
+
     /// The name under which this server cosigns the logs of others.
     #[arg(long, value_name = "NAME", requires = "witness_dir")]
     witness_name: Option<String>,
@@ -83,6 +88,7 @@ impl WitnessArgs {
         let given = [
             ("witness_policy", &self.witness_policy),
             ("witness_behaviour", &Some(self.witness_behaviour.clone())),
+            ("witness_ca", &self.witness_ca),
             ("witness_name", &self.witness_name),
             ("witness_logs", &self.witness_logs),
             ("witness_dir", &self.witness_dir),

@@ -15,6 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{error, info, warn};
 use url::Url;
 
+use crate::authorities::Authorities;
 use crate::backoff;
 use crate::board::{Behaviour, Board, Candidate};
 use crate::files::{self, FileError};
@@ -35,6 +36,8 @@ pub struct CollectorConfig {
     pub folder: PathBuf,
     /// How fast.
     pub pace: Pace,
+    /// Who may vouch for witnesses beside the public authorities.
+    pub authorities: Authorities,
 }
 
 /// How fast witnesses are asked.
@@ -142,7 +145,8 @@ impl Collector {
             witnesses,
             folder: config.folder,
             pace: config.pace,
-            client: Client::new(config.pace.timeout).map_err(CollectorError::Client)?,
+            client: Client::new(config.pace.timeout, &config.authorities)
+                .map_err(CollectorError::Client)?,
             publishing: tokio::sync::Mutex::new(()),
         });
         let (proposed, _) = watch::channel(0);

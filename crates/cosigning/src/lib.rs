@@ -10,12 +10,14 @@
 //! board.rs       what is asked for, what came back, what is published; no input or output
 //! collector.rs   the loops that ask
 //! post.rs        one question to one witness over HTTP
+//! authorities.rs  who vouches for witnesses behind HTTPS
 //! witness.rs     the witness
 //! files.rs       files that survive a crash
 //! settings.rs    what an operator can set
 //! ```
 #![forbid(unsafe_code)]
 
+mod authorities;
 mod backoff;
 mod board;
 mod collector;
@@ -25,6 +27,7 @@ mod settings;
 mod status;
 mod witness;
 
+pub use authorities::{Authorities, AuthoritiesError};
 pub use board::Behaviour;
 pub use collector::{Collector, CollectorConfig, CollectorError, Pace};
 pub use fieldledger_witness::Reply;

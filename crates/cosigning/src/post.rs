@@ -6,6 +6,8 @@ use fieldledger_witness::{Answer, AnswerError, SignedCheckpoint, WitnessKey};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect;
 
+use crate::authorities::Authorities;
+
 /// Longest answer that is read, bytes: room for a few hundred cosignatures.
 const LONGEST_ANSWER: usize = 32 * 1024;
 
@@ -28,9 +30,14 @@ pub(crate) enum PostError {
 pub(crate) struct Client(reqwest::Client);
 
 impl Client {
-    /// A client whose requests end after `timeout`, whatever the other side does.
-    pub(crate) fn new(timeout: Duration) -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder()
+    /// A client whose requests end after `timeout`, whatever the other side does. Over HTTPS it
+    /// believes the public authorities and these.
+    pub(crate) fn new(
+        timeout: Duration,
+        authorities: &Authorities,
+    ) -> Result<Self, reqwest::Error> {
+        let client = authorities
+            .trusted_by(reqwest::Client::builder())
             .timeout(timeout)
             .redirect(redirect::Policy::none())
             .user_agent(concat!("fieldledger/", env!("CARGO_PKG_VERSION")))
@@ -77,6 +84,10 @@ fn causes(error: &reqwest::Error) -> String {
     }
     match text.is_empty() {
         true => "the request failed".to_owned(),
+        // What rustls says, of which there is no type here.
+        false if text.contains("UnknownIssuer") => {
+            format!("{text}; the authority that signed its certificate belongs into witness_ca")
+        }
         false => text,
     }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use fieldledger_ledger::{Checkpoint, InclusionProof, Ledger, QueryError};
 use fieldledger_witness::{Policy, PolicyError, Reply, WatchedError, WatchedLogs};
 
+use crate::authorities::{Authorities, AuthoritiesError};
 use crate::board::Behaviour;
 use crate::collector::{Collector, CollectorConfig, CollectorError, Pace};
 use crate::status::{CollectorStatus, WitnessStatus};
@@ -36,6 +37,9 @@ pub enum CosigningError {
     /// The list of logs.
     #[error("setting witness_logs: {0}")]
     Logs(#[from] WatchedError),
+    /// The authorities.
+    #[error("setting witness_ca cannot be used")]
+    Authorities(#[from] AuthoritiesError),
     /// The behaviour.
     #[error("setting witness_behaviour is {0:?}; right would be serve or hold")]
     Behaviour(String),
@@ -59,6 +63,8 @@ pub struct CosigningSettings {
     pub behaviour: Behaviour,
     /// How fast witnesses are asked.
     pub pace: Pace,
+    /// Who may vouch for witnesses beside the public authorities.
+    pub authorities: Authorities,
     /// The name under which this site cosigns for others; empty where it does not.
     pub witness_name: String,
     /// The logs it cosigns.
@@ -69,9 +75,10 @@ pub struct CosigningSettings {
 
 impl CosigningSettings {
     /// Names of the settings that [`CosigningSettings::read`] knows.
-    pub const NAMES: [&str; 5] = [
+    pub const NAMES: [&str; 6] = [
         "witness_policy",
         "witness_behaviour",
+        "witness_ca",
         "witness_name",
         "witness_logs",
         "witness_dir",
@@ -82,6 +89,8 @@ impl CosigningSettings {
     /// - `witness_policy`: a C2SP tlog-policy, or a file that holds one; empty for no witnesses;
     /// - `witness_behaviour`: `serve` or `hold`, what is published while the quorum is missing
     ///   (`serve`);
+    /// - `witness_ca`: certificates in PEM, or a file that holds them: authorities of the site's own,
+    ///   which may vouch for witnesses at `https://` URLs beside the public ones;
     /// - `witness_name`: the key's name under which this site cosigns for others; empty: it does
     ///   not;
     /// - `witness_logs`: the logs that it cosigns, a list that begins with `logs/v0`, or a file
@@ -105,6 +114,10 @@ impl CosigningSettings {
                 .parse()
                 .map_err(|()| CosigningError::Behaviour(word.to_owned()))?,
         };
+        let authorities = match text_of("witness_ca", value("witness_ca"))? {
+            text if text.trim_ascii().is_empty() => Authorities::default(),
+            text => Authorities::parse(&text)?,
+        };
         let logs = text_of("witness_logs", value("witness_logs"))?;
         let witness_logs = WatchedLogs::parse(&String::from_utf8_lossy(&logs))?;
         let witness_name = value("witness_name").to_owned();
@@ -119,6 +132,7 @@ impl CosigningSettings {
             policy,
             behaviour,
             pace: Pace::default(),
+            authorities,
             witness_name,
             witness_logs,
             witness_dir,
@@ -174,6 +188,7 @@ impl Cosigning {
                     behaviour: settings.behaviour,
                     folder: folder.join("witnessed"),
                     pace: settings.pace,
+                    authorities: settings.authorities,
                 };
                 Some(Collector::start(ledger.clone(), config)?)
             }
@@ -287,6 +302,8 @@ mod tests {
         for (pairs, problem) in [
             (vec![("witness_behaviour", "wait")], "serve or hold"),
             (vec![("witness_policy", "a\nquorum none")], "line 1"),
+            (vec![("witness_ca", "no\ncertificate")], "witness_ca"),
+            (vec![("witness_ca", "/nowhere/ca")], "/nowhere/ca"),
             (
                 vec![("witness_policy", "/nowhere/policy")],
                 "/nowhere/policy",

@@ -11,7 +11,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{Response, StatusCode};
 use axum::routing::post;
-use fieldledger_cosigning::{Behaviour, CollectorConfig, Pace, Witness};
+use fieldledger_cosigning::{Authorities, Behaviour, CollectorConfig, Pace, Witness};
 use fieldledger_ledger::{AnchorPlace, Config, EventColumns, Ledger};
 use fieldledger_witness::{
     AddCheckpoint, Policy, SignedCheckpoint, WatchedLogs, WitnessKey, WitnessSigner,
@@ -213,6 +213,7 @@ pub(crate) fn config(policy: &str, behaviour: Behaviour, folder: &Path) -> Colle
         policy: Policy::parse(policy.as_bytes()).unwrap(),
         behaviour,
         folder: folder.join("witnessed"),
+        authorities: Authorities::default(),
         pace: Pace {
             interval: Duration::from_millis(20),
             first_pause: Duration::from_millis(50),
