@@ -13,12 +13,18 @@ mod device;
 #[path = "../../crates/ledger/src/envelope.rs"]
 mod envelope;
 mod error;
+// A log of three entries in memory, which the API's own tests use.
+#[allow(dead_code)]
+#[path = "../../crates/api/tests/fake/mod.rs"]
+mod fake;
 mod field;
+mod http;
 mod log;
 mod nats;
 mod query;
 mod store;
 mod tree;
+mod witness;
 
 use std::sync::OnceLock;
 
@@ -40,14 +46,19 @@ const TARGETS: &[(&str, Target)] = &[
     ("event", log::event),
     ("frame", log::frame),
     ("heartbeat", field::heartbeat),
+    ("http", http::request),
     ("nats_operation", nats::operation),
     ("nats_session", nats::session),
     ("pangea_answer", log::pangea_answer),
+    ("pangea_request", http::pangea_request),
     ("proof", tree::proof),
     ("query", log::query),
     ("reading", field::reading),
     ("reply", field::reply),
     ("tile", tree::tile),
+    ("witness_answer", witness::answer),
+    ("witness_policy", witness::policy),
+    ("witness_request", witness::request),
 ];
 
 static TARGET: OnceLock<Target> = OnceLock::new();

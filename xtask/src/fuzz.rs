@@ -62,10 +62,15 @@ fn build_and_run(only: Option<&str>, seconds: u32) -> anyhow::Result<()> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
     let sources = fs::canonicalize(&sources)
         .with_context(|| format!("cannot find the folder {}", sources.display()))?;
-    let targets = match only {
-        Some(target) => vec![target.to_owned()],
-        None => targets(&sources.join("corpus"))?,
-    };
+    let mut targets = targets(&sources.join("corpus"))?;
+    if let Some(only) = only {
+        let known = targets.join(", ");
+        targets.retain(|target| target == only);
+        ensure!(
+            !targets.is_empty(),
+            "there is no fuzz target {only:?}; there are {known}"
+        );
+    }
     let build = program::target_folder().join("fuzz");
     let fuzzer = build_fuzzer(&sources, &build)?;
     let waiting = Mutex::new(targets.into_iter());
@@ -107,8 +112,7 @@ fn targets(corpus: &Path) -> anyhow::Result<Vec<String>> {
 fn build_fuzzer(sources: &Path, build: &Path) -> anyhow::Result<PathBuf> {
     let mut command = program::cargo();
     command
-        // Not locked: its lock file goes with the dependencies of the crates, which change without it.
-        .args(["build", "--manifest-path"])
+        .args(["build", "--locked", "--manifest-path"])
         .arg(sources.join("Cargo.toml"))
         // Where a target is named, the flags are not for build scripts and macros.
         .args(["--target", &host()?])
@@ -134,11 +138,6 @@ fn fuzz(
     seconds: u32,
 ) -> anyhow::Result<Outcome> {
     let seeds = sources.join("corpus").join(&target);
-    ensure!(
-        seeds.is_dir(),
-        "there is no target {target}: {} is no folder",
-        seeds.display()
-    );
     // What is found new stays, so that the next run begins with it.
     let found = build.join("corpus").join(&target);
     fs::create_dir_all(&found).with_context(|| format!("cannot create {}", found.display()))?;

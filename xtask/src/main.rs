@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod fuzz;
 mod interop_tools;
+mod lock_files;
 mod pack;
 mod pangea_sdks;
 mod program;

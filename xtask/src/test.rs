@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::build::{self, COMPONENTS, NATIVE, packages};
 use crate::fuzz;
+use crate::lock_files;
 use crate::program;
 use crate::setup::{self, BARE_TARGETS, WASM_TARGET};
 
@@ -55,6 +56,9 @@ pub(crate) async fn run(args: &TestArgs) -> anyhow::Result<()> {
             let done = program::run(&mut command);
             outcomes.push(outcome(name, start, done));
         }
+        announce("lock files");
+        let start = Instant::now();
+        outcomes.push(outcome("lock files", start, lock_files::check()));
         announce("fuzz targets");
         let start = Instant::now();
         outcomes.push(outcome("fuzz targets", start, fuzz::run_all(FUZZ_SECONDS)));

@@ -118,7 +118,9 @@ impl Policy {
                 let needed = match needed {
                     "all" => members.len(),
                     "any" => 1,
-                    number => number.parse().unwrap_or(0),
+                    // One way to write a number, as everywhere in these formats.
+                    number if !number.starts_with(['0', '+']) => number.parse().unwrap_or(0),
+                    _ => 0,
                 };
                 if needed == 0 || needed > members.len() {
                     return Err(format!("a group needs 1 to {} members", members.len()));
@@ -388,6 +390,8 @@ mod tests {
             (format!("witness a {one}\nwitness b {again}"), 2, "twice"),
             (format!("witness a {one}\ngroup g 2 a"), 2, "1 to 1"),
             (format!("witness a {one}\ngroup g 0 a"), 2, "1 to 1"),
+            (format!("witness a {one}\ngroup g 01 a"), 2, "1 to 1"),
+            (format!("witness a {one}\ngroup g +1 a"), 2, "1 to 1"),
             (format!("witness a {one}\ngroup g any a a"), 2, "twice"),
             (
                 format!("witness a {one}\ngroup g any a\ngroup h any a"),

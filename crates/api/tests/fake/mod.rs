@@ -4,9 +4,10 @@ use std::sync::Mutex;
 
 use fieldledger_api::backend::{
     ArchiveStatus, Asset, Checkpoint, Entry, Erasure, Freeze, Gap, GapKind, GapPage, GapQuery,
-    GapState, GapTotals, KeyChange, LedgerStatus, Liveness, MissingRange, PangeaLogged, PangeaPage,
-    PangeaRoot, PollingStatus, Reading, Removal, Restriction, Retained, Retention, RetentionScope,
-    SearchPage, SearchQuery, SensorState, Series, Successor, WitnessReply, Witnessing,
+    GapState, GapTotals, KeyChange, LedgerStatus, Liveness, MissingRange, PangeaEvent,
+    PangeaLogged, PangeaPage, PangeaRoot, PollingStatus, Reading, Removal, Restriction, Retained,
+    Retention, RetentionScope, SearchPage, SearchQuery, SensorState, Series, Successor,
+    WitnessReply, Witnessing,
 };
 use fieldledger_api::{Backend, BackendError, FieldProblem, LogTree, Moment, Tokens};
 use fieldledger_audit::EventColumns;
@@ -19,11 +20,6 @@ pub(crate) const SILENT_SENSOR: &str = "123e4567-e89b-12d3-a456-426614174001";
 pub(crate) const COSIGNED: &str = "00ff";
 /// Not what `serde_json` would print: spaces and order show whether the text passes unchanged.
 pub(crate) const ENVELOPE: &str = r#"{"event":{"message":"a  b"},"a":1.0}"#;
-
-/// The Pangea API is tested over a real ledger, in `crates/standalone`.
-fn not_faked() -> BackendError {
-    BackendError::Unsupported("there is no ledger".to_owned())
-}
 
 #[derive(Default)]
 pub(crate) struct Fake {
@@ -40,6 +36,8 @@ pub(crate) struct Fake {
     pub(crate) series_asked: Mutex<Vec<(String, Moment, Moment, u32)>>,
     pub(crate) gaps_asked: Mutex<Vec<GapQuery>>,
     pub(crate) latest_asked: Mutex<Vec<Vec<String>>>,
+    /// What was kept last, as `aaa…`.
+    pub(crate) kept: Mutex<String>,
     /// Changes of the log that were asked for, with their actor.
     pub(crate) changes: Mutex<Vec<String>>,
 }
@@ -142,6 +140,43 @@ pub(crate) fn sensor(id: &str) -> SensorState {
         timeouts: 0,
         unparsable: 0,
         late: 0,
+    }
+}
+
+/// A hash as Pangea writes it.
+const HEX_HASH: &str = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
+
+fn pangea_event(index: u64) -> PangeaEvent {
+    PangeaEvent {
+        index,
+        envelope: ENVELOPE.to_owned(),
+        hash: HEX_HASH.to_owned(),
+        removed: None,
+        leaf_index: Some(0),
+        membership_proof: Some(format!("l:{HEX_HASH}")),
+    }
+}
+
+fn pangea_root() -> PangeaRoot {
+    PangeaRoot {
+        tree_name: "test/log".to_owned(),
+        size: 1,
+        root_hash: HEX_HASH.to_owned(),
+        published_at: Some(NOW),
+        consistency_proof: Vec::new(),
+    }
+}
+
+fn pangea_page(limit: u32) -> PangeaPage {
+    PangeaPage {
+        id: "a".repeat(32),
+        expires_at: Moment(NOW.0 + 60_000_000),
+        count: 3,
+        events: (0..limit.min(3))
+            .map(|index| pangea_event(index.into()))
+            .collect(),
+        root: Some(pangea_root()),
+        unpublished_root: None,
     }
 }
 
@@ -277,56 +312,74 @@ impl Backend for Fake {
         fail(self.ledger_fails.as_ref(), checkpoint())
     }
 
-    fn write(&self, _events: EventColumns) -> Result<Vec<Option<u64>>, BackendError> {
-        Err(not_faked())
+    fn write(&self, events: EventColumns) -> Result<Vec<Option<u64>>, BackendError> {
+        fail(self.ledger_fails.as_ref(), vec![Some(2); events.len()])
     }
 
-    fn pangea_search(&self, _query: &SearchQuery) -> Result<PangeaPage, BackendError> {
-        Err(not_faked())
+    fn pangea_search(&self, query: &SearchQuery) -> Result<PangeaPage, BackendError> {
+        fail(self.ledger_fails.as_ref(), pangea_page(query.limit))
     }
 
     fn pangea_page(
         &self,
         _id: &str,
-        _offset: u32,
-        _limit: u32,
+        offset: u32,
+        limit: u32,
         _restriction: Option<&Restriction>,
     ) -> Result<PangeaPage, BackendError> {
-        Err(not_faked())
+        if offset > 3 {
+            let problem = FieldProblem::new("offset", "is beyond the end");
+            return Err(BackendError::Invalid(vec![problem]));
+        }
+        fail(self.ledger_fails.as_ref(), pangea_page(limit))
     }
 
-    fn pangea_root(&self, _size: Option<u64>) -> Result<PangeaRoot, BackendError> {
-        Err(not_faked())
+    fn pangea_root(&self, size: Option<u64>) -> Result<PangeaRoot, BackendError> {
+        match size {
+            None | Some(1) => fail(self.ledger_fails.as_ref(), pangea_root()),
+            Some(size) => Err(BackendError::NotFound(format!("no root of size {size}"))),
+        }
     }
 
     fn pangea_logged(
         &self,
-        _indices: &[u64],
+        indices: &[u64],
         _previous_root: Option<&str>,
     ) -> Result<Vec<PangeaLogged>, BackendError> {
-        Err(not_faked())
+        let logged = indices.iter().map(|&index| PangeaLogged {
+            event: pangea_event(index),
+            unpublished_root: HEX_HASH.to_owned(),
+            consistency_proof: None,
+        });
+        fail(self.ledger_fails.as_ref(), logged.collect())
     }
 
     fn span(&self, _start: Option<&str>, _end: Option<&str>) -> Result<(u64, u64), BackendError> {
-        Err(not_faked())
+        fail(self.ledger_fails.as_ref(), (0, 3))
     }
 
     fn pangea_entries(
         &self,
-        _start: u64,
-        _end: u64,
+        start: u64,
+        end: u64,
         _published: Option<u64>,
         _verbose: bool,
     ) -> Result<PangeaPage, BackendError> {
-        Err(not_faked())
+        let count = u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX);
+        fail(self.ledger_fails.as_ref(), pangea_page(count))
     }
 
-    fn keep(&self, _content: &str, _expires_at: Moment) -> Result<String, BackendError> {
-        Err(not_faked())
+    fn keep(&self, content: &str, _expires_at: Moment) -> Result<String, BackendError> {
+        content.clone_into(&mut self.kept.lock().unwrap());
+        fail(self.ledger_fails.as_ref(), "a".repeat(32))
     }
 
-    fn kept(&self, _name: &str) -> Result<String, BackendError> {
-        Err(not_faked())
+    fn kept(&self, name: &str) -> Result<String, BackendError> {
+        let kept = self.kept.lock().unwrap().clone();
+        if kept.is_empty() || name != "a".repeat(32) {
+            return Err(BackendError::NotFound(format!("nothing is kept as {name}")));
+        }
+        fail(self.ledger_fails.as_ref(), kept)
     }
 
     fn sensors(&self, offset: u32, limit: u32) -> Result<Vec<SensorState>, BackendError> {
