@@ -19,7 +19,7 @@ const END_TO_END: &str = "fieldledger-e2e";
 const HOST: &str = "fieldledger-host";
 
 /// Packages for machines without an operating system, which must compile for those.
-const NO_STD: [&str; 2] = ["fieldledger-attest", "nano-nats"];
+const NO_STD: [&str; 3] = ["fieldledger-attest", "fieldledger-mesh", "nano-nats"];
 
 /// Seconds that each fuzz target runs.
 const FUZZ_SECONDS: u32 = 10;
