@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what this machine reaches, from a sensor's answer to a durable, signed
 //! entry, next to what plain NATS reaches on the same machine in the same run.
 
+mod devices;
 mod ledger;
 mod measure;
 mod report;
@@ -35,6 +36,9 @@ enum Part {
     /// The log, beside SQLite and PostgreSQL doing the same.
     #[command(disable_help_flag = true)]
     Ledger(ledger::LedgerArgs),
+    /// The NATS client for devices, beside async-nats, and its size.
+    #[command(disable_help_flag = true)]
+    Devices(devices::DevicesArgs),
 }
 
 /// A field and how often each of its sensors is polled.
@@ -75,8 +79,10 @@ const CASES: [Case; 6] = [
 
 /// Builds, measures every case on a site of its own, prints a table and writes the JSON file.
 pub(crate) async fn run(args: &BenchArgs) -> anyhow::Result<()> {
-    if let Some(Part::Ledger(args)) = &args.part {
-        return ledger::run(args);
+    match &args.part {
+        Some(Part::Ledger(args)) => return ledger::run(args),
+        Some(Part::Devices(args)) => return devices::run(args),
+        None => {}
     }
     build::build_all().await?;
     let raw = measure::raw_rate(args.seconds)
