@@ -5,7 +5,7 @@ mod support;
 
 use std::future::Future;
 
-use async_nats::{ConnectOptions, HeaderMap};
+use async_nats::{ConnectOptions, HeaderMap, RequestErrorKind};
 use embedded_io_adapters::tokio_1::FromTokio;
 use futures::StreamExt as _;
 use nano_nats::{
@@ -71,6 +71,13 @@ async fn settle(client: &mut TestClient<'_>) {
     while soon(client.next()).await.unwrap() != Event::Pong {}
 }
 
+/// Returns once the server has read all that the peer has said. Its `flush` only means that it was
+/// sent; the server's own answer to a request comes after all that was said before.
+async fn peer_settles(peer: &async_nats::Client) {
+    let nobody = soon(peer.request("nobody.answers", "".into())).await;
+    assert_eq!(nobody.unwrap_err().kind(), RequestErrorKind::NoResponders);
+}
+
 /// The payload of the next event, which is a message.
 async fn payload(client: &mut TestClient<'_>) -> Vec<u8> {
     loop {
@@ -88,7 +95,7 @@ async fn messages_both_ways() {
     let server = Server::start("").await;
     let peer = server.peer(ConnectOptions::new()).await;
     let mut heard = peer.subscribe("to.peer.>").await.unwrap();
-    peer.flush().await.unwrap();
+    peer_settles(&peer).await;
     let (mut session, mut input) = (session(), [0; 64]);
     let polls = session.subscribe(filter("to.nano.*"), None).unwrap();
     let mut client = connect(&server, &mut session, &mut input, NOBODY)
@@ -148,7 +155,7 @@ async fn many_messages_in_order() {
     let server = Server::start("").await;
     let peer = server.peer(ConnectOptions::new()).await;
     let mut heard = peer.subscribe("count").await.unwrap();
-    peer.flush().await.unwrap();
+    peer_settles(&peer).await;
     let (mut session, mut input) = (session(), [0; 100]);
     let mut client = connect(&server, &mut session, &mut input, NOBODY)
         .await
@@ -249,7 +256,7 @@ async fn requests_to_a_peer() {
     let server = Server::start("").await;
     let peer = server.peer(ConnectOptions::new()).await;
     let mut asked = peer.subscribe("ask").await.unwrap();
-    peer.flush().await.unwrap();
+    peer_settles(&peer).await;
     let (mut session, mut input) = (session(), [0; 64]);
     let mut client = connect(&server, &mut session, &mut input, NOBODY)
         .await
@@ -561,7 +568,7 @@ async fn a_server_that_is_killed_and_comes_back() {
     assert_eq!((subscription, message.payload), (polls, b"poll".as_slice()));
     let reply = async {
         let mut asked = peer.subscribe("ask").await.unwrap();
-        peer.flush().await.unwrap();
+        peer_settles(&peer).await;
         peer.publish("poll", "now".into()).await.unwrap();
         let message = soon(asked.next()).await.unwrap();
         peer.publish(message.reply.unwrap(), "yes".into())
