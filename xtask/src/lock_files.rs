@@ -8,7 +8,7 @@ use anyhow::ensure;
 use crate::program;
 
 /// Workspaces of their own.
-const WORKSPACES: [&str; 2] = ["bench", "fuzz"];
+const WORKSPACES: [&str; 4] = ["bench", "bench/devices", "bench/devices/firmware", "fuzz"];
 
 /// Names every lock file that is stale, and what makes it true.
 pub(crate) fn check() -> anyhow::Result<()> {

@@ -56,8 +56,7 @@ pub(crate) fn run(args: &DevicesArgs) -> anyhow::Result<()> {
 fn build(folder: &Path, target: &Path) -> Command {
     let mut build = program::cargo();
     build
-        // Not locked: its lock file goes with the dependencies of the crates, which change without it.
-        .args(["build", "--release", "--manifest-path"])
+        .args(["build", "--locked", "--release", "--manifest-path"])
         .arg(folder.join("Cargo.toml"))
         .env("CARGO_TARGET_DIR", target);
     build
