@@ -255,10 +255,12 @@ fn what_is_given_up_is_freed_and_the_log_still_verifies() {
     let freed = retain("0s", "all");
     assert_eq!(freed["marker"], 100);
     assert!(freed["below"].as_u64().unwrap() > 80, "{freed}");
-    assert!(freed["freed_bytes"].as_u64().unwrap() > 5_000, "{freed}");
+    // About 40 bytes of each: the texts are short, and what is left of an entry is longer.
+    assert!(freed["freed_bytes"].as_u64().unwrap() > 3_000, "{freed}");
     let entry = ledger.entry(0).unwrap();
     assert_eq!(entry.removed.unwrap().reason, "due");
-    let live = run(&["verify", "--url", &url]);
+    let key = ledger.checkpoint().verifier_key;
+    let live = run(&["verify", "--url", &url, "--key", &key]);
     let said = String::from_utf8_lossy(&live.stderr);
     assert!(live.status.success(), "{said}");
 

@@ -45,7 +45,9 @@ With --state each check begins where the last one ended, and a log that was roll
 in between is caught, even if all of it is signed.
 
 With --policy the tree head must also carry the cosignatures of as many witnesses as the policy asks
-for: then the log has shown them the history that it shows you.")]
+for: then the log has shown them the history that it shows you. A live log, an export of the whole log
+and a bundle (`/api/proof/{entry}/bundle`) have the published tree head, which carries them; a selection
+and `/api/proof/{entry}` lead to the newest one, which mostly does not.")]
 pub(crate) struct VerifyArgs {
     /// A proof (`/api/proof/{entry}`, `/api/proof/{entry}/bundle`, `/log/proof/{entry}`), an export in
     /// JSON lines, or the URL of a live log; the log at --url if none is named.
