@@ -149,6 +149,8 @@ impl Brokers {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
     use super::*;
 
     fn list(names: &[&str]) -> Vec<Address, MAX_BROKERS> {
@@ -224,5 +226,51 @@ mod tests {
         assert!(!brokers.replace(list(&[]), 2, 2), "nobody left");
         assert!(brokers.replace(list(&["x", "y"]), 2, 3));
         assert_eq!(try_at(&mut brokers, 3).as_deref(), Some("x"));
+    }
+
+    #[derive(Debug, Clone)]
+    enum Event {
+        Connected,
+        Failed,
+        List(usize, u64),
+        Wait(u64),
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            2 => Just(Event::Connected),
+            3 => Just(Event::Failed),
+            1 => (0..4_usize, 0..6_u64).prop_map(|(length, version)| Event::List(length, version)),
+            3 => (0..700 * SECOND).prop_map(Event::Wait),
+        ]
+    }
+
+    proptest! {
+        // Whatever happens, a device that is neither connected nor trying has a time to try again, a
+        // minute away at most.
+        #[test]
+        fn a_device_never_gives_up(events in prop::collection::vec(event(), 0..60)) {
+            let mut brokers = brokers();
+            let mut up = 0;
+            for event in events {
+                match event {
+                    Event::Connected if brokers.state == State::Trying => brokers.connected(up),
+                    Event::Failed if !matches!(brokers.state, State::Due(_)) => brokers.failed(up),
+                    Event::Connected | Event::Failed => {}
+                    Event::List(length, version) => {
+                        brokers.replace(list(&["c", "x", "a", "y"][..length]), version, up);
+                    }
+                    Event::Wait(time) => up += time,
+                }
+                prop_assert!(brokers.current().is_some());
+                if let State::Due(at) = brokers.state {
+                    prop_assert!(at <= up + LONGEST_WAIT);
+                }
+                if let Some(address) = brokers.next(up) {
+                    prop_assert_eq!(brokers.current(), Some(&address));
+                    prop_assert_eq!(brokers.state, State::Trying);
+                }
+            }
+        }
     }
 }

@@ -97,6 +97,12 @@ mod tests {
         }
     }
 
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_reading_takes_56_bytes() {
+        assert_eq!(size_of::<Waiting>(), 56);
+    }
+
     proptest! {
         // None as acknowledgement, a number as a reading.
         #[test]
