@@ -10,6 +10,7 @@ mod run;
 mod sensors;
 mod settings;
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -50,6 +51,8 @@ async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // No colours in the journal.
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     match Arguments::parse().command {
         Command::Run { config } => {
