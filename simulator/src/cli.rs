@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
-use fieldledger_simulator::{Broker, Faults, Flapping, MqttBroker, NatsBroker, Settings, Style};
+use fieldledger_simulator::{
+    Broker, Faults, Flapping, MeshSettings, MqttBroker, NatsBroker, Settings, Style,
+};
 
 /// Simulated sensors for Fieldledger: they announce themselves, answer polls, and misbehave on
 /// demand.
@@ -89,6 +91,51 @@ pub(crate) struct Cli {
 
     #[command(flatten)]
     faults: FaultArgs,
+
+    #[command(flatten)]
+    mesh: MeshArgs,
+}
+
+/// A mesh of simulated radios.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Mesh")]
+struct MeshArgs {
+    /// Simulate radios whose readings hop to a gateway, in time of its own and without a broker, and
+    /// report how many arrive. Of the options above, --seed and --json count
+    #[arg(long)]
+    mesh: bool,
+
+    /// Nodes, the gateways among them
+    #[arg(long, value_name = "N", default_value_t = 40, requires = "mesh")]
+    mesh_nodes: u16,
+
+    /// Gateways
+    #[arg(long, value_name = "N", default_value_t = 2, requires = "mesh")]
+    mesh_gateways: u16,
+
+    /// Links, one in each line: NODE NODE [LOSS [MS]] [default: nodes at random, near ones linked]
+    #[arg(long, value_name = "FILE", requires = "mesh")]
+    mesh_links: Option<PathBuf>,
+
+    /// Probability that a link loses a frame; between nodes at random, at a third of its reach
+    #[arg(long, value_name = "P", default_value_t = 0.1, requires = "mesh")]
+    mesh_loss: f64,
+
+    /// Milliseconds that a frame takes over a link
+    #[arg(long, value_name = "MS", default_value_t = 20, requires = "mesh")]
+    mesh_delay: u32,
+
+    /// Milliseconds between two readings of a node
+    #[arg(long, value_name = "MS", default_value_t = 10_000, requires = "mesh")]
+    mesh_interval: u32,
+
+    /// Seconds that it goes on, in the mesh's time
+    #[arg(long, value_name = "S", default_value_t = 1_800, requires = "mesh")]
+    mesh_duration: u32,
+
+    /// Nodes that die meanwhile; the first one is a gateway, where there are two
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "mesh")]
+    mesh_deaths: u16,
 }
 
 /// What goes wrong.
@@ -137,6 +184,21 @@ enum StyleName {
 }
 
 impl Cli {
+    /// The mesh to simulate instead of sensors at a broker.
+    pub(crate) fn mesh(&self) -> Option<MeshSettings> {
+        self.mesh.mesh.then(|| MeshSettings {
+            nodes: self.mesh.mesh_nodes,
+            gateways: self.mesh.mesh_gateways,
+            seed: self.seed,
+            links: self.mesh.mesh_links.clone(),
+            loss: self.mesh.mesh_loss,
+            delay: Duration::from_millis(self.mesh.mesh_delay.into()),
+            interval: Duration::from_millis(self.mesh.mesh_interval.into()),
+            duration: Duration::from_secs(self.mesh.mesh_duration.into()),
+            deaths: self.mesh.mesh_deaths,
+        })
+    }
+
     /// What is to be simulated.
     pub(crate) fn settings(&self) -> Settings {
         let broker = match self.protocol {
@@ -228,6 +290,14 @@ mod tests {
             ..Settings::default()
         };
         assert_eq!(settings, expected);
+    }
+
+    #[test]
+    fn a_mesh_without_options_is_the_library_default() {
+        let cli = Cli::parse_from(["simulator", "--mesh"]);
+        assert_eq!(cli.mesh(), Some(MeshSettings::default()));
+        assert_eq!(Cli::parse_from(["simulator"]).mesh(), None);
+        assert!(Cli::try_parse_from(["simulator", "--mesh-nodes", "9"]).is_err());
     }
 
     #[test]

@@ -10,6 +10,8 @@
 //! that comes while it is off ([`Flapping`]) does not. A late answer keeps the number and the time
 //! of its poll, so it may arrive after an answer with a higher number.
 //!
+//! A mesh of radios is another matter, and needs no broker: [`run_mesh`].
+//!
 //! ```no_run
 //! # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::sync::Arc;
@@ -32,6 +34,7 @@ mod connection;
 mod counters;
 mod faults;
 mod hundredths;
+mod mesh;
 pub mod messages;
 mod mqtt;
 mod nats;
@@ -45,6 +48,7 @@ pub use broker::{Broker, MqttBroker, NatsBroker};
 pub use counters::Counts;
 pub use faults::{Fault, Faults, FaultsError, Flapping};
 pub use hundredths::Hundredths;
+pub use mesh::{MeshError, MeshReport, MeshSettings, run_mesh};
 pub use mqtt::MqttError;
 pub use nats::NatsError;
 pub use record::RecordError;

@@ -4,13 +4,14 @@
 mod cli;
 mod report;
 
+use std::error::Error as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
-use fieldledger_simulator::{Simulation, run};
+use fieldledger_simulator::{MeshError, MeshSettings, Simulation, run, run_mesh};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -26,6 +27,9 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let cli = Cli::parse();
+    if let Some(settings) = cli.mesh() {
+        return simulate_mesh(&settings, cli.json);
+    }
     // Settings that contradict each other are as wrong as a flag that does not exist: exit code 2.
     let simulation = Simulation::new(cli.settings()).unwrap_or_else(|error| {
         Cli::command()
@@ -38,6 +42,30 @@ async fn main() -> ExitCode {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Runs a mesh and prints its report. Settings that make no sense end it with code 2, as above.
+fn simulate_mesh(settings: &MeshSettings, json: bool) -> ExitCode {
+    let report = run_mesh(settings).unwrap_or_else(|error| match error {
+        MeshError::Read { .. } => Cli::command().error(ErrorKind::Io, describe(&error)).exit(),
+        error => Cli::command()
+            .error(ErrorKind::ValueValidation, error)
+            .exit(),
+    });
+    let text = match json {
+        true => serde_json::to_string(&report).unwrap_or_default(),
+        false => report.to_string(),
+    };
+    println!("{text}");
+    ExitCode::SUCCESS
+}
+
+/// An error and what it came from.
+fn describe(error: &MeshError) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
     }
 }
 

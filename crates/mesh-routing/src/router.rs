@@ -3,7 +3,7 @@
 use heapless::Vec;
 
 use crate::neighbours::Neighbours;
-use crate::seen::Seen;
+use crate::seen::{Key, Seen};
 use crate::source::Source;
 use crate::{Control, DropReason, Header, INFINITY, Metric, NoRoute, NodeId, Sequence, Verdict};
 
@@ -316,7 +316,7 @@ impl<const NEIGHBOURS: usize, const GATEWAYS: usize, const SEEN: usize>
     /// # Errors
     ///
     /// [`NoRoute`], and the reading waits at this node. A gateway has no use for it either.
-    pub fn originate(&mut self, number: u32) -> Result<(Header, NodeId), NoRoute> {
+    pub fn originate(&self, number: u32) -> Result<(Header, NodeId), NoRoute> {
         let (gateway, _) = self.nearest().ok_or(NoRoute)?;
         let (next_hop, _) = self.route(gateway).ok_or(NoRoute)?;
         let header = Header {
@@ -326,27 +326,46 @@ impl<const NEIGHBOURS: usize, const GATEWAYS: usize, const SEEN: usize>
             hops_left: self.settings.hop_limit,
             retargets_left: self.settings.retargets,
         };
-        self.seen.is_new(&header);
         Ok((header, next_hop))
     }
 
     /// What to do with a packet that was heard, and meant for this node.
     pub fn forward(&mut self, header: &Header) -> Verdict {
-        if !self.seen.is_new(header) {
+        let is_gateway = matches!(self.role, Role::Gateway { .. });
+        let key = match is_gateway {
+            true => Key::at_the_end(header),
+            false => Key::on_the_way(header),
+        };
+        if !self.seen.is_new(key) {
             return Verdict::Drop(DropReason::Duplicate);
         }
-        if let Role::Gateway { .. } = self.role {
+        if is_gateway {
             return Verdict::Deliver;
         }
-        let Some(hops_left) = header.hops_left.checked_sub(1) else {
-            return Verdict::Drop(DropReason::HopLimit);
-        };
-        if let Some((next_hop, _)) = self.route(header.gateway) {
-            let header = Header {
+        match header.hops_left.checked_sub(1) {
+            Some(hops_left) => self.retry(&Header {
                 hops_left,
                 ..*header
+            }),
+            None => Verdict::Drop(DropReason::HopLimit),
+        }
+    }
+
+    /// What to do with a packet that could not be handed to a neighbour, with the header that it was
+    /// to have there. The neighbour is taken for lost.
+    pub fn reroute(&mut self, header: &Header, unreachable: NodeId, now_ms: u64) -> Verdict {
+        self.lost(unreachable, now_ms);
+        self.retry(header)
+    }
+
+    /// What to do with a packet that has waited at this node for a route.
+    #[must_use]
+    pub fn retry(&self, header: &Header) -> Verdict {
+        if let Some((next_hop, _)) = self.route(header.gateway) {
+            return Verdict::Forward {
+                header: *header,
+                next_hop,
             };
-            return Verdict::Forward { header, next_hop };
         }
         let elsewhere = self.nearest().and_then(|(gateway, _)| {
             let (next_hop, _) = self.route(gateway)?;
@@ -356,11 +375,9 @@ impl<const NEIGHBOURS: usize, const GATEWAYS: usize, const SEEN: usize>
             Some((gateway, next_hop, retargets_left)) => {
                 let header = Header {
                     gateway,
-                    hops_left,
                     retargets_left,
                     ..*header
                 };
-                self.seen.is_new(&header);
                 Verdict::Forward { header, next_hop }
             }
             None => Verdict::Drop(DropReason::NoRoute),

@@ -313,8 +313,11 @@ fn a_packet_changes_its_gateway() {
     assert_eq!((header.gateway, next_hop), (NodeId(0), NodeId(2)));
     // The radio of the next one finds the gateway silent.
     let node = mesh.nodes.get_mut(&NodeId(2)).unwrap();
-    node.lost(NodeId(0), mesh.now);
     let Verdict::Forward { header, next_hop } = node.forward(&header) else {
+        panic!()
+    };
+    assert_eq!(next_hop, NodeId(0));
+    let Verdict::Forward { header, next_hop } = node.reroute(&header, NodeId(0), mesh.now) else {
         panic!()
     };
     assert_eq!(
