@@ -8,9 +8,9 @@
 //! graph in every node. What a plain distance vector lacks, freedom from loops, comes from
 //! Babel's feasibility condition (RFC 8966, sections 2.4 to 2.6 and 3.5.1): a node only takes a
 //! route whose distance, as the neighbour tells it, is less than the least that the node has told
-//! others itself, for the same sequence number. Where that leaves a node without a route, it asks
-//! the gateway for a newer sequence number. A node that restarts has forgotten what it told others,
-//! and is silent until its neighbours have, too.
+//! others itself, for the same sequence number. Where that leaves a node without a route, or keeps it
+//! from a shorter one, it asks the gateway for a newer sequence number. A node that restarts has
+//! forgotten what it told others, and is silent until its neighbours have, too.
 //!
 //! A packet is for one gateway, because freedom from loops holds for each destination by itself. A
 //! node that has lost that gateway may give the packet to another one, a bounded number of times.

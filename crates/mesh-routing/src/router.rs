@@ -136,6 +136,7 @@ impl<const NEIGHBOURS: usize, const GATEWAYS: usize, const SEEN: usize>
             return;
         }
         self.select_all(now_ms);
+        self.ask_for_shorter(now_ms);
         let timeout = u64::from(self.settings.gateway_timeout_ms);
         self.sources
             .retain(|source| now_ms < source.routed_at.saturating_add(timeout));
@@ -241,7 +242,21 @@ impl<const NEIGHBOURS: usize, const GATEWAYS: usize, const SEEN: usize>
             if source.select(&self.neighbours, now) {
                 source.is_update_due = true;
             }
-            if let Some(wanted) = source.wanted()
+            if let Some(needed) = source.needed()
+                && source.may_request(needed, now, interval)
+            {
+                source.request_due = Some((needed, self.settings.hop_limit));
+            }
+        }
+    }
+
+    /// Asks for what would make shorter routes possible. Not more often than each interval: while a
+    /// change is on its way through the mesh, many a route seems shorter for a moment, and each new
+    /// sequence number is a change.
+    fn ask_for_shorter(&mut self, now: u64) {
+        let interval = u64::from(self.settings.interval_ms);
+        for source in &mut self.sources {
+            if let Some(wanted) = source.wanted(&self.neighbours)
                 && source.may_request(wanted, now, interval)
             {
                 source.request_due = Some((wanted, self.settings.hop_limit));

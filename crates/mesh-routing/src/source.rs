@@ -135,13 +135,24 @@ impl<const N: usize> Source<N> {
         (sequence, metric)
     }
 
-    /// The sequence number to ask for, where there are routes, but none that may be taken, or where
-    /// the only one was lost.
-    pub(crate) fn wanted(&self) -> Option<Sequence> {
-        match (self.selected, self.feasible) {
-            (None, Some(feasible)) => Some(feasible.sequence.next()),
-            _ => None,
-        }
+    /// The sequence number to ask for, where there is no route that may be taken.
+    pub(crate) fn needed(&self) -> Option<Sequence> {
+        let feasible = self.feasible.filter(|_| self.selected.is_none())?;
+        Some(feasible.sequence.next())
+    }
+
+    /// The sequence number to ask for, where there is no route that may be taken, or a shorter one
+    /// that may not (RFC 8966, section 3.8.2).
+    pub(crate) fn wanted(&self, neighbours: &Neighbours<N>) -> Option<Sequence> {
+        let feasible = self.feasible?;
+        let selected = self.selected.map_or(INFINITY, |selected| selected.metric);
+        let is_shorter = |route: &Route| {
+            let cost = neighbours.cost(route.neighbour);
+            let metric = cost.map_or(INFINITY, |cost| route.metric.saturating_add(cost));
+            metric < selected && !self.is_feasible(route)
+        };
+        let is_wanted = self.selected.is_none() || self.routes.iter().any(is_shorter);
+        is_wanted.then(|| feasible.sequence.next())
     }
 
     /// Whether a request is worth sending: not one that was sent a moment ago.

@@ -298,6 +298,24 @@ proptest! {
 }
 
 #[test]
+fn a_shorter_route_that_may_not_be_taken_is_asked_for() {
+    // Node 1 is 2 from the gateway. Without that link the way over node 2 is 4 and that over node 3 is
+    // 11, but node 2 is further away than node 1 was, and node 3 is not.
+    let links = [(0, 1, 2), (1, 2, 1), (2, 0, 3), (1, 3, 10), (3, 0, 1)];
+    let mut mesh = Mesh::new(4, 1, &links);
+    for _ in 0..SETTLED {
+        mesh.interval();
+    }
+    mesh.links.remove(&(NodeId(0), NodeId(1)));
+    mesh.links.remove(&(NodeId(1), NodeId(0)));
+    for _ in 0..SETTLED {
+        mesh.interval();
+    }
+    mesh.check();
+    assert_eq!(mesh.nodes[&NodeId(1)].nearest(), Some((NodeId(0), 4)));
+}
+
+#[test]
 fn a_packet_changes_its_gateway() {
     // Two gateways, and between them two sensors in a row.
     let mut mesh = Mesh::new(4, 2, &[(0, 2, 1), (2, 3, 1), (3, 1, 5)]);
