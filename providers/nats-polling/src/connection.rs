@@ -1,11 +1,13 @@
 //! The link's own connection to NATS.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event};
 use fieldledger_polling::config::Connection;
 use nkeys::KeyPair;
 use thiserror::Error;
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 /// Commands that wait for a connection that is gone. Polling pauses then, so few arise.
@@ -35,19 +37,44 @@ pub(crate) enum ConnectError {
     },
 }
 
+/// Tells when a connection is made: an answer that was awaited over the one before will not come.
+#[derive(Debug, Clone)]
+pub(crate) struct Connections(Arc<watch::Sender<u64>>);
+
+impl Connections {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(0)))
+    }
+
+    /// Ends with the first connection that is made after this call.
+    pub(crate) fn next(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut made = self.0.subscribe();
+        async move {
+            if made.changed().await.is_err() {
+                // Nobody is left who could make one.
+                std::future::pending().await
+            }
+        }
+    }
+}
+
 /// Connects now, and reconnects for ever should the connection be lost later.
-pub(crate) async fn connect(connection: &Connection) -> Result<Client, ConnectError> {
+pub(crate) async fn connect(
+    connection: &Connection,
+    connections: &Connections,
+) -> Result<Client, ConnectError> {
     let options = match &connection.credentials {
         Some((jwt, seed)) => {
             let key = KeyPair::from_seed(seed).map_err(ConnectError::Seed)?;
-            let key = std::sync::Arc::new(key);
+            let key = Arc::new(key);
             ConnectOptions::with_jwt(jwt.clone(), move |nonce| {
-                let key = std::sync::Arc::clone(&key);
+                let key = Arc::clone(&key);
                 async move { key.sign(&nonce).map_err(async_nats::AuthError::new) }
             })
         }
         None => ConnectOptions::new(),
     };
+    let made = connections.clone();
     options
         .name("fieldledger-nats-polling")
         .client_capacity(CLIENT_CAPACITY)
@@ -59,7 +86,13 @@ pub(crate) async fn connect(connection: &Connection) -> Result<Client, ConnectEr
                 RECONNECT_PAUSE
             }
         })
-        .event_callback(|event| async move { log(&event) })
+        .event_callback(move |event| {
+            log(&event);
+            if matches!(event, Event::Connected) {
+                made.0.send_modify(|count| *count += 1);
+            }
+            std::future::ready(())
+        })
         .connect(connection.servers.as_slice())
         .await
         .map_err(|source| ConnectError::Connect {

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::backoff::Backoff;
 use crate::clock::{Clock, wall_now};
-use crate::connection::connect;
+use crate::connection::{Connections, connect};
 use crate::delivery::Delivery;
 use crate::field::{Field, Lane, Parts, Question};
 use crate::progress::{DeliveryStatus, Progress};
@@ -107,6 +107,7 @@ impl Instance {
             // The lower half of a random UUID, of which 62 bits are random.
             seed: run.as_u64_pair().1,
             shared: Arc::clone(&shared),
+            connections: Connections::new(),
             stop: stop.clone(),
         };
         let mut tasks = JoinSet::new();
@@ -220,6 +221,7 @@ struct Start {
     epoch: String,
     seed: u64,
     shared: Arc<Shared>,
+    connections: Connections,
     stop: CancellationToken,
 }
 
@@ -295,6 +297,7 @@ impl Start {
                 storage: storage.clone(),
                 lane,
                 progress: Arc::clone(&self.shared.progress),
+                connections: self.connections.clone(),
                 deadline: deadline.clone(),
             };
             tasks.spawn(spool.run(waiting));
@@ -339,7 +342,7 @@ impl Start {
     }
 
     async fn reach_once(&self) -> Result<Reached, StorageError> {
-        let client = connect(&self.config.connection).await?;
+        let client = connect(&self.config.connection, &self.connections).await?;
         let max_payload = client.server_info().max_payload;
         if self.config.batch.bytes > max_payload {
             let bytes = self.config.batch.bytes;

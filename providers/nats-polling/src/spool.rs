@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::backoff::Backoff;
+use crate::connection::Connections;
 use crate::progress::Progress;
 use crate::storage::Storage;
 
@@ -20,6 +21,7 @@ pub(crate) struct Spool {
     pub(crate) storage: Storage,
     pub(crate) lane: u32,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) connections: Connections,
     /// Once cancelled, a batch that cannot be stored is given up.
     pub(crate) deadline: CancellationToken,
 }
@@ -44,11 +46,15 @@ impl Spool {
         let payload = Bytes::from(serde_json::to_vec(batch).unwrap_or_default());
         let mut backoff = Backoff::new();
         loop {
+            let connected = self.connections.next();
             let attempt = self
                 .storage
                 .store_batch(self.lane, &batch.id, payload.clone());
             let stored = tokio::select! {
                 stored = attempt => stored,
+                // The acknowledgement went with the connection. To wait out its time would keep what
+                // comes after in memory for seconds, and lose it to a stop that comes in between.
+                () = connected => continue,
                 () = self.deadline.cancelled() => return false,
             };
             let Err(error) = stored else {
