@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use fieldledger_api::{Scope, Tokens};
 use fieldledger_ledger::{Config, Ledger};
-use fieldledger_standalone::Standalone;
+use fieldledger_standalone::{OverLedger, Standalone};
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -22,6 +23,9 @@ use crate::workload::Workload;
 
 /// How often writes that have become due are sent.
 const TICK: Duration = Duration::from_millis(1);
+
+/// What the requests show.
+const TOKEN: &str = "pts_bench";
 
 /// Writes under way at most: beyond them the load is too much, and the run says so.
 const MOST_UNDER_WAY: u64 = 20_000;
@@ -63,8 +67,11 @@ pub(crate) async fn latency(
     config.index = index;
     let ledger = Ledger::open(config)?;
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let server = Standalone::start(ledger.clone(), listen).await?;
-    let url: Arc<str> = format!("{}/v1/log", server.url()).into();
+    let tokens = Tokens::setting("bench", &[Scope::Write], TOKEN);
+    let tokens = Tokens::parse(&tokens).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let backend = OverLedger::new(ledger.clone()).with_tokens(tokens);
+    let server = Standalone::start_with(Arc::new(backend), listen).await?;
+    let url: Arc<str> = format!("{}/audit/v1/log", server.url()).into();
     let client = reqwest::Client::builder()
         .pool_max_idle_per_host(1_024)
         .timeout(Duration::from_secs(60))
@@ -73,6 +80,7 @@ pub(crate) async fn latency(
     if way == Way::Http {
         let probe = client
             .post(&*url)
+            .bearer_auth(TOKEN)
             .json(&json!({"event": {"message": "probe"}}));
         let status = probe.send().await?.status();
         if !status.is_success() {
@@ -122,7 +130,8 @@ pub(crate) async fn latency(
                             "action": events.action[0], "source": events.source[0],
                             "target": events.target[0], "status": events.status[0],
                         }});
-                        let answer = client.post(&*url).json(&event).send().await;
+                        let request = client.post(&*url).bearer_auth(TOKEN);
+                        let answer = request.json(&event).send().await;
                         match answer {
                             Ok(answer) => {
                                 let good = answer.status().is_success();
