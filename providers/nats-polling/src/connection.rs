@@ -52,7 +52,7 @@ impl Connections {
         async move {
             if made.changed().await.is_err() {
                 // Nobody is left who could make one.
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }
