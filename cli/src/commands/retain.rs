@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
 use fieldledger_api::{Moment, TimeInput};
-use fieldledger_ledger::{Ledger, RetentionScope, RetentionStatus};
+use fieldledger_ledger::{Clock, Ledger, RetentionScope, RetentionStatus};
 use indicatif::HumanBytes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -113,8 +113,7 @@ fn on_server(args: &RetainArgs, client: &Client) -> anyhow::Result<Freed> {
 }
 
 fn in_folder(args: &RetainArgs, ledger: &Ledger, actor: &str) -> anyhow::Result<Freed> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros();
-    let now = Moment(u64::try_from(now).unwrap_or(u64::MAX));
+    let now = Moment(Clock::default().now());
     let before = TimeInput::from_text(&args.before).resolve(now);
     let before = before.map_err(|problem| InputError(format!("--before: {problem}")))?;
     let earlier = ledger.retention_status().freed_bytes;

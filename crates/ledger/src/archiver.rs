@@ -1,10 +1,11 @@
 //! Moves sealed segments to the archive, behind the commits.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{StoreError, with_causes};
 use crate::head::Published;
+use crate::problem::Problem;
 use crate::store::archive::Archive;
 use crate::store::reader::LogReader;
 
@@ -36,7 +37,7 @@ pub(crate) struct Archiver {
     pub(crate) published: Arc<Published>,
     /// Sealed segments that stay on the disk; all for none.
     pub(crate) local_segments: Option<usize>,
-    pub(crate) problem: Arc<Mutex<String>>,
+    pub(crate) problem: Problem,
 }
 
 impl Archiver {
@@ -46,7 +47,7 @@ impl Archiver {
         loop {
             let pause = match self.catch_up() {
                 Ok(done) => {
-                    self.note(String::new());
+                    self.problem.note("");
                     if !done {
                         size = 0;
                     }
@@ -55,7 +56,7 @@ impl Archiver {
                 Err(error) => {
                     let problem = with_causes(&error);
                     tracing::warn!(problem, "segments cannot be archived; trying again");
-                    self.note(problem);
+                    self.problem.note(problem);
                     // Try again though nothing new is written.
                     size = 0;
                     RETRY
@@ -91,9 +92,5 @@ impl Archiver {
             }
         }
         Ok(done)
-    }
-
-    fn note(&self, problem: String) {
-        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
     }
 }

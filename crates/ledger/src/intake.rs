@@ -46,6 +46,16 @@ pub(crate) fn submit(events: &EventColumns, queue: &Queue) -> Result<Answer, App
     Ok(answered)
 }
 
+/// What became of events that were handed over, once it is known.
+pub(crate) async fn written(
+    submitted: Result<Answer, AppendError>,
+) -> Result<Written, AppendError> {
+    submitted?.await.unwrap_or_else(|_canceled| {
+        let reason = "it closed before the events were written";
+        Err(AppendError::Unavailable(reason.to_owned()))
+    })
+}
+
 /// Checks the events and puts them in canonical form.
 ///
 /// # Errors

@@ -28,6 +28,7 @@ use crate::life::restore::ReadOnly;
 use crate::life::retention::retainer::Retainer;
 use crate::own::{self, Details, OwnKind};
 use crate::pangea::{Pangea, Publisher};
+use crate::problem::Problem;
 use crate::proofs::Proofs;
 use crate::queue::Queue;
 use crate::readings::Latest;
@@ -57,8 +58,8 @@ pub(crate) struct Inner {
     gaps: Arc<RwLock<Gaps>>,
     stats: Arc<Stats>,
     archive: Option<Arc<Archive>>,
-    archive_problem: Arc<Mutex<String>>,
-    index_problem: Arc<Mutex<String>>,
+    archive_problem: Problem,
+    index_problem: Problem,
     pub(crate) proofs: Proofs,
     pub(crate) search: Search,
     pub(crate) pangea: Arc<Pangea>,
@@ -130,7 +131,7 @@ impl Ledger {
             _lock: lock,
         };
         let mut views = None;
-        let index_problem = Arc::new(Mutex::default());
+        let index_problem = Problem::default();
         if config.index {
             let (indexer, its_views) = Indexer::open(
                 &paths.index,
@@ -138,19 +139,19 @@ impl Ledger {
                 Arc::clone(&recovered.log),
                 Arc::clone(&published),
                 Duration::from_millis(config.index_interval_ms),
-                Arc::clone(&index_problem),
+                index_problem.clone(),
             )?;
             running.index_thread = Some(spawn("ledger-index", move || indexer.run())?);
             views = Some(its_views);
         }
-        let archive_problem = Arc::new(Mutex::default());
+        let archive_problem = Problem::default();
         if let Some(archive) = &recovered.archive {
             let archiver = Archiver {
                 archive: Arc::clone(archive),
                 log: Arc::clone(&recovered.log),
                 published: Arc::clone(&published),
                 local_segments: config.local_segments,
-                problem: Arc::clone(&archive_problem),
+                problem: archive_problem.clone(),
             };
             running.archive_thread = Some(spawn("ledger-archive", move || archiver.run())?);
         }
@@ -216,7 +217,7 @@ impl Ledger {
             queue: Arc::clone(&queue),
             control: Arc::clone(&control),
             clock: config.clock.clone(),
-            problem: Arc::default(),
+            problem: Problem::default(),
         };
         let (its_retainer, policy) = (retainer.clone(), config.retention);
         running.retention_thread =
@@ -270,7 +271,7 @@ impl Ledger {
             self.count_rejected(&events);
             Err(AppendError::Invalid(impostors))
         };
-        written(queued)
+        intake::written(queued)
     }
 
     /// Appends an entry about the log itself; see [`OwnKind`] for what `sequence` is. Resolves as
@@ -286,7 +287,7 @@ impl Ledger {
         details: &Details,
     ) -> impl Future<Output = Result<Written, AppendError>> + Send + use<> {
         let origin = self.checkpoint().origin;
-        written(self.enqueue(&own::event(kind, sequence, &origin, details)))
+        intake::written(self.enqueue(&own::event(kind, sequence, &origin, details)))
     }
 
     fn enqueue(&self, events: &EventColumns) -> Result<Answer, AppendError> {
@@ -493,7 +494,7 @@ impl Ledger {
     pub fn archive_status(&self) -> Option<ArchiveStatus> {
         let archive = self.0.archive.as_ref()?;
         let mut status = archive.status();
-        status.problem = text_of(&self.0.archive_problem);
+        status.problem = self.0.archive_problem.text();
         Some(status)
     }
 
@@ -540,7 +541,7 @@ impl Ledger {
             commit_p50,
             commit_p99,
             ended: self.0.published.ended().map(str::to_owned),
-            index_problem: text_of(&self.0.index_problem),
+            index_problem: self.0.index_problem.text(),
             archive: self.archive_status(),
         }
     }
@@ -584,19 +585,6 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-fn text_of(problem: &Mutex<String>) -> String {
-    let text = problem.lock().unwrap_or_else(PoisonError::into_inner);
-    text.clone()
-}
-
-/// The answer to a request, once it is there.
-async fn written(queued: Result<Answer, AppendError>) -> Result<Written, AppendError> {
-    queued?.await.unwrap_or_else(|_canceled| {
-        let reason = "it closed before the events were written";
-        Err(AppendError::Unavailable(reason.to_owned()))
-    })
 }
 
 fn spawn(

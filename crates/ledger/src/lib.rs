@@ -40,6 +40,7 @@ mod life;
 mod objects;
 mod own;
 mod pangea;
+mod problem;
 mod producers;
 mod proofs;
 mod query;

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use fieldledger_audit::{EventColumns, InvalidField};
 use serde_json::Value;
 
+use crate::envelope::Envelope;
+
 /// How the producer of each of the ledger's own entries begins.
 pub const OWN_PRODUCERS: &str = "ledger/";
 
@@ -84,22 +86,32 @@ pub(crate) fn event(kind: OwnKind, sequence: u64, origin: &str, details: &Detail
     }
 }
 
-/// What the message of an entry of the ledger's own tells under this name, if it is a text.
-pub(crate) fn detail_in(message: &str, name: &str) -> Option<String> {
-    let details: BTreeMap<String, Value> = serde_json::from_str(message).ok()?;
-    Some(details.get(name)?.as_str()?.to_owned())
+/// What the message of an entry of the ledger's own tells.
+pub(crate) fn details_in(message: &str) -> Option<BTreeMap<String, Value>> {
+    serde_json::from_str(message).ok()
 }
 
-/// The same where it is a number.
-pub(crate) fn number_in(message: &str, name: &str) -> Option<u64> {
-    let details: BTreeMap<String, Value> = serde_json::from_str(message).ok()?;
-    details.get(name)?.as_u64()
+/// The text that it tells under this name.
+pub(crate) fn detail_in(message: &str, name: &str) -> Option<String> {
+    Some(details_in(message)?.get(name)?.as_str()?.to_owned())
+}
+
+/// Whether a producer is one that only the ledger itself may use.
+pub(crate) fn is_own(producer: &str) -> bool {
+    producer.starts_with(OWN_PRODUCERS)
+}
+
+impl Envelope<'_> {
+    /// Whether it is an entry of the ledger's own.
+    pub(crate) fn is_own(&self) -> bool {
+        is_own(&self.producer)
+    }
 }
 
 /// Which events of a call use the ledger's own producers.
 pub(crate) fn impostors(columns: &EventColumns) -> Vec<InvalidField> {
     let named = columns.producer.iter().enumerate();
-    let impostors = named.filter(|(_, producer)| producer.starts_with(OWN_PRODUCERS));
+    let impostors = named.filter(|(_, producer)| is_own(producer));
     impostors
         .map(|(item, producer)| InvalidField {
             item: u32::try_from(item).unwrap_or(u32::MAX),

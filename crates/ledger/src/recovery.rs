@@ -15,7 +15,7 @@ use crate::grower::Grower;
 use crate::head::Head;
 use crate::life::keys::Keys;
 use crate::life::restore::ReadOnly;
-use crate::life::retention::plan::{self, Pending, Plans};
+use crate::life::retention::plan::{self, Plans};
 use crate::life::retention::told_by;
 use crate::life::{Told, erasure, freeze};
 use crate::own::OwnKind;
@@ -604,16 +604,9 @@ fn apply(frame: Frame<'_>, index: u64, state: &mut State) -> Result<(), String> 
             if let Some((reading, _)) = reading {
                 state.latest.update(reading);
             }
-            let producer = envelope.origin().map(|(producer, _)| producer);
-            if producer == Some(OwnKind::Retention.producer())
-                && let Some((below, scope)) = told_by(envelope.event().message)
-            {
-                state.life.retentions.push(Pending {
-                    marker: index,
-                    below,
-                    scope,
-                });
-                state.latest.forget_below(below);
+            if let Some(told) = told_by(index, &envelope) {
+                state.latest.forget_below(told.below);
+                state.life.retentions.push(told);
             }
         }
         Frame::Erased(erased) => {

@@ -15,8 +15,7 @@ use crate::{
 
 /// Producer of the entries that say that an envelope was erased; their sequence is its entry.
 const ERASURE: &str = "ledger/erasure";
-/// Producer of the entries that say that old envelopes were given up; their sequence is the first
-/// entry that was kept.
+/// Producer of the entries that say that old envelopes are given up; their message says which.
 const RETENTION: &str = "ledger/retention";
 
 /// Something in a log that cannot be as it is.

@@ -55,13 +55,10 @@ impl Recorder {
             })
             .collect();
         // All are waited for, whatever becomes of one: what is told is counted from the log.
-        let answers = answers.into_iter().map(|answer| match answer {
-            Ok(answer) => block_on(answer).unwrap_or_else(|_canceled| {
-                Err(AppendError::Unavailable("the ledger closed".to_owned()))
-            }),
-            Err(error) => Err(error),
-        });
-        let answers: Vec<_> = answers.collect();
+        let answers = answers.into_iter();
+        let answers: Vec<_> = answers
+            .map(|answer| block_on(intake::written(answer)))
+            .collect();
         answers
             .into_iter()
             .try_for_each(|answer| answer.map(|_| ()))

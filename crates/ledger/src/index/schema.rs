@@ -9,7 +9,6 @@ use tantivy::schema::{
 
 use super::words;
 use crate::envelope::Envelope;
-use crate::own::OWN_PRODUCERS;
 use crate::readings::reading_of;
 
 /// Name of the field with the entry's position in the log.
@@ -69,8 +68,7 @@ impl IndexSchema {
     pub(crate) fn document(&self, index: u64, envelope: &Envelope<'_>) -> TantivyDocument {
         let mut document = TantivyDocument::default();
         document.add_u64(self.index, index);
-        let producer = envelope.origin().map(|(producer, _)| producer);
-        if producer.is_some_and(|producer| producer.starts_with(OWN_PRODUCERS)) {
+        if envelope.is_own() {
             document.add_u64(self.own, OWN);
         }
         let event = &envelope.event();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use tantivy::directory::MmapDirectory;
@@ -20,6 +20,7 @@ use crate::error::{OpenError, StoreError, with_causes};
 use crate::head::Published;
 use crate::life::retention::told_by;
 use crate::own::OwnKind;
+use crate::problem::Problem;
 use crate::store::reader::LogReader;
 
 /// Memory for entries that are not yet in a segment of the index.
@@ -57,7 +58,7 @@ pub(crate) struct Indexer {
     published: Arc<Published>,
     interval: Duration,
     /// Why entries cannot be indexed; empty if nothing is wrong.
-    problem: Arc<Mutex<String>>,
+    problem: Problem,
 }
 
 impl Indexer {
@@ -69,7 +70,7 @@ impl Indexer {
         log: Arc<LogReader>,
         published: Arc<Published>,
         interval: Duration,
-        problem: Arc<Mutex<String>>,
+        problem: Problem,
     ) -> Result<(Self, Arc<Views>), OpenError> {
         let schema = IndexSchema::new();
         let opened = match open(folder, &schema, size) {
@@ -113,7 +114,7 @@ impl Indexer {
                 (size, pause) = (reached, RETRY);
             }
             // Said once, however often it is tried; the status has what is wrong now.
-            if self.note(&problem).is_empty() {
+            if self.problem.note(&problem).is_empty() {
                 tracing::error!(
                     problem,
                     "entries cannot be indexed; it is tried again and again"
@@ -125,12 +126,6 @@ impl Indexer {
             }
             pause = (pause * 2).min(LONGEST_RETRY);
         }
-    }
-
-    /// Shows what is wrong, or with an empty text that nothing is; what was wrong before.
-    fn note(&self, problem: &str) -> String {
-        let mut noted = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut noted, problem.to_owned())
     }
 
     /// Returns once the ledger is closed.
@@ -151,7 +146,7 @@ impl Indexer {
                 self.published.pause(self.interval);
             }
             size = self.index_some(&mut writer, size)?;
-            if !self.note("").is_empty() {
+            if !self.problem.note("").is_empty() {
                 tracing::info!(size, "entries are indexed again");
             }
         }
@@ -228,7 +223,7 @@ impl Indexer {
             let document = self.schema.document(index, &envelope);
             let mut done = writer.add_document(document);
             // It comes later in the log than what it is about, so that was added before.
-            if let Some(gone) = self.gone_because_of(&envelope) {
+            if let Some(gone) = self.gone_because_of(index, &envelope) {
                 done = done.and_then(|_| writer.delete_query(gone));
             }
             if let Err(error) = done {
@@ -240,17 +235,18 @@ impl Indexer {
         failure.map_or(Ok(()), |error: TantivyError| Err(error.to_string()))
     }
 
-    /// What must not be found any more because of an entry.
-    fn gone_because_of(&self, envelope: &Envelope<'_>) -> Option<Box<dyn Query>> {
+    /// What must not be found any more because of entry `index`.
+    fn gone_because_of(&self, index: u64, envelope: &Envelope<'_>) -> Option<Box<dyn Query>> {
         let (producer, sequence) = envelope.origin()?;
         if producer == OwnKind::Erasure.producer() {
             return Some(matching::entries(&self.schema, sequence, sequence + 1));
         }
-        if producer != OwnKind::Retention.producer() {
-            return None;
-        }
-        let (below, scope) = told_by(envelope.event().message)?;
-        Some(Box::new(matching::given_up(&self.schema, below, scope)))
+        let told = told_by(index, envelope)?;
+        Some(Box::new(matching::given_up(
+            &self.schema,
+            told.below,
+            told.scope,
+        )))
     }
 
     fn commit(&self, writer: &mut IndexWriter, size: u64) -> tantivy::Result<()> {

@@ -17,7 +17,7 @@ use super::{Told, explained_by};
 use crate::commit::Committer;
 use crate::envelope::Envelope;
 use crate::error::{ControlError, StoreError, with_causes};
-use crate::own::{Details, OWN_PRODUCERS, OwnKind};
+use crate::own::{Details, OwnKind};
 use crate::readings::reading_of;
 use crate::recovery::Paths;
 use crate::store::disk::{Disk, Durability, Mode};
@@ -68,10 +68,7 @@ impl Committer {
                 return Ok((erasure, None));
             }
         };
-        if envelope
-            .origin()
-            .is_some_and(|(producer, _)| producer.starts_with(OWN_PRODUCERS))
-        {
+        if envelope.is_own() {
             return Err(ControlError::Refused(format!(
                 "entry {entry} is one of the log's own, which cannot be erased"
             )));

@@ -1,8 +1,8 @@
 //! The life of a log: what changes it other than appends, and is an entry of the log itself.
 //!
 //! Each change is a command that the commit thread carries out between two commits, so that nothing
-//! is written meanwhile. The entry that tells of a change is durable before the change begins, and
-//! a start finishes what a crash left half done.
+//! is written meanwhile; only the work of a retention goes on behind the commits. The entry that tells
+//! of a change is durable before the change begins, and a start finishes what a crash left half done.
 
 pub(crate) mod backup;
 pub(crate) mod erasure;
@@ -72,9 +72,7 @@ pub(crate) fn explained_by(marker: u64, envelope: &Envelope<'_>) -> Option<Range
     if producer == OwnKind::Erasure.producer() {
         return Some(sequence..sequence + 1);
     }
-    let is_retention = producer == OwnKind::Retention.producer() && sequence == marker;
-    let (below, _) = retention::told_by(envelope.event().message).filter(|_| is_retention)?;
-    Some(0..below)
+    retention::told_by(marker, envelope).map(|told| 0..told.below)
 }
 
 impl Committer {

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::channel::oneshot;
 use futures::executor::block_on;
 
 use super::trees::Proposal;
@@ -12,7 +11,7 @@ use super::{Pangea, Publication};
 use crate::error::{AppendError, QueryError};
 use crate::intake;
 use crate::own::{self, OwnKind};
-use crate::queue::{Queue, Request};
+use crate::queue::Queue;
 
 /// How often it is looked whether a root is due.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -96,21 +95,7 @@ impl Publisher {
         let size = proposal.size;
         let origin = &self.pangea.tree_name;
         let event = own::event(OwnKind::Root, size, origin, &proposal.details);
-        let prepared = intake::prepare(&event).map_err(AppendError::Invalid)?;
-        let (answer, answered) = oneshot::channel();
-        let request = Request {
-            events: prepared.events,
-            bytes: prepared.bytes,
-            queued_at: Instant::now(),
-            answer,
-        };
-        let unavailable = |reason: String| AppendError::Unavailable(reason);
-        let queued = self.queue.push(request);
-        queued.map_err(|error| unavailable(error.to_string()))?;
-        let written = block_on(answered).unwrap_or_else(|_closed| {
-            Err(unavailable("the ledger closed before it was".to_owned()))
-        });
-        written?;
+        block_on(intake::written(intake::submit(&event, &self.queue)))?;
         tracing::debug!(size, "root published");
         Ok(())
     }

@@ -27,7 +27,7 @@ use self::plan::Pending;
 use crate::commit::Committer;
 use crate::envelope::Envelope;
 use crate::error::{ControlError, with_causes};
-use crate::own::{self, Details, OWN_PRODUCERS, OwnKind};
+use crate::own::{self, Details, OwnKind};
 
 /// Which old payloads are given up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,10 +85,7 @@ impl RetentionScope {
 
     /// Whether an entry stays whole.
     fn keeps(self, envelope: &Envelope<'_>) -> bool {
-        let is_own = envelope
-            .origin()
-            .is_some_and(|(producer, _)| producer.starts_with(OWN_PRODUCERS));
-        is_own || self == Self::Readings && envelope.event().action != ACTION
+        envelope.is_own() || self == Self::Readings && envelope.event().action != ACTION
     }
 }
 
@@ -114,11 +111,17 @@ impl FromStr for RetentionScope {
     }
 }
 
-/// What the message of the entry tells: the first entry that is not given up, and of which scope.
-pub(crate) fn told_by(message: &str) -> Option<(u64, RetentionScope)> {
-    let below = own::number_in(message, "below")?;
-    let scope = own::detail_in(message, "scope")?.parse().ok()?;
-    Some((below, scope))
+/// What is given up because of an entry of the log at `marker`; none where it is no such entry.
+pub(crate) fn told_by(marker: u64, envelope: &Envelope<'_>) -> Option<Pending> {
+    if envelope.origin() != Some((OwnKind::Retention.producer(), marker)) {
+        return None;
+    }
+    let details = own::details_in(envelope.event().message)?;
+    Some(Pending {
+        marker,
+        below: details.get("below")?.as_u64()?,
+        scope: details.get("scope")?.as_str()?.parse().ok()?,
+    })
 }
 
 impl Committer {

@@ -9,7 +9,6 @@ use super::{RetentionScope, told_by};
 use crate::envelope::Envelope;
 use crate::error::StoreError;
 use crate::life::Told;
-use crate::own::OwnKind;
 use crate::recovery::Paths;
 use crate::store::disk::{Disk, Durability};
 use crate::store::offsets::Offsets;
@@ -206,8 +205,5 @@ fn is_told(log: &LogReader, size: u64, pending: Pending) -> Result<bool, StoreEr
     let Some(Ok(envelope)) = parsed else {
         return Ok(false);
     };
-    Ok(
-        envelope.origin() == Some((OwnKind::Retention.producer(), pending.marker))
-            && told_by(envelope.event().message) == Some((pending.below, pending.scope)),
-    )
+    Ok(told_by(pending.marker, &envelope) == Some(pending))
 }

@@ -10,6 +10,7 @@ use crate::config::Clock;
 use crate::error::{ControlError, StoreError, with_causes};
 use crate::head::Published;
 use crate::life::handle::command;
+use crate::problem::Problem;
 use crate::queue::Queue;
 use crate::store::reader::LogReader;
 
@@ -35,7 +36,7 @@ pub(crate) struct Retainer {
     /// Held while the log is changed otherwise than by an append.
     pub(crate) control: Arc<Mutex<()>>,
     pub(crate) clock: Clock,
-    pub(crate) problem: Arc<Mutex<String>>,
+    pub(crate) problem: Problem,
 }
 
 impl Retainer {
@@ -45,14 +46,14 @@ impl Retainer {
         while !self.published.is_closed() {
             let pause = match self.step(&mut policy, &mut looked_at) {
                 Ok(()) => {
-                    self.note(String::new());
+                    self.problem.note("");
                     INTERVAL
                 }
                 Err(problem) => {
                     if !self.published.is_closed() {
                         tracing::warn!(problem, "payloads cannot be given up; trying again");
                     }
-                    self.note(problem);
+                    self.problem.note(problem);
                     RETRY
                 }
             };
@@ -100,8 +101,8 @@ impl Retainer {
         actor: &str,
     ) -> Result<Retained, ControlError> {
         let _alone = self.control();
-        let below = self.older_than(before)?;
         let known = self.plans.now().below(scope);
+        let below = self.older_than(before, known)?;
         if below <= known {
             return Ok(Retained {
                 marker: None,
@@ -119,10 +120,12 @@ impl Retainer {
         })
     }
 
-    /// The first entry after the full segments all of whose entries are older.
-    fn older_than(&self, before: u64) -> Result<u64, StoreError> {
-        let mut below = 0;
-        for (_, end) in self.log.sealed_segments() {
+    /// The first entry after the full segments all of whose entries are older; those before `known`
+    /// are. They are not looked at: they may be in the archive only, and a policy asks every minute.
+    fn older_than(&self, before: u64, known: u64) -> Result<u64, StoreError> {
+        let mut below = known;
+        let sealed = self.log.sealed_segments().into_iter();
+        for (_, end) in sealed.filter(|(_, end)| *end > known) {
             if self.log.received_at(end - 1)? >= before {
                 break;
             }
@@ -194,21 +197,16 @@ impl Retainer {
     /// How far it is.
     pub(crate) fn status(&self) -> RetentionStatus {
         let plan = self.plans.now();
-        let problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
         RetentionStatus {
             readings_below: plan.below(RetentionScope::Readings),
             all_below: plan.below(RetentionScope::All),
             freed_bytes: plan.freed_bytes,
             pending: !plan.pending.is_empty(),
-            problem: problem.clone(),
+            problem: self.problem.text(),
         }
     }
 
     fn control(&self) -> MutexGuard<'_, ()> {
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, problem: String) {
-        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
     }
 }
