@@ -31,6 +31,16 @@ const AT_A_TIME: usize = 2;
 /// Longest input, bytes.
 const LONGEST: usize = 8_192;
 
+/// How long each target runs.
+#[derive(Debug, Clone, Copy)]
+enum Effort {
+    /// So many seconds, with other inputs each time, beginning with all that was found before.
+    Explore { seconds: u32 },
+    /// So many inputs, the same ones each time, beginning with the corpus in the sources: what
+    /// passes once passes again, on a slower machine too.
+    Check { inputs: u32 },
+}
+
 /// Options of `fuzz`.
 #[derive(Debug, Args)]
 pub(crate) struct FuzzArgs {
@@ -50,15 +60,16 @@ struct Outcome {
 
 /// Builds the targets and runs one of them, or all.
 pub(crate) fn run(args: &FuzzArgs) -> anyhow::Result<()> {
-    build_and_run(args.target.as_deref(), args.seconds)
+    let seconds = args.seconds;
+    build_and_run(args.target.as_deref(), Effort::Explore { seconds })
 }
 
-/// Builds the targets and runs each for so many seconds.
-pub(crate) fn run_all(seconds: u32) -> anyhow::Result<()> {
-    build_and_run(None, seconds)
+/// Builds the targets and runs each with so many inputs.
+pub(crate) fn check(inputs: u32) -> anyhow::Result<()> {
+    build_and_run(None, Effort::Check { inputs })
 }
 
-fn build_and_run(only: Option<&str>, seconds: u32) -> anyhow::Result<()> {
+fn build_and_run(only: Option<&str>, effort: Effort) -> anyhow::Result<()> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
     let sources = fs::canonicalize(&sources)
         .with_context(|| format!("cannot find the folder {}", sources.display()))?;
@@ -81,7 +92,7 @@ fn build_and_run(only: Option<&str>, seconds: u32) -> anyhow::Result<()> {
                 scope.spawn(|| {
                     let mut outcomes = Vec::new();
                     while let Some(target) = next() {
-                        outcomes.push(fuzz(&fuzzer, &sources, &build, target, seconds));
+                        outcomes.push(fuzz(&fuzzer, &sources, &build, target, effort));
                     }
                     outcomes
                 })
@@ -135,17 +146,31 @@ fn fuzz(
     sources: &Path,
     build: &Path,
     target: String,
-    seconds: u32,
+    effort: Effort,
 ) -> anyhow::Result<Outcome> {
     let seeds = sources.join("corpus").join(&target);
-    // What is found new stays, so that the next run begins with it.
-    let found = build.join("corpus").join(&target);
+    let found = match effort {
+        // What is found new stays, so that the next run begins with it.
+        Effort::Explore { .. } => build.join("corpus").join(&target),
+        Effort::Check { .. } => {
+            let found = build.join("checked").join(&target);
+            if found.exists() {
+                fs::remove_dir_all(&found)
+                    .with_context(|| format!("cannot remove {}", found.display()))?;
+            }
+            found
+        }
+    };
     fs::create_dir_all(&found).with_context(|| format!("cannot create {}", found.display()))?;
+    let limits = match effort {
+        Effort::Explore { seconds } => vec![format!("-max_total_time={seconds}")],
+        Effort::Check { inputs } => vec![format!("-runs={inputs}"), "-seed=1".to_owned()],
+    };
     let log = build.join(format!("{target}.log"));
     let output = File::create(&log).with_context(|| format!("cannot create {}", log.display()))?;
     let status = Command::new(fuzzer)
         .env("FUZZ_TARGET", &target)
-        .arg(format!("-max_total_time={seconds}"))
+        .args(limits)
         .arg(format!("-max_len={LONGEST}"))
         .arg(format!(
             "-artifact_prefix={}/",

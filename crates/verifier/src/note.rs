@@ -203,7 +203,8 @@ impl<'a> SignedNote<'a> {
         let text = &note[..=text.len()];
         if text
             .chars()
-            .any(|letter| letter.is_ascii_control() && letter != '\n')
+            // U+007F is allowed: the specification forbids what is below U+0020.
+            .any(|letter| letter < ' ' && letter != '\n')
         {
             return Err(NoteError::Form("it has a control character"));
         }
@@ -316,6 +317,21 @@ mod tests {
                 root: [3; 32]
             }
         );
+    }
+
+    #[test]
+    fn the_control_characters_of_the_specification_are_refused() {
+        let key = LogKey::parse(&log_key("plant/1")).unwrap();
+        let with = |extension: &str| {
+            let text = format!("{}{extension}\n", checkpoint("plant/1", "42"));
+            open(&signed("plant/1", &text), &key)
+        };
+        // Below U+0020; U+007F is another matter.
+        assert_eq!(
+            with("a\u{1f}b"),
+            Err(NoteError::Form("it has a control character"))
+        );
+        assert!(with("a\u{7f}b").is_ok());
     }
 
     #[test]
