@@ -104,7 +104,7 @@ pub(crate) fn is_own(producer: &str) -> bool {
 impl Envelope<'_> {
     /// Whether it is an entry of the ledger's own.
     pub(crate) fn is_own(&self) -> bool {
-        is_own(&self.producer)
+        self.origin().is_some_and(|(producer, _)| is_own(producer))
     }
 }
 
