@@ -8,6 +8,7 @@
 // The ledger's parsers are compiled here from their files: the crate itself has a search engine and
 // an object store below it, minutes to compile and nothing to this.
 mod attest;
+mod boards;
 mod device;
 #[allow(dead_code)]
 #[path = "../../crates/ledger/src/envelope.rs"]
@@ -47,6 +48,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("frame", log::frame),
     ("heartbeat", field::heartbeat),
     ("http", http::request),
+    ("mqtt", boards::mqtt),
     ("nats_operation", nats::operation),
     ("nats_session", nats::session),
     ("pangea_answer", log::pangea_answer),
@@ -54,6 +56,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("proof", tree::proof),
     ("query", log::query),
     ("reading", field::reading),
+    ("record", boards::record),
     ("reply", field::reply),
     ("tile", tree::tile),
     ("witness_answer", witness::answer),

@@ -102,6 +102,12 @@ impl Artifacts {
         self.build.join("fieldledger-rawrate")
     }
 
+    /// The program for an emulated microcontroller, which `cargo xtask firmware` builds.
+    #[must_use]
+    pub fn emulated_firmware(&self) -> PathBuf {
+        self.build.join("fieldledger-emulated.elf")
+    }
+
     /// The wasm file of the component in `actors/<name>`.
     #[must_use]
     pub fn component(&self, name: &str) -> PathBuf {

@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 mod artifacts;
+mod emulator;
 mod error;
 mod host;
 mod lattice;
@@ -38,6 +39,7 @@ mod site;
 mod tools;
 
 pub use artifacts::Artifacts;
+pub use emulator::{Emulator, HOST_OF_EMULATOR};
 pub use error::SiteError;
 pub use host::{Host, HostOptions};
 pub use lattice::{ApplicationStatus, Lattice};
@@ -50,5 +52,6 @@ pub use process::Process;
 pub use simulator::Simulator;
 pub use site::{Site, SiteOptions};
 pub use tools::{
-    DEBIAN_GO_PATH, find_cose, find_moto_server, find_nats_server, find_witness_log, tools_dir,
+    DEBIAN_GO_PATH, find_cose, find_moto_server, find_nats_server, find_qemu_arm, find_witness_log,
+    tools_dir,
 };

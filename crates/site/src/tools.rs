@@ -65,6 +65,19 @@ pub fn find_witness_log() -> Result<PathBuf, SiteError> {
     installed(&["bin", "witness-log"])
 }
 
+/// The emulator of Arm machines, on `PATH`.
+///
+/// # Errors
+///
+/// [`SiteError::NoTool`] if it is not there.
+pub fn find_qemu_arm() -> Result<PathBuf, SiteError> {
+    let name = "qemu-system-arm";
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut candidates = env::split_paths(&path).map(|folder| folder.join(name));
+    let found = candidates.find(|file| file.is_file());
+    found.ok_or_else(|| SiteError::NoTool { path: name.into() })
+}
+
 /// The file at this place in [`tools_dir`].
 fn installed(place: &[&str]) -> Result<PathBuf, SiteError> {
     let path: PathBuf = place

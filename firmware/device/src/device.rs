@@ -1,5 +1,7 @@
 //! The device.
 
+use core::net::IpAddr;
+
 use fieldledger_attest::SensorId;
 use fieldledger_attest::identity::{DeviceKey, PublicKey};
 use fieldledger_attest::statement::BootId;
@@ -406,10 +408,7 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
     /// The next thing to do, until there is none. Outputs come first, then the connection, then what
     /// is live, then history.
     pub fn next(&mut self, now: Now) -> Option<Action<'_>> {
-        self.sample(now);
-        let place = self.actuators.iter_mut().enumerate();
-        let set = place.filter_map(|(place, actuator)| Some((place, actuator.next(now.up)?)));
-        if let Some((place, value)) = { set }.next() {
+        if let Some((place, value)) = self.alone(now) {
             let channel = &self.actuators.get(place)?.channel().name;
             return Some(Action::Set { channel, value });
         }
@@ -435,6 +434,21 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
         self.topic = topic.or_else(|| self.send_history(now))?;
         let (topic, payload) = (&self.topic, &self.payload);
         Some(Action::Publish { topic, payload })
+    }
+
+    /// The next of what needs no connection: for a program that waits for one, or for a message to
+    /// leave, and must close a valve in time all the same.
+    pub fn next_alone(&mut self, now: Now) -> Option<Action<'_>> {
+        let (place, value) = self.alone(now)?;
+        let channel = &self.actuators.get(place)?.channel().name;
+        Some(Action::Set { channel, value })
+    }
+
+    /// Reads what is due; then the place of an output that is to be set, and to what.
+    fn alone(&mut self, now: Now) -> Option<(usize, Value)> {
+        self.sample(now);
+        let mut places = self.actuators.iter_mut().enumerate();
+        places.find_map(|(place, actuator)| Some((place, actuator.next(now.up)?)))
     }
 
     /// Reads every sensor that nobody asks.
@@ -574,6 +588,11 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
         let has_history = self.units.iter().any(|unit| !unit.ring.is_empty());
         let history = has_history.then_some(self.history.next_at);
         beats.chain(history).min().unwrap_or(u64::MAX).min(earliest)
+    }
+
+    /// Takes the address that it has by now, for the next heartbeat.
+    pub fn set_ip_addr(&mut self, address: IpAddr) {
+        self.config.ip_addr = address;
     }
 
     /// Whether the device believes itself connected.

@@ -3,7 +3,6 @@
 
 mod clock;
 mod discovery;
-mod key_file;
 mod link;
 mod outputs;
 mod run;
@@ -15,6 +14,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use fieldledger_attest::identity::DeviceKey;
 use fieldledger_device::sensor::{DEVICE_NUMBER, derived_id};
 use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
@@ -60,7 +60,8 @@ async fn main() -> anyhow::Result<()> {
             run::run(settings).await
         }
         Command::Keygen { key } => {
-            let key = key_file::read_or_create(&key).context("no key")?.public();
+            let seed = fieldledger_key_file::read_or_create(&key).context("no key")?;
+            let key = DeviceKey::from_seed(&seed).public();
             println!("key         {key}");
             println!("fingerprint {}", key.fingerprint());
             println!(

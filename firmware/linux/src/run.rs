@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use fieldledger_attest::identity::PublicKey;
+use fieldledger_attest::identity::{DeviceKey, PublicKey};
 use fieldledger_device::brokers::{self, MAX_BROKERS};
 use fieldledger_device::config::MAX_NAME_BYTES;
 use fieldledger_device::sensor::{DEVICE_NUMBER, Profile, derived_id};
@@ -17,7 +17,7 @@ use crate::clock::SystemClock;
 use crate::link::{Address, Event, Link, Report};
 use crate::sensors::LinuxSensor;
 use crate::settings::{SensorSettings, Settings};
-use crate::{discovery, key_file, outputs};
+use crate::{discovery, outputs};
 
 /// Most sensors of a machine.
 const SENSORS: usize = 16;
@@ -165,7 +165,8 @@ fn hear(
 
 /// The device that the settings describe.
 fn device(settings: &Settings, boot: &str) -> anyhow::Result<Box<LinuxDevice>> {
-    let key = key_file::read_or_create(&settings.key)?;
+    let seed = fieldledger_key_file::read_or_create(&settings.key)?;
+    let key = DeviceKey::from_seed(&seed);
     let public = key.public();
     let mut addresses = heapless::Vec::<_, MAX_BROKERS>::new();
     let mut first = None;

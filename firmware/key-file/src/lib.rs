@@ -1,38 +1,54 @@
-//! The device's secret key: a file of one line, the hexadecimal seed, for its owner's eyes only.
+//! A device's secret key: a file of one line, the hexadecimal seed, for its owner's eyes only.
+#![forbid(unsafe_code)]
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use fieldledger_attest::identity::{DeviceKey, KEY_BYTES};
+use fieldledger_attest::identity::KEY_BYTES;
 use rand::TryRngCore as _;
 use rand::rngs::OsRng;
 use thiserror::Error;
 
 /// What is wrong with a key file.
 #[derive(Debug, Error)]
-pub(crate) enum KeyFileError {
+pub enum KeyFileError {
     /// It cannot be read, created or looked at.
     #[error("cannot {operation} the key file {}", path.display())]
     File {
+        /// What was tried.
         operation: &'static str,
+        /// The file.
         path: PathBuf,
+        /// Why not.
         source: io::Error,
     },
     /// Others may read it.
     #[error("key file {} has mode {mode:o}; others may read it, expected 600", path.display())]
-    Mode { path: PathBuf, mode: u32 },
+    Mode {
+        /// The file.
+        path: PathBuf,
+        /// Who may do what with it.
+        mode: u32,
+    },
     /// It holds no key.
     #[error("key file {} holds no key; expected {} hexadecimal digits", path.display(), 2 * KEY_BYTES)]
-    Content { path: PathBuf },
+    Content {
+        /// The file.
+        path: PathBuf,
+    },
     /// The machine gives no random numbers.
     #[error("the operating system gives no random numbers for a key")]
     Random(#[source] rand::rand_core::OsError),
 }
 
-/// The key in `path`, which is created with mode 600 where there is none.
-pub(crate) fn read_or_create(path: &Path) -> Result<DeviceKey, KeyFileError> {
+/// The seed of the key in `path`, which is created with mode 600 where there is none.
+///
+/// # Errors
+///
+/// Says what is wrong with the file.
+pub fn read_or_create(path: &Path) -> Result<[u8; KEY_BYTES], KeyFileError> {
     match fs::metadata(path) {
         Ok(metadata) => read(path, metadata.permissions().mode() & 0o777),
         Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
@@ -48,7 +64,7 @@ fn failed<'a>(operation: &'static str, path: &'a Path) -> impl Fn(io::Error) -> 
     }
 }
 
-fn read(path: &Path, mode: u32) -> Result<DeviceKey, KeyFileError> {
+fn read(path: &Path, mode: u32) -> Result<[u8; KEY_BYTES], KeyFileError> {
     let path_buf = || path.to_owned();
     if mode & 0o077 != 0 {
         return Err(KeyFileError::Mode {
@@ -60,8 +76,7 @@ fn read(path: &Path, mode: u32) -> Result<DeviceKey, KeyFileError> {
     let mut file = fs::File::open(path).map_err(failed("open", path))?;
     file.read_to_string(&mut text)
         .map_err(failed("read", path))?;
-    let seed = seed(text.trim_end()).ok_or_else(|| KeyFileError::Content { path: path_buf() })?;
-    Ok(DeviceKey::from_seed(&seed))
+    seed(text.trim_end()).ok_or_else(|| KeyFileError::Content { path: path_buf() })
 }
 
 fn seed(text: &str) -> Option<[u8; KEY_BYTES]> {
@@ -76,7 +91,7 @@ fn seed(text: &str) -> Option<[u8; KEY_BYTES]> {
     Some(seed)
 }
 
-fn create(path: &Path) -> Result<DeviceKey, KeyFileError> {
+fn create(path: &Path) -> Result<[u8; KEY_BYTES], KeyFileError> {
     let mut seed = [0; KEY_BYTES];
     OsRng
         .try_fill_bytes(&mut seed)
@@ -98,7 +113,7 @@ fn create(path: &Path) -> Result<DeviceKey, KeyFileError> {
     let digits: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
     writeln!(file, "{digits}").map_err(failed("write", path))?;
     file.sync_all().map_err(failed("sync", path))?;
-    Ok(DeviceKey::from_seed(&seed))
+    Ok(seed)
 }
 
 #[cfg(test)]
@@ -110,10 +125,10 @@ mod tests {
     fn a_key_is_made_once_and_for_its_owner_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new").join("key");
-        let made = read_or_create(&path).unwrap().public();
+        let made = read_or_create(&path).unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600);
-        assert_eq!(read_or_create(&path).unwrap().public(), made);
+        assert_eq!(read_or_create(&path).unwrap(), made);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let error = read_or_create(&path).unwrap_err();
         assert!(

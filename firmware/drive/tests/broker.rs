@@ -1,0 +1,307 @@
+//! The loop on this machine, with a real broker, and with brokers that mean no good.
+#![allow(clippy::unwrap_used)]
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use embedded_io_adapters::tokio_1::FromTokio;
+use embedded_nal_async::{AddrType, Dns, TcpConnect};
+use fieldledger_attest::identity::DeviceKey;
+use fieldledger_attest::reading::Clock;
+use fieldledger_device::Device;
+use fieldledger_device::actuator::{Channel, Value};
+use fieldledger_device::sensor::{DEVICE_NUMBER, Fault, Sensor, Text, derived_id};
+use fieldledger_drive::run::{INCOMING_BYTES, outgoing_bytes};
+use fieldledger_drive::setup::{Hardware, client_id, device, profile};
+use fieldledger_drive::{Board, Buffers, run};
+use fieldledger_field::bulk::Bulk;
+use fieldledger_record::Settings;
+use fieldledger_record::settings::SensorSettings;
+use fieldledger_rig::{PATIENCE, Rig, announced};
+use serde_json::{Value as Json, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use uuid::Uuid;
+
+const MESSAGE: usize = 4_096;
+
+/// This machine's network.
+struct Tokio;
+
+impl TcpConnect for Tokio {
+    type Error = io::Error;
+    type Connection<'a> = FromTokio<TcpStream>;
+
+    async fn connect(&self, remote: SocketAddr) -> io::Result<FromTokio<TcpStream>> {
+        Ok(FromTokio::new(TcpStream::connect(remote).await?))
+    }
+}
+
+impl Dns for Tokio {
+    type Error = io::Error;
+
+    async fn get_host_by_name(&self, host: &str, _kind: AddrType) -> io::Result<IpAddr> {
+        let found = tokio::net::lookup_host((host, 0)).await?;
+        let mut found = found.map(|address| address.ip()).filter(IpAddr::is_ipv4);
+        found.next().ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    async fn get_host_by_address(&self, _: IpAddr, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// What happened to the board.
+#[derive(Default)]
+struct Seen {
+    /// Every setting of its output, and when.
+    outputs: RefCell<Vec<(Instant, Value)>>,
+    connections: Cell<u32>,
+    /// When the watchdog was fed last, and the longest time that it was not.
+    fed: Cell<Option<Instant>>,
+    hungry: Cell<Duration>,
+}
+
+struct Desk(Rc<Seen>);
+
+impl Board for Desk {
+    fn ip_addr(&self) -> IpAddr {
+        Ipv4Addr::new(10, 1, 2, 3).into()
+    }
+
+    fn set(&mut self, channel: &str, value: Value) {
+        assert_eq!(channel, "valve");
+        self.0.outputs.borrow_mut().push((Instant::now(), value));
+    }
+
+    fn alive(&mut self) {
+        let now = Instant::now();
+        if let Some(before) = self.0.fed.replace(Some(now)) {
+            self.0.hungry.set(self.0.hungry.get().max(now - before));
+        }
+    }
+
+    fn connected(&mut self, is_connected: bool) {
+        let more = u32::from(is_connected);
+        self.0.connections.set(self.0.connections.get() + more);
+    }
+}
+
+struct Counter(u32);
+
+impl Sensor for Counter {
+    fn read(&mut self) -> Result<Text, Fault> {
+        self.0 += 1;
+        Text::try_from(self.0.to_string().as_str()).map_err(|_long| Fault("too long"))
+    }
+}
+
+const KEY: [u8; 32] = [9; 32];
+
+/// Serves a device of one sensor and one valve for ever.
+async fn serve(brokers: &[String], seen: Rc<Seen>) {
+    let sensor = SensorSettings {
+        alias: "Counter",
+        location: "Desk",
+        poll_interval_ms: 200,
+    };
+    let settings = Settings {
+        key: KEY,
+        wifi: None,
+        prefix: "picow",
+        brokers: brokers.iter().map(String::as_str).collect(),
+        heartbeat_interval_ms: 500,
+        history_patience_ms: 1_000,
+        sensors: [sensor].into_iter().collect(),
+    };
+    let hardware = Hardware {
+        boot: "b1",
+        mac_addr: [2, 0, 0, 0, 0, 7],
+    };
+    let mut device: Device<Counter, 1, 64, MESSAGE> = device(&settings, &hardware).unwrap();
+    let key = device.key();
+    let profile = profile(&settings, &key, 0, "1").unwrap().unwrap();
+    device.add_sensor(profile, Counter(0)).unwrap();
+    let valve = Channel {
+        name: "valve".try_into().unwrap(),
+        neutral: Value::Switch(false),
+        levels: (0, 0),
+    };
+    device.add_actuator(valve).unwrap();
+    let mut outgoing = [0; outgoing_bytes(MESSAGE)];
+    let mut incoming = [0; INCOMING_BYTES];
+    let buffers = Buffers {
+        outgoing: &mut outgoing,
+        incoming: &mut incoming,
+    };
+    let name = client_id(&key);
+    run(
+        &mut device,
+        &mut Desk(seen),
+        (&Tokio, &Tokio),
+        buffers,
+        &name,
+    )
+    .await;
+}
+
+/// Runs `script` beside a device with these brokers.
+async fn beside(brokers: &[String], seen: &Rc<Seen>, script: impl Future<Output = ()>) {
+    tokio::select! {
+        () = serve(brokers, Rc::clone(seen)) => {}
+        () = script => {}
+    }
+}
+
+fn command_topic() -> String {
+    let key = DeviceKey::from_seed(&KEY).public();
+    format!(
+        "picow.{}.command",
+        Uuid::from_bytes(derived_id(&key, DEVICE_NUMBER))
+    )
+}
+
+/// Opens the valve for so many milliseconds.
+async fn open_valve(rig: &Rig, milliseconds: u32) {
+    let mut acks = rig.subscribe("picow.*.command_ack").await;
+    let command = json!({
+        "boot": "b1", "channel": "valve", "epoch": 1, "seq": 1, "on": true, "for": milliseconds,
+    });
+    let sent = rig
+        .client
+        .publish(command_topic(), command.to_string().into());
+    sent.await.unwrap();
+    let ack: Json = serde_json::from_slice(&rig.next(&mut acks).await.payload).unwrap();
+    assert_eq!(ack["verdict"], "done");
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let looking = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let found = tokio::time::timeout(PATIENCE, looking).await;
+    assert!(found.is_ok(), "{what} never came");
+}
+
+#[tokio::test]
+async fn a_device_is_polled_and_sends_what_it_read_while_its_broker_was_away() {
+    let mut rig = Rig::start().await;
+    let key = DeviceKey::from_seed(&KEY).public();
+    let seen = Rc::new(Seen::default());
+    // By name: it is asked for.
+    let brokers = [format!("mqtt://localhost:{}", rig.mqtt_port)];
+    let script = async {
+        let mut heartbeats = rig.subscribe("picow.heartbeat").await;
+        let mut answers = rig.subscribe("picow.*.read").await;
+        let mut history = rig.subscribe("picow.*.history").await;
+        let device = announced(&rig.next(&mut heartbeats).await);
+        let identity = device.identity.clone().unwrap();
+        assert_eq!((identity.key, identity.boot.as_str()), (key, "b1"));
+        let mut values = BTreeMap::new();
+        for number in 1..=3 {
+            let reply = rig.poll(&device, &mut answers, number).await;
+            assert_eq!(reply.poll, Some(number));
+            reply.attested(device.id, key).unwrap();
+            values.insert(reply.seq.unwrap(), reply.value);
+        }
+        rig.nats.kill9().await;
+        let lost = seen.outputs.borrow().len();
+        assert_eq!(lost, 1, "the valve is closed at the start, and stays so");
+        rig.nats.restart().await.unwrap();
+        while values.len() < 15 {
+            let message = rig.next(&mut history).await;
+            let bulk = Bulk::parse(&message.payload).unwrap();
+            bulk.attested(device.id, key).unwrap();
+            for reading in &bulk.readings {
+                assert!(matches!(reading.clock, Clock::Uptime(_)));
+                let known = values.insert(reading.seq, reading.value.clone());
+                assert!(known.is_none_or(|known| known == reading.value));
+            }
+            rig.acknowledge(&device, &bulk).await;
+        }
+        let counted = values
+            .iter()
+            .map(|(seq, value)| (*seq, value.parse().unwrap()));
+        assert!(counted.eq((0..).zip(1..=values.len())), "{values:?}");
+    };
+    beside(&brokers, &seen, script).await;
+    assert!(seen.connections.get() >= 2);
+    // A watchdog of eight seconds has time enough, on a machine that stalls for some of it.
+    assert!(
+        seen.hungry.get() < Duration::from_secs(4),
+        "{:?}",
+        seen.hungry
+    );
+}
+
+#[tokio::test]
+async fn brokers_that_talk_nonsense_or_hang_up_are_passed_over() {
+    let rig = Rig::start().await;
+    let seen = Rc::new(Seen::default());
+    let mut brokers = Vec::new();
+    let mut bad = tokio::task::JoinSet::new();
+    let nonsense: [&'static [u8]; 4] = [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        &[0x20, 2, 0, 5],
+        &[0x30, 0xff, 0xff, 0xff, 0xff, 0xff],
+        b"",
+    ];
+    for bytes in nonsense {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        brokers.push(format!("mqtt://127.0.0.1:{port}"));
+        bad.spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut first = [0; 14];
+            stream.read_exact(&mut first).await.unwrap();
+            assert_eq!(first[4..9], *b"MQTT\x04");
+            stream.write_all(bytes).await.unwrap();
+        });
+    }
+    brokers.push(format!("mqtt://127.0.0.1:{}", rig.mqtt_port));
+    let script = async {
+        let mut heartbeats = rig.subscribe("picow.heartbeat").await;
+        rig.next(&mut heartbeats).await;
+        // Each was tried.
+        while let Some(done) = bad.join_next().await {
+            done.unwrap();
+        }
+    };
+    beside(&brokers, &seen, script).await;
+    assert_eq!(seen.connections.get(), 1);
+}
+
+#[tokio::test]
+async fn a_valve_closes_in_time_while_a_broker_keeps_the_device_waiting() {
+    let mut rig = Rig::start().await;
+    let seen = Rc::new(Seen::default());
+    // It accepts, and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let brokers = [
+        format!("mqtt://127.0.0.1:{}", rig.mqtt_port),
+        format!("mqtt://{}", silent.local_addr().unwrap()),
+    ];
+    let script = async {
+        let mut heartbeats = rig.subscribe("picow.heartbeat").await;
+        rig.next(&mut heartbeats).await;
+        open_valve(&rig, 2_000).await;
+        rig.nats.kill9().await;
+        let (_stream, _) = silent.accept().await.unwrap();
+        let is_closed = || seen.outputs.borrow().len() == 3;
+        assert!(!is_closed(), "it is open still");
+        until("the end of the command", is_closed).await;
+    };
+    beside(&brokers, &seen, script).await;
+    let outputs = seen.outputs.borrow();
+    let values: Vec<Value> = outputs.iter().map(|(_, value)| *value).collect();
+    assert_eq!(values, [false, true, false].map(Value::Switch));
+    let open = outputs[2].0 - outputs[1].0;
+    // The broker would have been given up after ten seconds.
+    assert!((1_900..6_000).contains(&open.as_millis()), "{open:?}");
+}

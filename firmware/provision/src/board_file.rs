@@ -1,0 +1,119 @@
+//! The settings as people write them.
+
+use anyhow::{Context as _, anyhow};
+use fieldledger_record::Settings;
+use fieldledger_record::settings::{MAX_BROKERS, MAX_SENSORS, SensorSettings, Wifi};
+use serde::Deserialize;
+
+/// See board.yaml.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BoardFile {
+    wifi: Option<WifiFile>,
+    brokers: Vec<String>,
+    sensors: Vec<SensorFile>,
+    #[serde(default = "default_prefix")]
+    prefix: String,
+    #[serde(default = "default_heartbeat_interval_ms")]
+    heartbeat_interval_ms: u32,
+    #[serde(default = "default_history_patience_ms")]
+    history_patience_ms: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WifiFile {
+    ssid: String,
+    #[serde(default)]
+    passphrase: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SensorFile {
+    alias: String,
+    location: String,
+    poll_interval_ms: u32,
+}
+
+fn default_prefix() -> String {
+    "picow".to_owned()
+}
+
+fn default_heartbeat_interval_ms() -> u32 {
+    30_000
+}
+
+fn default_history_patience_ms() -> u32 {
+    10_000
+}
+
+impl BoardFile {
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
+        serde_yaml_ng::from_str(text).context("these are no settings")
+    }
+
+    /// What is written into the board.
+    pub(crate) fn settings(&self, key: [u8; 32]) -> anyhow::Result<Settings<'_>> {
+        let mut settings = Settings {
+            key,
+            wifi: self.wifi.as_ref().map(|wifi| Wifi {
+                ssid: &wifi.ssid,
+                passphrase: &wifi.passphrase,
+            }),
+            prefix: &self.prefix,
+            brokers: heapless::Vec::new(),
+            heartbeat_interval_ms: self.heartbeat_interval_ms,
+            history_patience_ms: self.history_patience_ms,
+            sensors: heapless::Vec::new(),
+        };
+        for broker in &self.brokers {
+            let pushed = settings.brokers.push(broker);
+            pushed.map_err(|_full| anyhow!("there are more than {MAX_BROKERS} brokers"))?;
+        }
+        for sensor in &self.sensors {
+            let pushed = settings.sensors.push(SensorSettings {
+                alias: &sensor.alias,
+                location: &sensor.location,
+                poll_interval_ms: sensor.poll_interval_ms,
+            });
+            pushed.map_err(|_full| anyhow!("there are more than {MAX_SENSORS} sensors"))?;
+        }
+        Ok(settings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_reference_holds_the_defaults() {
+        let text = include_str!("../board.yaml");
+        let file = BoardFile::parse(text).unwrap();
+        let settings = file.settings([1; 32]).unwrap();
+        assert_eq!(settings.brokers.as_slice(), ["mqtt://10.0.0.1:1883"]);
+        assert_eq!(settings.prefix, default_prefix());
+        assert_eq!(
+            settings.heartbeat_interval_ms,
+            default_heartbeat_interval_ms()
+        );
+        assert_eq!(settings.history_patience_ms, default_history_patience_ms());
+        let with_wifi = text.replace("# wifi:", "wifi:");
+        let file = BoardFile::parse(&with_wifi).unwrap();
+        let settings = file.settings([1; 32]).unwrap();
+        let wifi = Wifi {
+            ssid: "plant",
+            passphrase: "not this one",
+        };
+        assert_eq!(settings.wifi, Some(wifi));
+    }
+
+    #[test]
+    fn a_slip_of_the_pen_is_not_a_default() {
+        let text = "brokers: [a]\nsensors: []\nheartbeat_intervall_ms: 5\n";
+        let error = format!("{:#}", BoardFile::parse(text).unwrap_err());
+        assert!(error.contains("heartbeat_intervall_ms"), "{error}");
+    }
+}
