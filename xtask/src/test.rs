@@ -7,6 +7,7 @@ use anyhow::{bail, ensure};
 use clap::Args;
 
 use crate::build::{self, COMPONENTS, NATIVE, packages};
+use crate::firmware;
 use crate::fuzz;
 use crate::lock_files;
 use crate::program;
@@ -19,7 +20,14 @@ const END_TO_END: &str = "fieldledger-e2e";
 const HOST: &str = "fieldledger-host";
 
 /// Packages for machines without an operating system, which must compile for those.
-const NO_STD: [&str; 3] = ["fieldledger-attest", "fieldledger-mesh", "nano-nats"];
+const NO_STD: [&str; 6] = [
+    "fieldledger-attest",
+    "fieldledger-device",
+    "fieldledger-drive",
+    "fieldledger-mesh",
+    "fieldledger-record",
+    "nano-nats",
+];
 
 /// Inputs that each fuzz target is given; `cargo xtask fuzz` goes on from there.
 const FUZZ_INPUTS: u32 = 30_000;
@@ -49,6 +57,10 @@ pub(crate) async fn run(args: &TestArgs) -> anyhow::Result<()> {
     announce("setup");
     let start = Instant::now();
     outcomes.push(outcome("setup", start, setup::install_missing()));
+    // Tests of both kinds run it.
+    announce("firmware");
+    let start = Instant::now();
+    outcomes.push(outcome("firmware", start, firmware::build()));
     if !args.only_e2e {
         for (name, mut command) in checks(args.skip_e2e)? {
             announce(name);
@@ -110,6 +122,7 @@ fn checks(skip_host: bool) -> anyhow::Result<Vec<(&'static str, Command)>> {
         ("unit and property tests", unit_tests()?),
         ("examples in docs", native(&["test", "--doc"], &[])),
     ];
+    checks.extend(firmware::checks());
     if !skip_host {
         let lints = [
             "clippy",
