@@ -27,10 +27,12 @@ impl Broker {
 /// A NATS server and how to get in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NatsBroker {
-    /// Address, such as `nats://127.0.0.1:4222`; user and password may be part of it.
+    /// Address, such as `nats://127.0.0.1:4222`.
     pub url: String,
     /// File with a JWT and the seed of its key.
     pub credentials: Option<PathBuf>,
+    /// File with user and password; see [`Login`](crate::Login).
+    pub login: Option<PathBuf>,
 }
 
 impl Default for NatsBroker {
@@ -39,6 +41,7 @@ impl Default for NatsBroker {
         Self {
             url: "nats://127.0.0.1:4222".to_owned(),
             credentials: None,
+            login: None,
         }
     }
 }
@@ -50,4 +53,6 @@ pub struct MqttBroker {
     pub host: String,
     /// TCP port, usually 1883.
     pub port: u16,
+    /// File with user and password; see [`Login`](crate::Login).
+    pub login: Option<PathBuf>,
 }

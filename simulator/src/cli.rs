@@ -28,6 +28,10 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "FILE")]
     creds: Option<PathBuf>,
 
+    /// User and password, over NATS or MQTT: a file with both and a colon between them
+    #[arg(long, value_name = "FILE", conflicts_with = "creds")]
+    login: Option<PathBuf>,
+
     /// MQTT broker, for --protocol mqtt
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:1883", value_parser = mqtt_address)]
     mqtt_url: MqttBroker,
@@ -205,8 +209,12 @@ impl Cli {
             ProtocolName::Nats => Broker::Nats(NatsBroker {
                 url: self.url.clone(),
                 credentials: self.creds.clone(),
+                login: self.login.clone(),
             }),
-            ProtocolName::Mqtt => Broker::Mqtt(self.mqtt_url.clone()),
+            ProtocolName::Mqtt => Broker::Mqtt(MqttBroker {
+                login: self.login.clone(),
+                ..self.mqtt_url.clone()
+            }),
         };
         let defaults = Settings::default();
         Settings {
@@ -250,6 +258,7 @@ fn mqtt_address(text: &str) -> Result<MqttBroker, String> {
     Ok(MqttBroker {
         host: host.to_owned(),
         port,
+        login: None,
     })
 }
 

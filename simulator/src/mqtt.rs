@@ -15,11 +15,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::broker::MqttBroker;
 use crate::connection::{Connection, Event, Publisher, share};
+use crate::login::{Login, LoginError};
 use crate::simulation::Simulation;
 
 /// What went wrong with an MQTT connection.
 #[derive(Debug, thiserror::Error)]
 pub enum MqttError {
+    /// User and password could not be read.
+    #[error("logging in to the MQTT broker")]
+    Login(#[from] LoginError),
     /// No connection within the time allowed.
     #[error("no MQTT broker answered at {host}:{port} within {waited:?}")]
     Connect {
@@ -93,6 +97,10 @@ impl MqttConnection {
         let mut options = MqttOptions::new(id, &broker.host, broker.port);
         options.set_keep_alive(KEEP_ALIVE);
         options.set_max_packet_size(LARGEST_PACKET, LARGEST_PACKET);
+        if let Some(path) = &broker.login {
+            let Login { user, password } = Login::read(path)?;
+            options.set_credentials(user, password);
+        }
         let (client, mut event_loop) = AsyncClient::new(options, QUEUED_MESSAGES);
         let begun = Instant::now();
         loop {

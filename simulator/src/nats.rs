@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::broker::NatsBroker;
 use crate::connection::{Connection, Event, Publisher, count_overrun, share};
+use crate::login::{Login, LoginError};
 use crate::simulation::Simulation;
 use crate::topics::Style;
 
@@ -28,6 +29,9 @@ pub enum NatsError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// User and password could not be read.
+    #[error("logging in to NATS")]
+    Login(#[from] LoginError),
     /// No connection within the time allowed.
     #[error("no NATS server answered at {url} within {waited:?}")]
     Connect {
@@ -203,6 +207,10 @@ async fn options(
             tracing::debug!(%event, "NATS connection");
             async {}
         });
+    if let Some(path) = &broker.login {
+        let Login { user, password } = Login::read(path)?;
+        return Ok(options.user_and_password(user, password));
+    }
     let Some(path) = &broker.credentials else {
         return Ok(options);
     };

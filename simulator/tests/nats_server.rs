@@ -58,6 +58,7 @@ impl Server {
         NatsBroker {
             url: format!("nats://127.0.0.1:{}", self.port),
             credentials: None,
+            login: None,
         }
     }
 
@@ -65,6 +66,7 @@ impl Server {
         MqttBroker {
             host: "127.0.0.1".to_owned(),
             port: self.mqtt_port,
+            login: None,
         }
     }
 

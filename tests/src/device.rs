@@ -94,7 +94,7 @@ impl Device {
     /// Where the heartbeat has no topics, or the server cannot be reached.
     pub async fn start(
         client: &Client,
-        heartbeat_subject: &'static str,
+        heartbeat_subject: &str,
         heartbeat: &Value,
         answer: impl Fn(&Poll) -> Vec<Message> + Send + 'static,
     ) -> Result<Self> {
@@ -106,7 +106,7 @@ impl Device {
         let mut polls = client.subscribe(subject("poll_topic")?).await?;
         client.flush().await?;
         client
-            .publish(heartbeat_subject, heartbeat.to_string().into())
+            .publish(heartbeat_subject.to_owned(), heartbeat.to_string().into())
             .await?;
         let client = client.clone();
         Ok(Self(tokio::spawn(async move {

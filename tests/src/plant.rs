@@ -58,12 +58,12 @@ impl Plant {
         self.site.state().join(name)
     }
 
-    /// A plain NATS client of the site's server.
+    /// A NATS client of the field's server that may do all that can be done there.
     ///
     /// # Errors
     /// Where it cannot be reached.
     pub async fn nats(&self) -> Result<async_nats::Client> {
-        Ok(async_nats::connect(self.site.nats_url()).await?)
+        Ok(self.site.nats.connect().await?)
     }
 
     /// Waits until every result of a poll is in the log, and the log in its index.

@@ -162,3 +162,13 @@ async fn a_killed_nats_server_loses_only_what_was_under_way() -> Result<()> {
     load.until_grown_by(300).await?;
     load.settle(&[killed]).await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_server_of_the_lattice_loses_nothing() -> Result<()> {
+    let mut load = Load::start().await?;
+    load.plant.site.lattice_nats.kill9().await;
+    load.plant.site.lattice_nats.restart().await?;
+    load.plant.api.until_healthy(PATIENCE).await?;
+    load.until_grown_by(300).await?;
+    load.settle(&[]).await
+}

@@ -15,6 +15,7 @@ mod program;
 mod setup;
 mod test;
 mod up;
+mod user;
 mod wash;
 
 use std::process::ExitCode;
@@ -39,6 +40,8 @@ enum Task {
     Firmware,
     /// Build, then run a whole site with a simulated field, until Ctrl-C.
     Up(up::UpArgs),
+    /// Say who may connect to the field's server: devices and programs.
+    User(user::UserArgs),
     /// Check format, lints and docs, and run all tests.
     Test(test::TestArgs),
     /// Give the parsers bytes that nobody would write.
@@ -56,6 +59,7 @@ async fn main() -> ExitCode {
         Task::Build => build::build_all().await,
         Task::Firmware => firmware::build(),
         Task::Up(args) => up::run(args).await,
+        Task::User(args) => user::run(args),
         Task::Test(args) => test::run(&args).await,
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Bench(args) => bench::run(&args).await,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
-use fieldledger_site::{Artifacts, NatsOptions, NatsServer, find_nats_server, is_free};
+use fieldledger_site::{Access, Artifacts, NatsOptions, NatsServer, find_nats_server, is_free};
 use serde_json::Value;
 
 use crate::{build, program, setup};
@@ -71,6 +71,8 @@ pub(crate) async fn run(args: &WashArgs) -> anyhow::Result<()> {
         port: NATS_PORT,
         mqtt_port: None,
         monitor_port: None,
+        access: Access::Anyone,
+        tls: None,
         folder: folder.path().join("nats"),
         logs: folder.path().join("logs"),
     })

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use fieldledger_field::heartbeat::{Limits, POLL_INTERVALS_MS};
@@ -16,7 +17,7 @@ use crate::batcher::BatchLimits;
 use crate::engine::Settings;
 
 /// Every setting, with what it means.
-pub const SETTINGS: [(&str, &str); 24] = [
+pub const SETTINGS: [(&str, &str); 26] = [
     (
         "SUBSCRIPTION",
         "heartbeat subjects, comma-separated, each with an optional |queue group",
@@ -26,10 +27,18 @@ pub const SETTINGS: [(&str, &str); 24] = [
         "NATS server, or several, comma-separated (default nats://127.0.0.1:4222)",
     ),
     ("CLIENT_JWT", "user JWT for that server"),
-    ("CLIENT_SEED", "seed that belongs to CLIENT_JWT"),
+    (
+        "CLIENT_SEED",
+        "seed that belongs to CLIENT_JWT, or of an nkey that the server's configuration lists",
+    ),
+    ("CLIENT_SEED_FILE", "file with that seed, instead of itself"),
     (
         "PREFIX",
         "subjects below which device topics must lie (default: of each heartbeat subject, all but the last token)",
+    ),
+    (
+        "CONFINED",
+        "those of them whose sensors announce themselves below it, on a subject that carries their id",
     ),
     (
         "INSTANCE",
@@ -117,8 +126,26 @@ pub struct Config {
 pub struct Connection {
     /// Addresses of one cluster.
     pub servers: Vec<String>,
-    /// User JWT and seed.
-    pub credentials: Option<(String, String)>,
+    /// Who to be there; whoever a server's URL names if absent.
+    pub credentials: Option<Credentials>,
+}
+
+/// A user of a NATS server.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// Its JWT; without one the server knows its public key.
+    pub jwt: Option<String>,
+    /// The seed of its key.
+    pub seed: Seed,
+}
+
+/// A secret, or where it is. A file's content does not travel through the lattice.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Seed {
+    /// The seed itself.
+    Text(String),
+    /// A file that holds it.
+    File(PathBuf),
 }
 
 impl Connection {
@@ -169,12 +196,13 @@ impl Config {
         values.refuse_unknown()?;
         let subscriptions = values.subscriptions()?;
         let prefixes = values.prefixes(&subscriptions)?;
+        let confined = values.confined(&prefixes)?;
         let topics = TopicRules::new(&prefixes, lattice).map_err(ConfigError::Prefix)?;
         Ok(Self {
             connection: values.connection()?,
             subscriptions,
             instance: values.instance(instance)?,
-            engine: values.engine(topics)?,
+            engine: values.engine(topics, confined)?,
             batch: BatchLimits {
                 count: values.number("BATCH_COUNT", 1_000, 1..=10_000)?,
                 // A NATS message holds 1 MB at most unless the server is told otherwise.
@@ -270,6 +298,19 @@ impl Values<'_> {
         Ok(prefixes)
     }
 
+    fn confined(&self, prefixes: &[String]) -> Result<Vec<String>, ConfigError> {
+        let text = self.text("CONFINED").unwrap_or_default();
+        let confined = text.split(',').map(|prefix| subject_of(prefix.trim()));
+        let confined: Vec<String> = confined.filter(|prefix| !prefix.is_empty()).collect();
+        match confined.iter().all(|prefix| prefixes.contains(prefix)) {
+            true => Ok(confined),
+            false => {
+                let expected = format!("some of the prefixes: {}", prefixes.join(", "));
+                Err(invalid("CONFINED", text, expected))
+            }
+        }
+    }
+
     fn connection(&self) -> Result<Connection, ConfigError> {
         let uri = self.text("URI").unwrap_or(DEFAULT_URI);
         let servers: Vec<String> = uri
@@ -280,21 +321,25 @@ impl Values<'_> {
             let expected = "addresses such as nats://127.0.0.1:4222".to_owned();
             return Err(invalid("URI", uri, expected));
         }
-        let credentials = match (self.text("CLIENT_JWT"), self.text("CLIENT_SEED")) {
-            (Some(jwt), Some(seed)) => Some((jwt.to_owned(), seed.to_owned())),
+        let seed = match (self.text("CLIENT_SEED"), self.text("CLIENT_SEED_FILE")) {
+            (Some(_), Some(file)) => {
+                let expected = "nothing, because CLIENT_SEED is given as well".to_owned();
+                return Err(invalid("CLIENT_SEED_FILE", file, expected));
+            }
+            (Some(seed), None) => Some(Seed::Text(seed.to_owned())),
+            (None, Some(file)) => Some(Seed::File(file.into())),
             (None, None) => None,
+        };
+        let jwt = self.text("CLIENT_JWT").map(str::to_owned);
+        let credentials = match (jwt, seed) {
             (Some(_), None) => {
                 return Err(ConfigError::Missing {
                     key: "CLIENT_SEED",
-                    expected: "the seed that belongs to CLIENT_JWT".to_owned(),
+                    expected: "the seed that belongs to CLIENT_JWT, or CLIENT_SEED_FILE".to_owned(),
                 });
             }
-            (None, Some(_)) => {
-                return Err(ConfigError::Missing {
-                    key: "CLIENT_JWT",
-                    expected: "the JWT that belongs to CLIENT_SEED".to_owned(),
-                });
-            }
+            (jwt, Some(seed)) => Some(Credentials { jwt, seed }),
+            (None, None) => None,
         };
         Ok(Connection {
             servers,
@@ -313,7 +358,7 @@ impl Values<'_> {
         Ok(name.to_owned())
     }
 
-    fn engine(&self, topics: TopicRules) -> Result<Settings, ConfigError> {
+    fn engine(&self, topics: TopicRules, confined: Vec<String>) -> Result<Settings, ConfigError> {
         let (shortest, longest) = POLL_INTERVALS_MS.into_inner();
         let min = self.number("POLL_INTERVAL_MIN_MS", shortest, 10..=longest)?;
         let max = self.number("POLL_INTERVAL_MAX_MS", longest, min..=longest)?;
@@ -322,6 +367,7 @@ impl Values<'_> {
                 topics,
                 poll_interval_ms: min..=max,
             },
+            confined,
             poll_timeout_ms: self.number("POLL_TIMEOUT_MS", 500, 10..=60_000)?,
             late_window_ms: self.number("LATE_WINDOW_MS", 2_000, 0..=600_000)?,
             stale_after_ms: self.number("STALE_AFTER_MS", 180_000, 1_000..=longest)?,
@@ -445,6 +491,20 @@ mod tests {
     }
 
     #[test]
+    fn a_seed_alone_is_that_of_an_nkey_and_may_be_in_a_file() {
+        let heartbeat = ("SUBSCRIPTION", "sim.heartbeat, field.*.heartbeat");
+        let confined = ("CONFINED", "field");
+        let file = ("CLIENT_SEED_FILE", "/run/seed");
+        let config = read(&[heartbeat, file, confined]).unwrap();
+        let seed = Seed::File("/run/seed".into());
+        let expected = Credentials { jwt: None, seed };
+        assert!(config.connection.credentials == Some(expected));
+        assert_eq!(config.engine.confined, ["field"]);
+        let config = read(&[heartbeat, ("CLIENT_SEED", "SU-SECRET")]).unwrap();
+        assert_eq!(config.connection.credentials.unwrap().jwt, None);
+    }
+
+    #[test]
     fn defaults_are_as_documented() {
         let config = read(&[("SUBSCRIPTION", "sim.heartbeat")]).unwrap();
         assert_eq!(config.engine.outstanding_max, 4_096);
@@ -512,7 +572,18 @@ mod tests {
                 vec!["\"POLL_TIMEOUT\"", "POLL_TIMEOUT_MS"],
             ),
             (vec![heartbeat, ("CLIENT_JWT", "jwt")], vec!["CLIENT_SEED"]),
-            (vec![heartbeat, ("CLIENT_SEED", "seed")], vec!["CLIENT_JWT"]),
+            (
+                vec![
+                    heartbeat,
+                    ("CLIENT_SEED", "seed"),
+                    ("CLIENT_SEED_FILE", "/a/file"),
+                ],
+                vec!["CLIENT_SEED_FILE", "/a/file"],
+            ),
+            (
+                vec![heartbeat, ("CONFINED", "field")],
+                vec!["CONFINED", "field", "sim"],
+            ),
             (
                 vec![heartbeat, ("INSTANCE", "a.b")],
                 vec!["INSTANCE", "a.b"],

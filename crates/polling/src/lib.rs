@@ -12,8 +12,8 @@
 //! | [`state`] | what can be asked of an engine |
 //!
 //! Inside the engine: `sensor` (one sensor's state), `poll_book` (polls under way and lately given
-//! up), `routes` (subjects to sensors), `agenda` (what is due when), `token_bucket` (rates) and
-//! `record` (what survives a restart).
+//! up), `routes` (subjects to sensors), `origin` (who may announce whom), `agenda` (what is due when),
+//! `token_bucket` (rates) and `record` (what survives a restart).
 #![forbid(unsafe_code)]
 
 pub mod batcher;
@@ -24,6 +24,7 @@ pub mod state;
 mod agenda;
 mod error_chain;
 mod moment;
+mod origin;
 mod poll_book;
 mod record;
 mod routes;
@@ -35,4 +36,5 @@ pub use config::{Config, ConfigError};
 pub use engine::{Action, Engine, PollResult, Rejection, RestoreError, Settings};
 pub use error_chain::chain;
 pub use moment::Moment;
+pub use origin::OriginError;
 pub use state::{Counters, Liveness, LivenessCounts, PollCounters, SensorState};

@@ -116,7 +116,7 @@ fn happen(field: &mut Field, event: Event) {
             field.perform();
         }
         Event::GarbageHeartbeat { bytes } => {
-            let _ = field.engine.heartbeat(&bytes, field.now);
+            let _ = field.engine.heartbeat("sim.heartbeat", &bytes, field.now);
             field.perform();
         }
         Event::GarbageReply { number, bytes } => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fieldledger_site::{NatsOptions, NatsServer, find_nats_server};
+use fieldledger_site::{Access, NatsOptions, NatsServer, find_nats_server};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
@@ -102,6 +102,8 @@ async fn a_caller_that_falls_silent_does_not_hold_up_the_next() {
         port: fieldledger_site::free_port(listen).unwrap(),
         mqtt_port: None,
         monitor_port: None,
+        access: Access::Anyone,
+        tls: None,
         folder: folder.path().join("nats"),
         logs: folder.path().join("logs"),
     })

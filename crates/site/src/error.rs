@@ -139,6 +139,24 @@ pub enum SiteError {
         known: String,
     },
 
+    /// A secret could not be made.
+    #[error("cannot {operation}: {problem}")]
+    Secret {
+        /// What was tried.
+        operation: &'static str,
+        /// Why not.
+        problem: String,
+    },
+
+    /// A user of the field's server that cannot be.
+    #[error("user `{name}`: {problem}")]
+    User {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+
     /// A request to the lattice or to JetStream failed.
     #[error("cannot {operation}: {problem}")]
     Lattice {

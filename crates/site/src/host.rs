@@ -29,6 +29,8 @@ pub struct HostOptions {
     pub nats_host: String,
     /// Its port.
     pub nats_port: u16,
+    /// File with a JWT and the seed of its key.
+    pub nats_credentials: PathBuf,
     /// The lattice, which this host owns alone.
     pub lattice: String,
     /// What it and its providers log, such as `info`.
@@ -137,6 +139,8 @@ async fn launch(options: &HostOptions) -> Result<(Process, String), SiteError> {
         .arg("--allow-file-load")
         .args(["--nats-host", &options.nats_host])
         .args(["--nats-port", &options.nats_port.to_string()])
+        .arg("--nats-creds")
+        .arg(&options.nats_credentials)
         .args(["--lattice", &options.lattice])
         .args(["--log-level", &options.log_level])
         .env("TMPDIR", &options.cache)

@@ -37,19 +37,13 @@ struct Answer {
 }
 
 impl Lattice {
-    /// Speaks to the lattice `name` over the NATS server at `url`.
-    ///
-    /// # Errors
-    ///
-    /// [`SiteError::Lattice`] if the server cannot be reached.
-    pub async fn connect(url: &str, name: &str) -> Result<Self, SiteError> {
-        let client = async_nats::connect(url)
-            .await
-            .map_err(|error| lattice_error(format!("reach the NATS server at {url}"), error))?;
-        Ok(Self {
+    /// Speaks to the lattice `name` through `client`.
+    #[must_use]
+    pub fn new(client: Client, name: &str) -> Self {
+        Self {
             client,
             name: name.to_owned(),
-        })
+        }
     }
 
     /// Forgets manifests, links and settings of earlier runs. Right only while no host is alive.

@@ -1,5 +1,5 @@
-//! Starts, watches and stops the processes of one site: nats-server, the wasmCloud host with wadm,
-//! the deployed application and the simulator.
+//! Starts, watches and stops the processes of one site: two nats-servers, one for the lattice and one
+//! for the field, the wasmCloud host with wadm, the deployed application and the simulator.
 //!
 //! [`Site`] does it all; `cargo xtask up` and the end-to-end tests are built on it. The parts can
 //! be killed and started again one by one, which is what those tests do:
@@ -23,6 +23,8 @@
 //! Nothing here depends on wasmCloud's crates: a site is spoken to over NATS, as wash does.
 #![forbid(unsafe_code)]
 
+mod access;
+mod adopted;
 mod artifacts;
 mod emulator;
 mod error;
@@ -38,6 +40,9 @@ mod simulator;
 mod site;
 mod tools;
 
+pub use access::Access;
+pub use access::user::{DEVICE_PREFIX, OPEN_PREFIXES, Role, User};
+pub use access::users::{FieldUsers, NewUser};
 pub use artifacts::Artifacts;
 pub use emulator::{Emulator, HOST_OF_EMULATOR};
 pub use error::SiteError;
@@ -45,7 +50,7 @@ pub use host::{Host, HostOptions};
 pub use lattice::{ApplicationStatus, Lattice};
 pub use leftovers::stop_leftovers;
 pub use manifest::Manifest;
-pub use nats_server::{NatsOptions, NatsServer};
+pub use nats_server::{NatsOptions, NatsServer, TlsFiles};
 pub use nats_version::{NatsVersion, OLDEST_NATS};
 pub use ports::{free_port, is_free};
 pub use process::Process;

@@ -6,10 +6,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use async_nats::jetstream;
+use async_nats::{Client, ConnectOptions, jetstream};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
+use crate::access::users::FieldUsers;
+use crate::access::{Access, lattice, secret};
+use crate::adopted::adopt_streams;
 use crate::error::SiteError;
 use crate::nats_version::NatsVersion;
 use crate::ports::is_free;
@@ -34,10 +37,23 @@ pub struct NatsOptions {
     pub mqtt_port: Option<u16>,
     /// For the HTTP pages of its own state; none if absent.
     pub monitor_port: Option<u16>,
-    /// Folder of its configuration and its streams.
+    /// Whom it lets in.
+    pub access: Access,
+    /// What it proves to be itself with; connections are not encrypted if absent.
+    pub tls: Option<TlsFiles>,
+    /// Folder of its configuration, its streams and its users' secrets.
     pub folder: PathBuf,
     /// Folder of its log.
     pub logs: PathBuf,
+}
+
+/// A server's certificate and its key, in PEM.
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    /// The certificate, with those between it and its authority.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
 }
 
 impl NatsOptions {
@@ -47,26 +63,76 @@ impl NatsOptions {
         SocketAddr::new(self.listen, self.port)
     }
 
-    /// The configuration file.
-    fn configuration(&self) -> String {
+    /// The users, where this is the field's server.
+    #[must_use]
+    pub fn users(&self) -> FieldUsers {
+        FieldUsers::of(&self.folder)
+    }
+
+    /// What the NATS client has to say to be let in as one who may do all that can be done there.
+    async fn client(&self) -> Result<ConnectOptions, SiteError> {
+        match self.access {
+            Access::Anyone => Ok(ConnectOptions::new()),
+            Access::Lattice => {
+                let path = lattice::credentials(&self.folder);
+                let options = ConnectOptions::with_credentials_file(&path).await;
+                options.map_err(|source| file_error("read", &path, source))
+            }
+            Access::Field { .. } => {
+                let path = self.users().operator_seed();
+                let seed = fs::read_to_string(&path);
+                let seed = seed.map_err(|source| file_error("read", &path, source))?;
+                Ok(ConnectOptions::with_nkey(seed))
+            }
+        }
+    }
+
+    /// Makes what it needs beside its configuration, and says what belongs into that.
+    fn prepare_access(&self) -> Result<String, SiteError> {
+        match self.access {
+            Access::Anyone => Ok(String::new()),
+            Access::Lattice => lattice::configuration(&self.folder),
+            Access::Field { open } => {
+                let users = self.users();
+                users.prepare(open)?;
+                adopt_streams(&self.streams())?;
+                Ok(users.configuration(open))
+            }
+        }
+    }
+
+    fn streams(&self) -> PathBuf {
+        self.folder.join("jetstream")
+    }
+
+    /// The configuration file, with what `access` says.
+    fn configuration(&self, access: &str) -> String {
         let Self { listen, .. } = self;
-        let streams = self.folder.join("jetstream");
+        let streams = self.streams();
+        let name = match self.access {
+            Access::Lattice => "fieldledger-lattice",
+            Access::Anyone | Access::Field { .. } => "fieldledger",
+        };
+        let tls = self.tls.as_ref().map_or(String::new(), |files| {
+            let TlsFiles { certificate, key } = files;
+            format!("tls {{ cert_file: {certificate:?}, key_file: {key:?} }}")
+        });
         let mut text = format!(
             "# Written at every start.\n\
-             server_name: fieldledger\n\
+             server_name: {name}\n\
              listen: {address:?}\n\
              jetstream {{\n\
              \x20   store_dir: {streams:?}\n\
              \x20   # A message is acknowledged only once it is on disk.\n\
              \x20   sync_interval: always\n\
-             }}\n",
+             }}\n{access}{tls}\n",
             address = self.address().to_string(),
         );
         for (section, port) in [("mqtt", self.mqtt_port), ("http", self.monitor_port)] {
             let Some(port) = port else { continue };
             let address = SocketAddr::new(*listen, port).to_string();
             let line = match section {
-                "mqtt" => format!("mqtt {{ listen: {address:?} }}"),
+                "mqtt" => format!("mqtt {{\n    listen: {address:?}\n    {tls}\n}}"),
                 _ => format!("http: {address:?}"),
             };
             let _ = writeln!(text, "{line}");
@@ -124,6 +190,16 @@ impl NatsServer {
         format!("nats://{}", self.options.address())
     }
 
+    /// A client that may do all that can be done there.
+    ///
+    /// # Errors
+    ///
+    /// [`SiteError::File`] if its secret cannot be read, [`SiteError::Lattice`] if the server cannot
+    /// be reached.
+    pub async fn connect(&self) -> Result<Client, SiteError> {
+        connect(&self.options).await
+    }
+
     /// How it is run.
     #[must_use]
     pub fn options(&self) -> &NatsOptions {
@@ -141,6 +217,15 @@ impl NatsServer {
     }
 }
 
+async fn connect(options: &NatsOptions) -> Result<Client, SiteError> {
+    let url = format!("nats://{}", options.address());
+    let connected = options.client().await?.connect(&url).await;
+    connected.map_err(|error| SiteError::Lattice {
+        operation: format!("reach the NATS server at {url}"),
+        problem: error.to_string(),
+    })
+}
+
 async fn launch(options: &NatsOptions) -> Result<Process, SiteError> {
     let configuration = write_configuration(options)?;
     let mut command = Command::new(&options.program);
@@ -150,11 +235,16 @@ async fn launch(options: &NatsOptions) -> Result<Process, SiteError> {
     let mqtt = options
         .mqtt_port
         .map(|port| SocketAddr::new(options.listen, port));
+    let tls = options.tls.is_some();
     let ready = async || {
-        let client = async_nats::connect(format!("nats://{address}"))
-            .await
-            .ok()?;
-        jetstream::new(client).query_account().await.ok()?;
+        // Nobody asks over TLS here, so that no authority has to be known: it listens, that is all.
+        match tls {
+            true => drop(TcpStream::connect(address).await.ok()?),
+            false => {
+                let client = connect(options).await.ok()?;
+                jetstream::new(client).query_account().await.ok()?;
+            }
+        }
         match mqtt {
             Some(mqtt) => TcpStream::connect(mqtt).await.ok().map(drop),
             None => Some(()),
@@ -166,10 +256,10 @@ async fn launch(options: &NatsOptions) -> Result<Process, SiteError> {
 
 fn write_configuration(options: &NatsOptions) -> Result<PathBuf, SiteError> {
     let folder: &Path = &options.folder;
-    fs::create_dir_all(folder).map_err(|source| file_error("create", folder, source))?;
+    secret::folder(folder)?;
+    let access = options.prepare_access()?;
     let path = folder.join("nats-server.conf");
-    fs::write(&path, options.configuration())
-        .map_err(|source| file_error("write", &path, source))?;
+    secret::write(&path, &options.configuration(&access))?;
     Ok(path)
 }
 
@@ -186,10 +276,12 @@ mod tests {
             port: 4222,
             mqtt_port: Some(1883),
             monitor_port: None,
+            access: Access::Anyone,
+            tls: None,
             folder: "/state/nats".into(),
             logs: "/state/logs".into(),
         };
-        let text = options.configuration();
+        let text = options.configuration("");
         assert!(text.contains("listen: \"127.0.0.1:4222\"\n"), "{text}");
         assert!(
             text.contains("store_dir: \"/state/nats/jetstream\"\n"),
@@ -197,7 +289,7 @@ mod tests {
         );
         assert!(text.contains("sync_interval: always\n"), "{text}");
         assert!(
-            text.contains("mqtt { listen: \"127.0.0.1:1883\" }\n"),
+            text.contains("mqtt {\n    listen: \"127.0.0.1:1883\"\n"),
             "{text}"
         );
         assert!(!text.contains("http"), "{text}");

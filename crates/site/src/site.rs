@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
+use crate::access::users::FieldUsers;
+use crate::access::{Access, lattice};
 use crate::artifacts::Artifacts;
 use crate::error::SiteError;
 use crate::host::{Host, HostOptions};
@@ -20,13 +22,16 @@ use crate::tools::find_nats_server;
 /// Compiling five components on a busy machine takes most of it.
 const DEPLOY_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// Nobody but this machine has business on the lattice.
+const LATTICE_LISTENS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 /// What a site is made of and where it is. [`SiteOptions::new`] gives one on free ports of the
 /// loopback interface.
 #[derive(Debug, Clone)]
 pub struct SiteOptions {
     /// What to run.
     pub artifacts: Artifacts,
-    /// The folder that holds all its state: `nats`, `ledger`, `witness`, `logs`,
+    /// The folder that holds all its state: `nats`, `lattice`, `ledger`, `witness`, `logs`,
     /// `host-cache`.
     pub state: PathBuf,
     /// The nats-server to run.
@@ -35,10 +40,14 @@ pub struct SiteOptions {
     pub listen: IpAddr,
     /// Port of the page and the API.
     pub http_port: u16,
-    /// Port of NATS.
+    /// Port of the field's NATS.
     pub nats_port: u16,
-    /// Port of MQTT.
+    /// Port of the field's MQTT.
     pub mqtt_port: u16,
+    /// Port of the lattice's NATS, which listens on loopback wherever the rest does.
+    pub lattice_port: u16,
+    /// Whether devices without a user may speak on the subjects of the open field.
+    pub open_field: bool,
     /// Name of the lattice.
     pub lattice: String,
     /// What host and providers log, such as `info`.
@@ -63,6 +72,8 @@ impl SiteOptions {
             http_port: free_port(listen)?,
             nats_port: free_port(listen)?,
             mqtt_port: free_port(listen)?,
+            lattice_port: free_port(listen)?,
+            open_field: true,
             lattice: "default".to_owned(),
             log_level: "info".to_owned(),
             overrides: Vec::new(),
@@ -88,15 +99,50 @@ impl SiteOptions {
         SocketAddr::new(address, port)
     }
 
+    /// The field's server.
+    fn field_server(&self) -> NatsOptions {
+        NatsOptions {
+            program: self.nats_program.clone(),
+            listen: self.listen,
+            port: self.nats_port,
+            mqtt_port: Some(self.mqtt_port),
+            monitor_port: None,
+            access: Access::Field {
+                open: self.open_field,
+            },
+            tls: None,
+            folder: self.state.join("nats"),
+            logs: self.logs(),
+        }
+    }
+
+    /// The lattice's server. Devices have no way to it: it listens on loopback, and not for MQTT.
+    fn lattice_server(&self) -> NatsOptions {
+        NatsOptions {
+            listen: LATTICE_LISTENS,
+            port: self.lattice_port,
+            mqtt_port: None,
+            access: Access::Lattice,
+            folder: self.state.join("lattice"),
+            ..self.field_server()
+        }
+    }
+
+    /// The application, told how its providers get into the field.
     fn manifest(&self) -> Result<Manifest, SiteError> {
         let mut manifest = Manifest::load(&self.artifacts.manifest())?;
-        let nats = format!("nats://{}", self.reach(self.nats_port));
+        let address = self.reach(self.nats_port);
+        let users = self.field_server().users();
+        let events = format!("nats://{}@{address}", users.events_login()?);
+        let nats = format!("nats://{address}");
+        let seed = users.polling_seed().display().to_string();
         let http = SocketAddr::new(self.listen, self.http_port).to_string();
         let ledger = self.state.join("ledger").display().to_string();
         let witness = self.state.join("witness").display().to_string();
         manifest.set("http-server", "address", &http)?;
-        manifest.set("messaging", "cluster_uris", &nats)?;
+        manifest.set("messaging", "cluster_uris", &events)?;
         manifest.set("nats-polling", "URI", &nats)?;
+        manifest.set("nats-polling", "CLIENT_SEED_FILE", &seed)?;
         manifest.set("ledger", "data_dir", &ledger)?;
         manifest.set("ledger", "witness_dir", &witness)?;
         for (component, property, value) in &self.overrides {
@@ -109,17 +155,19 @@ impl SiteOptions {
 /// A site at work. Dropped, all its processes are killed.
 #[derive(Debug)]
 pub struct Site {
-    // Dropped in this order: the host before the server it speaks to.
+    // Dropped in this order: the host before the servers it speaks to.
     /// The wasmCloud host with wadm, and with it the providers.
     pub host: Host,
-    /// The NATS server.
+    /// The field's NATS server.
     pub nats: NatsServer,
+    /// The lattice's NATS server.
+    pub lattice_nats: NatsServer,
     options: SiteOptions,
     manifest: Manifest,
 }
 
 impl Site {
-    /// Starts nats-server, the host with wadm, and the application, and returns once it is
+    /// Starts the nats-servers, the host with wadm, and the application, and returns once it is
     /// deployed. What an earlier site kept in the same folder is found again.
     ///
     /// # Errors
@@ -131,29 +179,24 @@ impl Site {
             path: options.state.clone(),
             source,
         })?;
-        let manifest = options.manifest()?;
         let address = SocketAddr::new(options.listen, options.http_port);
         if !is_free(address) {
             let purpose = "the page";
             return Err(SiteError::PortInUse { purpose, address });
         }
-        let nats = NatsServer::start(NatsOptions {
-            program: options.nats_program.clone(),
-            listen: options.listen,
-            port: options.nats_port,
-            mqtt_port: Some(options.mqtt_port),
-            monitor_port: None,
-            folder: options.state.join("nats"),
-            logs: options.logs(),
-        })
-        .await?;
-        let lattice = lattice(&options).await?;
+        let (nats, lattice_nats) = tokio::try_join!(
+            NatsServer::start(options.field_server()),
+            NatsServer::start(options.lattice_server()),
+        )?;
+        let manifest = options.manifest()?;
+        let lattice = Lattice::new(lattice_nats.connect().await?, &options.lattice);
         lattice.forget().await?;
-        let nats_address = options.reach(options.nats_port);
+        let nats_address = lattice_nats.options().address();
         let host = Host::start(HostOptions {
             program: options.artifacts.host(),
             nats_host: nats_address.ip().to_string(),
             nats_port: nats_address.port(),
+            nats_credentials: lattice::credentials(&lattice_nats.options().folder),
             lattice: options.lattice.clone(),
             log_level: options.log_level.clone(),
             folder: options.state.clone(),
@@ -165,6 +208,7 @@ impl Site {
         Ok(Self {
             host,
             nats,
+            lattice_nats,
             options,
             manifest,
         })
@@ -177,7 +221,7 @@ impl Site {
     /// That of the host or of the deployment.
     pub async fn restart_host(&mut self) -> Result<(), SiteError> {
         self.host.stop().await;
-        let lattice = lattice(&self.options).await?;
+        let lattice = self.lattice().await?;
         lattice.forget().await?;
         self.host.restart().await?;
         lattice.deploy(&self.manifest, DEPLOY_TIMEOUT).await
@@ -200,6 +244,9 @@ impl Site {
             .args(["--url", &self.nats_url()])
             .args(["--mqtt-url", &mqtt.to_string()])
             .args(arguments);
+        if !self.options.open_field {
+            command.arg("--login").arg(self.users().simulator_login());
+        }
         Process::start(name, command, &self.options.logs()).map(|process| Simulator { process })
     }
 
@@ -215,7 +262,13 @@ impl Site {
         &self.options.state
     }
 
-    /// Where NATS clients connect.
+    /// The users of the field's server.
+    #[must_use]
+    pub fn users(&self) -> FieldUsers {
+        self.nats.options().users()
+    }
+
+    /// Where NATS clients of the field connect.
     #[must_use]
     pub fn nats_url(&self) -> String {
         format!("nats://{}", self.options.reach(self.options.nats_port))
@@ -239,17 +292,14 @@ impl Site {
     ///
     /// [`SiteError::Lattice`] if the NATS server cannot be reached.
     pub async fn lattice(&self) -> Result<Lattice, SiteError> {
-        lattice(&self.options).await
+        let client = self.lattice_nats.connect().await?;
+        Ok(Lattice::new(client, &self.options.lattice))
     }
 
-    /// Stops it all: providers drain, then the host, then nats-server.
+    /// Stops it all: providers drain, then the host, then the nats-servers.
     pub async fn stop(&mut self) {
         self.host.stop().await;
         self.nats.stop().await;
+        self.lattice_nats.stop().await;
     }
-}
-
-async fn lattice(options: &SiteOptions) -> Result<Lattice, SiteError> {
-    let url = format!("nats://{}", options.reach(options.nats_port));
-    Lattice::connect(&url, &options.lattice).await
 }

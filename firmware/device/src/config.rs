@@ -24,6 +24,9 @@ pub struct Config {
     pub prefix: String<MAX_PREFIX_BYTES>,
     /// How topics are spelled.
     pub style: Style,
+    /// True where each sensor is announced on a topic of its own: then the broker can say who may
+    /// announce whom.
+    pub is_confined: bool,
     /// IP address for the heartbeat.
     pub ip_addr: IpAddr,
     /// MAC address for the heartbeat.
@@ -46,7 +49,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Everything but the names at its usual value: a heartbeat every 30 s, sampling after three
+    /// Everything but the names at its usual value: a heartbeat every 30 s on the topic of all sensors, sampling after three
     /// silent intervals, history in messages of 64 a second apart, acknowledgements within 10 s to
     /// 5 min, a better broker tried after 10 min.
     #[must_use]
@@ -55,6 +58,7 @@ impl Config {
             id,
             prefix,
             style,
+            is_confined: false,
             ip_addr: IpAddr::from([0, 0, 0, 0]),
             mac_addr: [0; 6],
             heartbeat_interval: 30 * SECOND,

@@ -530,7 +530,10 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
         let written = speaker.heartbeat(&unit.profile, self.beats, lost, &mut self.payload);
         debug_assert!(written.is_ok(), "MIN_MESSAGE_BYTES holds any heartbeat");
         self.beats += 1;
-        Some(speaker.topics().heartbeat())
+        Some(match self.config.is_confined {
+            true => speaker.topics().of(unit.profile.id, Purpose::Heartbeat),
+            false => speaker.topics().heartbeat(),
+        })
     }
 
     /// Sends the oldest readings of the sensor whose turn it is.

@@ -5,6 +5,7 @@
 //! | heartbeat | `<prefix>/heartbeat` | `<prefix>.heartbeat` |
 //! | of a sensor: `poll`, `read`, `disconnect`, `history`, `history_ack` | `<prefix>/<id>/<what>` | `<prefix>.<what>.<id>` |
 //! | of the device: `command`, `command_ack`, `brokers` | likewise | likewise |
+//! | heartbeat of a sensor of a confined device | likewise | likewise |
 
 use core::fmt::{self, Write as _};
 
@@ -29,6 +30,8 @@ pub enum Style {
 /// What a topic of a sensor or device is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
+    /// Where a confined device announces the sensor.
+    Heartbeat,
     /// Polls arrive here.
     Poll,
     /// Answers go here where a poll has no reply subject.
@@ -52,6 +55,7 @@ impl Purpose {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Heartbeat => "heartbeat",
             Self::Poll => "poll",
             Self::Read => "read",
             Self::Disconnect => "disconnect",
@@ -90,7 +94,7 @@ pub struct Topics<'a> {
 }
 
 impl Topics<'_> {
-    /// Where heartbeats go.
+    /// Where the heartbeats of all sensors go.
     #[must_use]
     pub fn heartbeat(&self) -> Topic {
         match self.style {

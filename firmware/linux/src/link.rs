@@ -1,5 +1,6 @@
 //! A connection to one broker, over MQTT or NATS: a task that takes orders and reports what happens.
 
+mod login;
 mod mqtt;
 mod nats;
 
@@ -7,6 +8,8 @@ use std::fmt;
 
 use anyhow::{Context as _, bail};
 use tokio::sync::mpsc;
+
+pub(crate) use login::Login;
 
 /// Orders that may wait. A connection that is this far behind is as good as lost.
 const QUEUED_ORDERS: usize = 256;
@@ -73,18 +76,22 @@ impl Reporter {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Address {
     pub(crate) is_nats: bool,
+    pub(crate) is_encrypted: bool,
     pub(crate) host: String,
     pub(crate) port: u16,
 }
 
 impl Address {
-    /// Reads `mqtt://host:port` or `nats://host:port`; the port may be left out.
+    /// Reads `mqtt://host:port` or `nats://host:port`, or with TLS `mqtts://` or `tls://`; the port may
+    /// be left out.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
-        let expected = "expected mqtt://host:port or nats://host:port";
+        let expected = "expected mqtt://host:port, mqtts://, nats:// or tls://";
         let (scheme, rest) = text.split_once("://").context(expected)?;
-        let (is_nats, default_port) = match scheme {
-            "mqtt" => (false, 1883),
-            "nats" => (true, 4222),
+        let (is_nats, is_encrypted, default_port) = match scheme {
+            "mqtt" => (false, false, 1883),
+            "mqtts" => (false, true, 8883),
+            "nats" => (true, false, 4222),
+            "tls" => (true, true, 4222),
             other => bail!("{other}:// is not known; {expected}"),
         };
         let (host, port) = match rest.rsplit_once(':') {
@@ -97,6 +104,7 @@ impl Address {
         }
         Ok(Self {
             is_nats,
+            is_encrypted,
             host: host.to_owned(),
             port,
         })
@@ -115,7 +123,7 @@ impl Link {
     /// Begins to connect.
     pub(crate) fn open(
         address: &Address,
-        client_id: &str,
+        login: &Login,
         number: u64,
         reports: mpsc::Sender<Report>,
     ) -> Self {
@@ -124,10 +132,10 @@ impl Link {
             link: number,
             reports,
         };
-        let (address, client_id) = (address.clone(), client_id.to_owned());
+        let (address, login) = (address.clone(), login.clone());
         let task = match address.is_nats {
-            true => tokio::spawn(nats::serve(address, client_id, orders, reporter)),
-            false => tokio::spawn(mqtt::serve(address, client_id, orders, reporter)),
+            true => tokio::spawn(nats::serve(address, login, orders, reporter)),
+            false => tokio::spawn(mqtt::serve(address, login, orders, reporter)),
         };
         Self {
             number,
@@ -169,14 +177,23 @@ mod tests {
 
     #[test]
     fn addresses_are_read() {
-        for (text, is_nats, host, port) in [
-            ("mqtt://10.0.0.1:1884", false, "10.0.0.1", 1884),
-            ("nats://broker.example", true, "broker.example", 4222),
-            ("mqtt://[::1]:1883", false, "::1", 1883),
+        for (text, is_nats, is_encrypted, host, port) in [
+            ("mqtt://10.0.0.1:1884", false, false, "10.0.0.1", 1884),
+            ("nats://broker.example", true, false, "broker.example", 4222),
+            (
+                "mqtts://broker.example",
+                false,
+                true,
+                "broker.example",
+                8883,
+            ),
+            ("tls://broker.example", true, true, "broker.example", 4222),
+            ("mqtt://[::1]:1883", false, false, "::1", 1883),
         ] {
             let host = host.to_owned();
             let expected = Address {
                 is_nats,
+                is_encrypted,
                 host,
                 port,
             };

@@ -16,6 +16,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use fieldledger_attest::identity::DeviceKey;
 use fieldledger_device::sensor::{DEVICE_NUMBER, derived_id};
+use nkeys::KeyPairType;
 use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
@@ -61,9 +62,11 @@ async fn main() -> anyhow::Result<()> {
         }
         Command::Keygen { key } => {
             let seed = fieldledger_key_file::read_or_create(&key).context("no key")?;
+            let nkey = nkeys::KeyPair::new_from_raw(KeyPairType::User, seed)?;
             let key = DeviceKey::from_seed(&seed).public();
             println!("key         {key}");
             println!("fingerprint {}", key.fingerprint());
+            println!("nkey        {}", nkey.public_key());
             println!(
                 "device      {}",
                 Uuid::from_bytes(derived_id(&key, DEVICE_NUMBER))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 use fieldledger_attest::identity::{DeviceKey, PublicKey};
 use fieldledger_device::brokers::{self, MAX_BROKERS};
 use fieldledger_device::config::MAX_NAME_BYTES;
@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::clock::SystemClock;
-use crate::link::{Address, Event, Link, Report};
+use crate::link::{Address, Event, Link, Login, Report};
 use crate::sensors::LinuxSensor;
 use crate::settings::{SensorSettings, Settings};
 use crate::{discovery, outputs};
@@ -47,7 +47,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let mut connection = Connection {
-        client_id: format!("fieldledger-device-{}", Uuid::from_bytes(device_id(&key))),
+        login: Login::of(&settings)?,
         link: None,
         opened: 0,
         reporter,
@@ -76,7 +76,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
 
 /// The connection that there is.
 struct Connection {
-    client_id: String,
+    login: Login,
     link: Option<Link>,
     opened: u64,
     reporter: mpsc::Sender<Report>,
@@ -102,8 +102,8 @@ fn act(
                     Ok(parsed) => {
                         tracing::info!(broker = address, "connecting");
                         let reporter = connection.reporter.clone();
-                        let (id, number) = (&connection.client_id, connection.opened);
-                        connection.link = Some(Link::open(&parsed, id, number, reporter));
+                        let (login, number) = (&connection.login, connection.opened);
+                        connection.link = Some(Link::open(&parsed, login, number, reporter));
                     }
                     // Of a list that came by message; those of the settings were checked.
                     Err(error) => {
@@ -172,6 +172,10 @@ fn device(settings: &Settings, boot: &str) -> anyhow::Result<Box<LinuxDevice>> {
     let mut first = None;
     for text in &settings.brokers {
         let parsed = Address::parse(text).with_context(|| format!("broker {text:?}"))?;
+        ensure!(
+            !parsed.is_encrypted || settings.tls_ca.is_some(),
+            "broker {text:?} speaks TLS; name the file with its authority in tls_ca"
+        );
         first.get_or_insert(parsed);
         let address = brokers::Address::try_from(text.as_str());
         let address = address.map_err(|_long| anyhow!("broker {text:?} is too long"))?;
@@ -185,6 +189,7 @@ fn device(settings: &Settings, boot: &str) -> anyhow::Result<Box<LinuxDevice>> {
         config.ip_addr = discovery::own_address(&host, port);
     }
     config.mac_addr = discovery::mac_address();
+    config.is_confined = settings.confined;
     config.heartbeat_interval = settings.heartbeat_interval_ms.saturating_mul(1_000);
     config.history_patience = settings.history_patience_ms.saturating_mul(1_000);
     let mut device = Box::new(Device::new(config, key, boot, addresses)?);

@@ -13,6 +13,14 @@ use uuid::Uuid;
 pub(crate) struct Settings {
     /// Best first: `mqtt://host:port` or `nats://host:port`.
     pub(crate) brokers: Vec<String>,
+    /// Who the device is to them.
+    #[serde(default)]
+    pub(crate) login: LoginSettings,
+    /// File with the authorities that vouch for brokers at `mqtts://` and `tls://`, in PEM.
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// Whether each sensor is announced on a topic of its own.
+    #[serde(default)]
+    pub(crate) confined: bool,
     /// First level of every topic.
     #[serde(default = "default_prefix")]
     pub(crate) prefix: String,
@@ -33,6 +41,19 @@ pub(crate) struct Settings {
     /// What can be switched.
     #[serde(default)]
     pub(crate) outputs: Vec<OutputSettings>,
+}
+
+/// What the device shows its brokers.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LoginSettings {
+    /// Its name, over MQTT, and over NATS where `nkey` is false.
+    pub(crate) user: Option<String>,
+    /// File with its password.
+    pub(crate) password_file: Option<PathBuf>,
+    /// Whether it proves over NATS that it has its key.
+    #[serde(default)]
+    pub(crate) nkey: bool,
 }
 
 /// One sensor.
@@ -141,6 +162,15 @@ impl Settings {
             "heartbeat_interval_ms is 0"
         );
         ensure!(settings.history_patience_ms > 0, "history_patience_ms is 0");
+        let LoginSettings {
+            user,
+            password_file,
+            ..
+        } = &settings.login;
+        ensure!(
+            user.is_some() == password_file.is_some(),
+            "login has one of user and password_file; name both or neither"
+        );
         Ok(settings)
     }
 }
@@ -164,6 +194,7 @@ mod tests {
             ("brokers: []", "at least one"),
             ("prefix: x", "missing field `brokers`"),
             ("brokers: [a]\nbroker: b", "unknown field `broker`"),
+            ("brokers: [a]\nlogin: { user: a }", "both or neither"),
             (
                 "brokers: [a]\nheartbeat_interval_ms: 0",
                 "heartbeat_interval_ms is 0",

@@ -9,12 +9,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use async_nats::{Client, Message, Subscriber};
+use async_nats::{Client, ConnectOptions, Message, Subscriber};
 use fieldledger_field::bulk::Bulk;
 use fieldledger_field::heartbeat::{Device, Heartbeat, Limits, POLL_INTERVALS_MS};
 use fieldledger_field::reply::Reply;
 use fieldledger_field::topic::TopicRules;
-use fieldledger_site::{NatsOptions, NatsServer, find_nats_server, free_port};
+use fieldledger_site::{Access, NatsOptions, NatsServer, find_nats_server, free_port};
 use futures::StreamExt as _;
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -39,22 +39,30 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// Starts a broker on free ports of loopback.
+    /// Starts a broker on free ports of loopback, which lets anyone in.
     pub async fn start() -> Self {
+        Self::start_with(|_options| {}).await
+    }
+
+    /// Starts a broker with other options. Where it speaks TLS, its certificate is its own authority.
+    pub async fn start_with(change: impl FnOnce(&mut NatsOptions)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listen = IpAddr::from(Ipv4Addr::LOCALHOST);
         let mqtt_port = free_port(listen).unwrap();
-        let options = NatsOptions {
+        let mut options = NatsOptions {
             program: find_nats_server().unwrap(),
             listen,
             port: free_port(listen).unwrap(),
             mqtt_port: Some(mqtt_port),
             monitor_port: None,
+            access: Access::Anyone,
+            tls: None,
             folder: folder.path().join("nats"),
             logs: folder.path().to_owned(),
         };
+        change(&mut options);
         let nats = NatsServer::start(options).await.unwrap();
-        let client = async_nats::ConnectOptions::new()
+        let client = login(nats.options())
             .reconnect_delay_callback(|_attempt| Duration::from_millis(100))
             .connect(nats.url())
             .await
@@ -116,11 +124,28 @@ impl Rig {
     }
 }
 
+/// As one who may do all that can be done there.
+fn login(options: &NatsOptions) -> ConnectOptions {
+    let login = match options.access {
+        Access::Field { .. } => {
+            let seed = options.users().operator_seed();
+            ConnectOptions::with_nkey(std::fs::read_to_string(seed).unwrap())
+        }
+        Access::Anyone | Access::Lattice => ConnectOptions::new(),
+    };
+    match &options.tls {
+        Some(files) => login
+            .require_tls(true)
+            .add_root_certificates(files.certificate.clone()),
+        None => login,
+    }
+}
+
 /// A heartbeat that passes every check of the polling provider.
 #[must_use]
 pub fn announced(message: &Message) -> Device {
     let limits = Limits {
-        topics: TopicRules::new(&["picow".to_owned()], "default").unwrap(),
+        topics: TopicRules::new(&["picow".to_owned(), "field".to_owned()], "default").unwrap(),
         poll_interval_ms: POLL_INTERVALS_MS,
     };
     Heartbeat::parse(&message.payload, &limits).unwrap()

@@ -1,10 +1,12 @@
 //! The link's own connection to NATS.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fs, io};
 
-use async_nats::{Client, ConnectOptions, Event};
-use fieldledger_polling::config::Connection;
+use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+use fieldledger_polling::config::{Connection, Credentials, Seed};
 use nkeys::KeyPair;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -24,8 +26,18 @@ const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug, Error)]
 pub(crate) enum ConnectError {
     /// The seed is no nkey seed.
-    #[error("setting CLIENT_SEED is no nkey seed; expected one that begins with SU")]
+    #[error(
+        "CLIENT_SEED, or the file of that name, is no nkey seed; expected one that begins with SU"
+    )]
     Seed(#[source] nkeys::error::Error),
+    /// The file with the seed cannot be read.
+    #[error("cannot read CLIENT_SEED_FILE {}", path.display())]
+    SeedFile {
+        /// As configured.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// No server, or none that lets us in.
     #[error("cannot connect to {servers}")]
     Connect {
@@ -63,17 +75,7 @@ pub(crate) async fn connect(
     connection: &Connection,
     connections: &Connections,
 ) -> Result<Client, ConnectError> {
-    let options = match &connection.credentials {
-        Some((jwt, seed)) => {
-            let key = KeyPair::from_seed(seed).map_err(ConnectError::Seed)?;
-            let key = Arc::new(key);
-            ConnectOptions::with_jwt(jwt.clone(), move |nonce| {
-                let key = Arc::clone(&key);
-                async move { key.sign(&nonce).map_err(async_nats::AuthError::new) }
-            })
-        }
-        None => ConnectOptions::new(),
-    };
+    let options = login(connection)?;
     let made = connections.clone();
     options
         .name("fieldledger-nats-polling")
@@ -99,6 +101,41 @@ pub(crate) async fn connect(
             servers: connection.without_passwords().join(", "),
             source,
         })
+}
+
+/// Who to be: the user of a JWT, of an nkey, or the one whom a server's URL names.
+fn login(connection: &Connection) -> Result<ConnectOptions, ConnectError> {
+    let Some(Credentials { jwt, seed }) = &connection.credentials else {
+        // The client itself passes over what stands before the `@`.
+        let addresses = connection.servers.iter();
+        let mut addresses = addresses.filter_map(|server| server.parse::<ServerAddr>().ok());
+        let named = addresses.find(ServerAddr::has_user_pass);
+        return Ok(match named {
+            Some(address) => ConnectOptions::with_user_and_password(
+                address.username().unwrap_or_default().to_owned(),
+                address.password().unwrap_or_default().to_owned(),
+            ),
+            None => ConnectOptions::new(),
+        });
+    };
+    let seed = match seed {
+        Seed::Text(seed) => seed.clone(),
+        Seed::File(path) => {
+            let text = fs::read_to_string(path).map_err(|source| ConnectError::SeedFile {
+                path: path.clone(),
+                source,
+            })?;
+            text.trim().to_owned()
+        }
+    };
+    let key = Arc::new(KeyPair::from_seed(&seed).map_err(ConnectError::Seed)?);
+    Ok(match jwt {
+        Some(jwt) => ConnectOptions::with_jwt(jwt.clone(), move |nonce| {
+            let key = Arc::clone(&key);
+            async move { key.sign(&nonce).map_err(async_nats::AuthError::new) }
+        }),
+        None => ConnectOptions::with_nkey(seed),
+    })
 }
 
 fn log(event: &Event) {

@@ -240,7 +240,8 @@ impl Field {
         let now = self.clock.now();
         match inbound {
             Inbound::Heartbeat(message) => {
-                if let Err(rejection) = self.engine.heartbeat(&message.payload, now) {
+                let (subject, payload) = (&message.subject, &message.payload);
+                if let Err(rejection) = self.engine.heartbeat(subject, payload, now) {
                     self.rejections.note(&message.subject, &rejection);
                 }
             }

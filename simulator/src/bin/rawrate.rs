@@ -80,6 +80,7 @@ async fn main() -> anyhow::Result<()> {
         broker: Broker::Nats(NatsBroker {
             url: cli.url.clone(),
             credentials: None,
+            login: None,
         }),
         faults: Faults {
             faulty_sensor: false,

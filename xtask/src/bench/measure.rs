@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use fieldledger_site::{
-    Artifacts, NatsOptions, NatsServer, Site, SiteOptions, find_nats_server, free_port,
+    Access, Artifacts, NatsOptions, NatsServer, Site, SiteOptions, find_nats_server, free_port,
 };
 use serde::Serialize;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
@@ -83,6 +83,7 @@ pub(crate) async fn case(case: Case, seconds: u64) -> anyhow::Result<Outcome> {
     let mut watched = vec![
         ("host", site.host.process.id()),
         ("nats-server", site.nats.process.id()),
+        ("lattice", site.lattice_nats.process.id()),
         ("simulator", simulator.process.id()),
     ];
     for provider in ["ledger", "nats-polling"] {
@@ -219,6 +220,8 @@ pub(crate) async fn raw_rate(seconds: u64) -> anyhow::Result<f64> {
         port: free_port(listen)?,
         mqtt_port: None,
         monitor_port: None,
+        access: Access::Anyone,
+        tls: None,
         folder: folder.path().join("nats"),
         logs: folder.path().join("logs"),
     })

@@ -52,6 +52,15 @@ pub(crate) struct UpArgs {
     #[arg(long, default_value_t = 1883)]
     mqtt_port: u16,
 
+    /// Port of the lattice's NATS, which listens on loopback only.
+    #[arg(long, default_value_t = 4223)]
+    lattice_port: u16,
+
+    /// Let nobody in who names no user: neither the original's simulator nor its Pico W, which know
+    /// none.
+    #[arg(long)]
+    no_open_field: bool,
+
     /// Folder of the site's state; `state` in the checkout if absent.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -60,8 +69,8 @@ pub(crate) struct UpArgs {
     #[arg(long)]
     no_simulator: bool,
 
-    /// Address to listen on. Anything but loopback opens NATS, MQTT and the API, which ask for no
-    /// password, to the network.
+    /// Address to listen on. Anything but loopback opens the API, which asks for no password, and the
+    /// open field, unless `--no-open-field` closes it, to the network.
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     listen: IpAddr,
 
@@ -115,6 +124,7 @@ fn check_ports(args: &UpArgs) -> anyhow::Result<()> {
         ("page", args.port, "--port"),
         ("NATS", args.nats_port, "--nats-port"),
         ("MQTT", args.mqtt_port, "--mqtt-port"),
+        ("the lattice", args.lattice_port, "--lattice-port"),
     ];
     for (purpose, port, option) in ports {
         let address = SocketAddr::new(args.listen, port);
@@ -137,6 +147,8 @@ fn options(args: &UpArgs, state: &State) -> anyhow::Result<SiteOptions> {
         http_port: args.port,
         nats_port: args.nats_port,
         mqtt_port: args.mqtt_port,
+        lattice_port: args.lattice_port,
+        open_field: !args.no_open_field,
         lattice: "default".to_owned(),
         log_level: "info".to_owned(),
         overrides: vec![(
@@ -148,7 +160,7 @@ fn options(args: &UpArgs, state: &State) -> anyhow::Result<SiteOptions> {
 }
 
 async fn start(options: SiteOptions, args: &UpArgs) -> anyhow::Result<Watch> {
-    println!("starting nats-server, the wasmCloud host and the application");
+    println!("starting two nats-servers, the wasmCloud host and the application");
     let site = Site::start(options).await?;
     let api = Api::new(&site.http_url());
     tokio::time::timeout(FIRST_ANSWER, api.healthy())

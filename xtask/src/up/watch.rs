@@ -73,6 +73,12 @@ impl Watch {
             let restarted = self.site.nats.restart().await;
             self.report("nats-server", restarted);
         }
+        if let Some(status) = self.site.lattice_nats.process.ended() {
+            self.pause(&format!("the lattice's nats-server ended ({status})"))
+                .await;
+            let restarted = self.site.lattice_nats.restart().await;
+            self.report("the lattice's nats-server", restarted);
+        }
         if let Some(status) = self.site.host.process.ended() {
             self.pause(&format!("the host ended ({status})")).await;
             let restarted = self.site.restart_host().await;

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::agenda::{Agenda, Task};
 use crate::moment::Moment;
+use crate::origin::OriginError;
 use crate::poll_book::PollBook;
 use crate::routes::{Change, Route, Routes};
 use crate::sensor::Sensor;
@@ -27,6 +28,8 @@ use crate::token_bucket::TokenBucket;
 pub struct Settings {
     /// What a heartbeat may ask for.
     pub limits: Limits,
+    /// Prefixes below which only a sensor itself announces itself; see [`OriginError`].
+    pub confined: Vec<String>,
     /// How long a poll waits for its answer, in milliseconds.
     pub poll_timeout_ms: u64,
     /// How long after that an answer is still recognised, in milliseconds.
@@ -132,6 +135,15 @@ pub enum Rejection {
     /// The heartbeat itself is wrong.
     #[error("heartbeat is not acceptable")]
     Heartbeat(#[source] HeartbeatError),
+    /// It came on a subject on which somebody else may speak.
+    #[error("heartbeat came where sensor {sensor} does not announce itself")]
+    Origin {
+        /// Which sensor it names.
+        sensor: Uuid,
+        /// What is wrong with the subject.
+        #[source]
+        source: OriginError,
+    },
     /// The registry is full.
     #[error("sensor {sensor} is one too many; at most {limit} are registered (SENSORS_MAX)")]
     TooManySensors {

@@ -9,6 +9,7 @@ use super::{Action, Engine, Rejection, RestoreError};
 use crate::agenda::Task;
 use crate::error_chain::chain;
 use crate::moment::Moment;
+use crate::origin;
 use crate::record::StoredRecord;
 use crate::routes::Change;
 use crate::sensor::{Phase, Sensor};
@@ -25,8 +26,13 @@ impl Engine {
     /// # Errors
     ///
     /// Says why the heartbeat does not count; it is counted as refused.
-    pub fn heartbeat(&mut self, payload: &[u8], now: Moment) -> Result<(), Rejection> {
-        let accepted = self.accept_heartbeat(payload, now);
+    pub fn heartbeat(
+        &mut self,
+        subject: &str,
+        payload: &[u8],
+        now: Moment,
+    ) -> Result<(), Rejection> {
+        let accepted = self.accept_heartbeat(subject, payload, now);
         match &accepted {
             Ok(()) => self.counters.heartbeats += 1,
             Err(rejection) => {
@@ -37,7 +43,12 @@ impl Engine {
         accepted
     }
 
-    fn accept_heartbeat(&mut self, payload: &[u8], now: Moment) -> Result<(), Rejection> {
+    fn accept_heartbeat(
+        &mut self,
+        subject: &str,
+        payload: &[u8],
+        now: Moment,
+    ) -> Result<(), Rejection> {
         if !self.heartbeat_bucket.take(now.steady) {
             return Err(Rejection::TooManyHeartbeats {
                 limit: self.settings.heartbeats_per_s,
@@ -45,6 +56,7 @@ impl Engine {
         }
         let device =
             Heartbeat::parse(payload, &self.settings.limits).map_err(Rejection::Heartbeat)?;
+        self.check_origin(subject, &device)?;
         let id = device.id;
         let Some(known) = self.sensors.get_mut(&id) else {
             self.register(Sensor::new(device, now), now)?;
@@ -55,6 +67,15 @@ impl Engine {
             return Err(Rejection::TooOften { sensor: id });
         }
         self.refresh(device, now)
+    }
+
+    fn check_origin(&self, subject: &str, device: &Device) -> Result<(), Rejection> {
+        let known = self.sensors.get(&device.id).map(|sensor| &sensor.device);
+        let checked = origin::check(subject, device, known, &self.settings.confined);
+        checked.map_err(|source| Rejection::Origin {
+            sensor: device.id,
+            source,
+        })
     }
 
     /// Registers a sensor from its stored record.

@@ -20,6 +20,7 @@ pub fn settings() -> Settings {
             topics: TopicRules::new(&["sim".to_owned()], "default").unwrap(),
             poll_interval_ms: 100..=86_400_000,
         },
+        confined: Vec::new(),
         poll_timeout_ms: 500,
         late_window_ms: 2_000,
         stale_after_ms: 180_000,
@@ -87,9 +88,9 @@ impl Field {
     }
 
     pub fn announce(&mut self, heartbeat: &Value) -> Result<(), Rejection> {
-        let accepted = self
-            .engine
-            .heartbeat(heartbeat.to_string().as_bytes(), self.now);
+        let accepted =
+            self.engine
+                .heartbeat("sim.heartbeat", heartbeat.to_string().as_bytes(), self.now);
         self.perform();
         accepted
     }

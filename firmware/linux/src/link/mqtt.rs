@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, EventLoop, MqttOptions, Outgoing, Packet, QoS};
+use rumqttc::{
+    AsyncClient, EventLoop, MqttOptions, Outgoing, Packet, QoS, TlsConfiguration, Transport,
+};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::{Address, Event, Order, Reporter};
+use super::{Address, Event, Login, Order, Reporter};
 
 /// How soon a broker that fell silent is given up: one and a half times this.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -23,11 +25,20 @@ const LAST_FLUSH: Duration = Duration::from_secs(2);
 /// Connects once, and serves until the connection or the orders end.
 pub(super) async fn serve(
     address: Address,
-    client_id: String,
+    login: Login,
     orders: mpsc::Receiver<Order>,
     reporter: Reporter,
 ) {
-    let mut options = MqttOptions::new(client_id, address.host, address.port);
+    let mut options = MqttOptions::new(login.client_id, address.host, address.port);
+    if let Some((user, password)) = login.password {
+        options.set_credentials(user, password);
+    }
+    if address.is_encrypted {
+        let Some(tls) = login.tls else {
+            return reporter.lost("tls_ca is not set").await;
+        };
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));
+    }
     options.set_keep_alive(KEEP_ALIVE);
     options.set_max_packet_size(LARGEST_PACKET, LARGEST_PACKET);
     let (client, event_loop) = AsyncClient::new(options, QUEUED_REQUESTS);

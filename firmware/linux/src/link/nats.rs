@@ -10,7 +10,7 @@ use futures::stream::SelectAll;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
-use super::{Address, Event, Order, Reporter};
+use super::{Address, Event, Login, Order, Reporter};
 
 /// How long connecting may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -21,14 +21,27 @@ const LAST_FLUSH: Duration = Duration::from_secs(2);
 /// Connects once, and serves until the connection or the orders end.
 pub(super) async fn serve(
     address: Address,
-    client_id: String,
+    login: Login,
     orders: mpsc::Receiver<Order>,
     reporter: Reporter,
 ) {
     let lost = Arc::new(Notify::new());
     let notify = lost.clone();
-    let options = ConnectOptions::new()
-        .name(client_id)
+    let mut options = match (login.nkey, login.password) {
+        (Some(seed), _) => ConnectOptions::with_nkey(seed),
+        (None, Some((user, password))) => ConnectOptions::with_user_and_password(user, password),
+        (None, None) => ConnectOptions::new(),
+    };
+    if address.is_encrypted {
+        let Some(tls) = login.tls else {
+            return reporter.lost("tls_ca is not set").await;
+        };
+        options = options
+            .require_tls(true)
+            .tls_client_config(tls.as_ref().clone());
+    }
+    let options = options
+        .name(login.client_id)
         .connection_timeout(PATIENCE)
         // Which broker is next is for the device to say, not for the client.
         .event_callback(move |event| {

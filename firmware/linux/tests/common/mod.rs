@@ -8,8 +8,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use fieldledger_attest::identity::PublicKey;
+pub(crate) use fieldledger_rig::PATIENCE;
+use fieldledger_rig::Rig;
 pub(crate) use fieldledger_rig::announced;
-use fieldledger_rig::{PATIENCE, Rig};
+use fieldledger_site::NatsOptions;
 use tokio::time::timeout;
 
 /// The program and its broker.
@@ -34,8 +36,12 @@ impl DerefMut for Site {
 
 impl Site {
     pub(crate) async fn start() -> Self {
+        Self::start_with(|_options| {}).await
+    }
+
+    pub(crate) async fn start_with(change: impl FnOnce(&mut NatsOptions)) -> Self {
         Self {
-            rig: Rig::start().await,
+            rig: Rig::start_with(change).await,
             device: None,
         }
     }
@@ -46,6 +52,11 @@ impl Site {
 
     /// Makes the key, as an installer would; the key that is printed.
     pub(crate) fn keygen(&self) -> PublicKey {
+        self.printed("key ").parse().unwrap()
+    }
+
+    /// What is printed of the key behind `name`.
+    pub(crate) fn printed(&self, name: &str) -> String {
         let output = Command::new(env!("CARGO_BIN_EXE_fieldledger-device"))
             .args(["keygen", "--key"])
             .arg(self.folder.path().join("key"))
@@ -55,9 +66,9 @@ impl Site {
         let text = String::from_utf8(output.stdout).unwrap();
         let line = text
             .lines()
-            .find_map(|line| line.strip_prefix("key "))
+            .find_map(|line| line.strip_prefix(name))
             .unwrap();
-        line.trim().parse().unwrap()
+        line.trim().to_owned()
     }
 
     /// Starts the program; `settings` follow brokers and key.

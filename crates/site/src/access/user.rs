@@ -1,0 +1,176 @@
+//! The users of the field's server.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// First token of the subjects of devices that have a user of their own.
+pub const DEVICE_PREFIX: &str = "field";
+
+/// First tokens of the open field: those of the original's simulator and of its Pico W.
+pub const OPEN_PREFIXES: [&str; 2] = ["sim", "picow"];
+
+/// Where programs publish events.
+pub(crate) const EVENTS: &str = "events.audit";
+
+/// What a device says on a subject of its own, and what it hears there.
+const SAID: [&str; 5] = ["heartbeat", "read", "history", "disconnect", "command_ack"];
+const HEARD: [&str; 4] = ["poll", "history_ack", "command", "brokers"];
+
+/// Somebody whom the field's server knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    /// What it is.
+    pub role: Role,
+    /// Its public nkey.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nkey: Option<String>,
+    /// The hash of its password; of the open field's, which nobody needs, itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+}
+
+/// What a user is, and so what it may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Role {
+    /// A device: speaks for these ids, its own and its sensors', and hears what is said to them.
+    Device {
+        /// Each is a level of its subjects.
+        ids: Vec<Uuid>,
+    },
+    /// A program that publishes events.
+    Program,
+    /// The polling provider.
+    Polling,
+    /// The event logger, which only listens.
+    Events,
+    /// The simulated field, where the field is not open.
+    Simulator,
+    /// Whoever names no user.
+    Open,
+    /// The people who run the field: they may do all that can be done there.
+    Operator,
+}
+
+impl User {
+    /// As nats-server's configuration has it. Who may use a key or a password is two users there.
+    pub(crate) fn configuration(&self, name: &str) -> Vec<Value> {
+        let permissions = self.role.permissions();
+        let mut users = Vec::new();
+        if let Some(nkey) = &self.nkey {
+            users.push(json!({"nkey": nkey, "permissions": permissions}));
+        }
+        if let Some(password) = &self.password {
+            users.push(json!({"user": name, "password": password, "permissions": permissions}));
+        }
+        users
+    }
+}
+
+impl Role {
+    fn permissions(&self) -> Value {
+        let (publish, subscribe) = match self {
+            Self::Device { ids } => (subjects(ids, &SAID), subjects(ids, &HEARD)),
+            Self::Program => (vec![EVENTS.to_owned()], Vec::new()),
+            Self::Events => (Vec::new(), vec![EVENTS.to_owned()]),
+            Self::Polling => polling(),
+            Self::Simulator | Self::Open => (below(&OPEN_PREFIXES), below(&OPEN_PREFIXES)),
+            Self::Operator => return json!({"publish": ">", "subscribe": ">"}),
+        };
+        let mut permissions = json!({
+            "publish": allowed(&publish),
+            "subscribe": allowed(&subscribe),
+        });
+        if matches!(self, Self::Device { .. } | Self::Simulator | Self::Open) {
+            // A poll names an inbox of the polling provider's. It may be answered once, there and
+            // nowhere else; a minute covers POLL_TIMEOUT_MS with LATE_WINDOW_MS as they usually are.
+            permissions["allow_responses"] = json!({"max": 1, "expires": "1m"});
+        }
+        permissions
+    }
+}
+
+fn allowed(subjects: &[String]) -> Value {
+    match subjects.is_empty() {
+        true => json!({"deny": ">"}),
+        false => json!({"allow": subjects}),
+    }
+}
+
+fn subjects(ids: &[Uuid], names: &[&str]) -> Vec<String> {
+    let of_id = |id: &Uuid| {
+        let id = id.hyphenated().to_string();
+        let subject = move |name: &&str| format!("{DEVICE_PREFIX}.{id}.{name}");
+        names.iter().map(subject).collect::<Vec<_>>()
+    };
+    ids.iter().flat_map(of_id).collect()
+}
+
+fn below(prefixes: &[&str]) -> Vec<String> {
+    prefixes
+        .iter()
+        .map(|prefix| format!("{prefix}.>"))
+        .collect()
+}
+
+/// Devices' subjects, and what is stored: streams, buckets and the answers of JetStream.
+fn polling() -> (Vec<String>, Vec<String>) {
+    let mut field = below(&OPEN_PREFIXES);
+    field.push(format!("{DEVICE_PREFIX}.>"));
+    let stored = [
+        "fieldledger.>",
+        "$KV.>",
+        "$JS.API.>",
+        "$JS.ACK.>",
+        "$JS.FC.>",
+    ];
+    let mut publish = field.clone();
+    publish.extend(stored.map(str::to_owned));
+    field.push("_INBOX.>".to_owned());
+    (publish, field)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_device_speaks_for_its_own_ids_only_and_without_wildcards() {
+        let ids = vec![Uuid::from_u128(1), Uuid::from_u128(2)];
+        let device = User {
+            role: Role::Device { ids },
+            nkey: Some("UABC".to_owned()),
+            password: Some("$2a$04$x".to_owned()),
+        };
+        let users = device.configuration("press");
+        assert_eq!(users.len(), 2);
+        assert_eq!(users[0]["permissions"], users[1]["permissions"]);
+        assert_eq!(
+            (&users[0]["nkey"], &users[1]["user"]),
+            (&json!("UABC"), &json!("press"))
+        );
+        for side in ["publish", "subscribe"] {
+            let allowed = users[0]["permissions"][side]["allow"].as_array().unwrap();
+            assert!(!allowed.is_empty());
+            for subject in allowed {
+                let subject = subject.as_str().unwrap();
+                assert!(subject.starts_with("field.00000000-0000-0000-0000-00000000000"));
+                assert!(!subject.contains(['*', '>']), "{subject}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_may_say_nothing_is_denied_everything() {
+        let events = Role::Events.permissions();
+        assert_eq!(events["publish"], json!({"deny": ">"}));
+        assert_eq!(
+            Role::Program.permissions()["subscribe"],
+            json!({"deny": ">"})
+        );
+    }
+}

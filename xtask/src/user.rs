@@ -1,0 +1,173 @@
+//! `cargo xtask user`: who may connect to the field's server.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use fieldledger_attest::identity::PublicKey;
+use fieldledger_device::sensor::{DEVICE_NUMBER, derived_id};
+use fieldledger_site::{Artifacts, DEVICE_PREFIX, FieldUsers, NewUser, Role, User};
+use uuid::Uuid;
+
+/// Options of `user`.
+#[derive(Debug, Args)]
+pub(crate) struct UserArgs {
+    /// Folder of the site's state; `state` in the checkout if absent.
+    #[arg(long, value_name = "DIR", global = true)]
+    state: Option<PathBuf>,
+
+    #[command(subcommand)]
+    task: UserTask,
+}
+
+#[derive(Debug, Subcommand)]
+enum UserTask {
+    /// Let a device in, and confine it to the subjects of its ids.
+    AddDevice(DeviceArgs),
+    /// Let a program in, which may publish events and nothing else.
+    AddProgram(ProgramArgs),
+    /// Let a device or program in no more; its connections are closed.
+    Remove {
+        /// Its name.
+        name: String,
+    },
+    /// Who is let in.
+    List,
+}
+
+#[derive(Debug, Args)]
+struct DeviceArgs {
+    /// Its name: letters, digits, `-` and `_`.
+    name: String,
+
+    /// Its public nkey, which `fieldledger-device keygen` prints; it connects over NATS with the key.
+    #[arg(long, value_name = "U…")]
+    nkey: Option<String>,
+
+    /// How many sensors it has whose ids follow from its key.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "nkey")]
+    sensors: u32,
+
+    /// An id that it speaks for, its own or a sensor's; repeat for more.
+    #[arg(long = "id", value_name = "UUID")]
+    ids: Vec<Uuid>,
+
+    /// Make a password, for MQTT, and print it: it is kept nowhere.
+    #[arg(long)]
+    password: bool,
+}
+
+#[derive(Debug, Args)]
+struct ProgramArgs {
+    /// Its name: letters, digits, `-` and `_`.
+    name: String,
+
+    /// Its public nkey.
+    #[arg(long, value_name = "U…")]
+    nkey: Option<String>,
+
+    /// Make a password and print it: it is kept nowhere.
+    #[arg(long)]
+    password: bool,
+}
+
+/// Changes the users; a running server heeds it at once.
+pub(crate) fn run(args: UserArgs) -> anyhow::Result<()> {
+    let state = match args.state {
+        Some(folder) => folder,
+        None => Artifacts::of_checkout().root().join("state"),
+    };
+    let users = users(&state)?;
+    match args.task {
+        UserTask::AddDevice(device) => {
+            let ids = ids(&device)?;
+            add(
+                &users,
+                NewUser {
+                    name: device.name,
+                    role: Role::Device { ids },
+                    nkey: device.nkey,
+                    has_password: device.password,
+                },
+            )
+        }
+        UserTask::AddProgram(program) => add(
+            &users,
+            NewUser {
+                name: program.name,
+                role: Role::Program,
+                nkey: program.nkey,
+                has_password: program.password,
+            },
+        ),
+        UserTask::Remove { name } => {
+            users.remove(&name)?;
+            println!("{name} is let in no more");
+            Ok(())
+        }
+        UserTask::List => {
+            for (name, user) in users.all()? {
+                println!("{name:<24} {}", described(&user));
+            }
+            Ok(())
+        }
+    }
+}
+
+fn users(state: &Path) -> anyhow::Result<FieldUsers> {
+    // As `cargo xtask up` names it to the server, which is found by that.
+    let state =
+        std::path::absolute(state).with_context(|| format!("{} is no path", state.display()))?;
+    Ok(FieldUsers::of(&state.join("nats")))
+}
+
+/// The ids that were given, and those that follow from the key.
+fn ids(device: &DeviceArgs) -> anyhow::Result<Vec<Uuid>> {
+    let mut ids = device.ids.clone();
+    if let Some(nkey) = &device.nkey {
+        let (_kind, bytes) = nkeys::from_public_key(nkey).context("--nkey is no public nkey")?;
+        let key = PublicKey::from_bytes(&bytes).context("--nkey is no key of a device")?;
+        for number in (0..device.sensors).chain([DEVICE_NUMBER]) {
+            ids.push(Uuid::from_bytes(derived_id(&key, number)));
+        }
+    }
+    ids.sort();
+    ids.dedup();
+    Ok(ids)
+}
+
+fn add(users: &FieldUsers, new: NewUser) -> anyhow::Result<()> {
+    let name = new.name.clone();
+    if let Role::Device { ids } = &new.role {
+        println!("{name} speaks below {DEVICE_PREFIX} for");
+        for id in ids {
+            println!("  {id}");
+        }
+    }
+    match users.add(new)? {
+        Some(password) => println!("password of {name}: {password}"),
+        None => println!("{name} is let in"),
+    }
+    Ok(())
+}
+
+fn described(user: &User) -> String {
+    let role = match &user.role {
+        Role::Device { ids } => format!("device, {} ids", ids.len()),
+        Role::Program => "program".to_owned(),
+        Role::Polling => "the polling provider".to_owned(),
+        Role::Events => "the event logger".to_owned(),
+        Role::Simulator => "the simulated field".to_owned(),
+        Role::Open => "whoever names no user".to_owned(),
+        Role::Operator => "the operator".to_owned(),
+    };
+    let means = match (&user.nkey, &user.password) {
+        (Some(_), Some(_)) => "by key or password",
+        (Some(_), None) => "by key",
+        (None, _) => "by password",
+    };
+    match user.role {
+        Role::Open => role,
+        _ => format!("{role}, {means}"),
+    }
+}
