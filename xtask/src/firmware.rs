@@ -12,7 +12,7 @@ use crate::setup::BARE_TARGETS;
 use crate::{artifacts, program};
 
 /// The folders of the programs.
-pub(crate) const FOLDERS: [&str; 1] = ["firmware/emulated"];
+const FOLDERS: [&str; 2] = ["firmware/emulated", "firmware/pico-w"];
 
 /// Sections that a program has in flash.
 const IN_FLASH: [&str; 5] = [".boot2", ".vector_table", ".text", ".rodata", ".data"];

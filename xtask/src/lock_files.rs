@@ -8,11 +8,12 @@ use anyhow::ensure;
 use crate::program;
 
 /// Workspaces of their own.
-const WORKSPACES: [&str; 5] = [
+const WORKSPACES: [&str; 6] = [
     "bench",
     "bench/devices",
     "bench/devices/firmware",
     "firmware/emulated",
+    "firmware/pico-w",
     "fuzz",
 ];
 

@@ -15,16 +15,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use fieldledger_attest::identity::DeviceKey;
 use fieldledger_device::sensor::{DEVICE_NUMBER, derived_id};
 use fieldledger_record::settings::SETTINGS_BYTES;
-use fieldledger_record::{MIN_RECORD_BYTES, Radio};
+use fieldledger_record::{MIN_RECORD_BYTES, Radio, pico_w};
 use uuid::Uuid;
 
 use crate::board_file::BoardFile;
-
-/// Where a Pico W looks for its settings: the last sector of its flash.
-const PICO_W_SETTINGS: u32 = 0x101f_f000;
-
-/// Where it looks for its radio's files: behind the program, which has the first half.
-const PICO_W_RADIO: u32 = 0x1010_0000;
 
 /// Makes what is written into a board beside its program.
 #[derive(Debug, Parser)]
@@ -108,7 +102,7 @@ fn settings(config: &Path, key: &Path, output: &Output) -> anyhow::Result<()> {
     settings
         .write(&mut record)
         .context("cannot write the settings")?;
-    output.write(PICO_W_SETTINGS, &record)?;
+    output.write(pico_w::SETTINGS, &record)?;
     let key = DeviceKey::from_seed(&seed).public();
     let id = |number| Uuid::from_bytes(derived_id(&key, number));
     println!("key         {key}");
@@ -131,10 +125,10 @@ fn radio(firmware: &[u8], nvram: &[u8], clm: &[u8], output: &Output) -> anyhow::
     let mut record = vec![0; firmware.len() + nvram.len() + clm.len() + around];
     let length = radio.write(&mut record).context("cannot use these files")?;
     record.truncate(length);
-    if PICO_W_RADIO as usize + length > PICO_W_SETTINGS as usize {
+    if length > pico_w::RADIO_BYTES {
         bail!("files of {length} bytes leave no room for the settings");
     }
-    output.write(PICO_W_RADIO, &record)
+    output.write(pico_w::RADIO, &record)
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {

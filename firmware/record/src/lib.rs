@@ -19,6 +19,7 @@
 //! |---|---|
 //! | [`settings`] | key, network, brokers, sensors |
 //! | [`radio`] | the files that a CYW43439 needs before it is a radio |
+//! | [`pico_w`] | where both are in a Pico W |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -26,6 +27,7 @@
 extern crate std;
 
 mod frame;
+pub mod pico_w;
 pub mod radio;
 pub mod settings;
 
