@@ -38,7 +38,9 @@ fn settings(plant: &Plant) -> Result<PathBuf> {
     let settings = Settings {
         key: SEED,
         wifi: None,
+        login: None,
         prefix: "picow",
+        is_confined: false,
         brokers: [broker.as_str()].into_iter().collect(),
         heartbeat_interval_ms: 1_000,
         history_patience_ms: 10_000,

@@ -50,6 +50,15 @@ pub enum ProtocolError {
     Topic,
 }
 
+/// Who a device is to its broker. Two of one id throw each other out.
+#[derive(Clone, Copy)]
+pub struct Client<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// User and password, where it has them.
+    pub login: Option<(&'a str, &'a str)>,
+}
+
 /// Packets that wait to be sent.
 #[derive(Debug)]
 pub struct Outgoing<'b> {
@@ -80,14 +89,33 @@ impl<'b> Outgoing<'b> {
     /// # Errors
     ///
     /// [`NoRoom`].
-    pub fn connect(&mut self, client_id: &str, keep_alive_seconds: u16) -> Result<(), NoRoom> {
+    pub fn connect(&mut self, client: Client<'_>, keep_alive_seconds: u16) -> Result<(), NoRoom> {
         const CLEAN_SESSION: u8 = 0x02;
+        const USER_AND_PASSWORD: u8 = 0xc0;
         let [high, low] = keep_alive_seconds.to_be_bytes();
-        let fixed = [0, 4, b'M', b'Q', b'T', b'T', 4, CLEAN_SESSION, high, low];
-        self.packet(
-            kind::CONNECT,
-            &[&fixed, &length(client_id)?, client_id.as_bytes()],
-        )
+        let login = if client.login.is_some() {
+            USER_AND_PASSWORD
+        } else {
+            0
+        };
+        let flags = CLEAN_SESSION | login;
+        let fixed = [0, 4, b'M', b'Q', b'T', b'T', 4, flags, high, low];
+        let id = (&length(client.id)?, client.id.as_bytes());
+        let Some((user, password)) = client.login else {
+            return self.packet(kind::CONNECT, &[&fixed, id.0, id.1]);
+        };
+        let user = (&length(user)?, user.as_bytes());
+        let password = (&length(password)?, password.as_bytes());
+        let parts = [
+            &fixed[..],
+            id.0,
+            id.1,
+            user.0,
+            user.1,
+            password.0,
+            password.1,
+        ];
+        self.packet(kind::CONNECT, &parts)
     }
 
     /// Asks for one topic, at QoS 0 (section 3.8). `number` is not zero.
@@ -325,6 +353,7 @@ mod tests {
     use proptest::prelude::*;
     use rumqttc::mqttbytes::QoS;
     use rumqttc::mqttbytes::v4;
+    use std::borrow::ToOwned as _;
     use std::string::String;
     use std::vec;
     use std::vec::Vec;
@@ -373,15 +402,19 @@ mod tests {
     fn another_implementation_reads_what_is_written() {
         let mut buffer = [0; 100];
         let mut outgoing = Outgoing::new(&mut buffer);
-        outgoing.connect("device", 10).unwrap();
-        let v4::Packet::Connect(connect) = theirs(outgoing.bytes()) else {
-            panic!("no connect");
-        };
-        assert_eq!(
-            (connect.client_id.as_str(), connect.keep_alive),
-            ("device", 10)
-        );
-        assert!(connect.clean_session && connect.last_will.is_none() && connect.login.is_none());
+        for login in [None, Some(("boiler", "battery staple"))] {
+            let id = "device";
+            outgoing.clear();
+            outgoing.connect(Client { id, login }, 10).unwrap();
+            let v4::Packet::Connect(connect) = theirs(outgoing.bytes()) else {
+                panic!("no connect");
+            };
+            assert_eq!((connect.client_id.as_str(), connect.keep_alive), (id, 10));
+            assert!(connect.clean_session && connect.last_will.is_none());
+            let theirs = connect.login.map(|login| (login.username, login.password));
+            let ours = login.map(|(user, password)| (user.to_owned(), password.to_owned()));
+            assert_eq!(theirs, ours);
+        }
         outgoing.clear();
         outgoing.subscribe(7, "picow/x/poll").unwrap();
         let v4::Packet::Subscribe(subscribe) = theirs(outgoing.bytes()) else {

@@ -8,7 +8,7 @@ use fieldledger_device::topics::MAX_TOPIC_BYTES;
 use fieldledger_device::{Action, Device, brokers};
 
 use crate::board::Board;
-use crate::mqtt::{Incoming, MESSAGE_OVERHEAD_BYTES, Outgoing};
+use crate::mqtt::{Client, Incoming, MESSAGE_OVERHEAD_BYTES, Outgoing};
 use crate::session::{Host, Traffic, serve};
 
 /// What a message takes beside its payload.
@@ -32,13 +32,13 @@ pub struct Buffers<'b> {
     pub incoming: &'b mut [u8],
 }
 
-/// Serves the device for ever. `client_id` is what brokers know it by.
+/// Serves the device for ever. `client` is what brokers know it by.
 pub async fn run<S, B, const SENSORS: usize, const RING: usize, const MESSAGE: usize>(
     device: &mut Device<S, SENSORS, RING, MESSAGE>,
     board: &mut B,
     (network, names): (&impl TcpConnect, &impl Dns),
     buffers: Buffers<'_>,
-    client_id: &str,
+    client: Client<'_>,
 ) -> !
 where
     S: Sensor,
@@ -56,7 +56,7 @@ where
             None => until_due(&mut host).await,
         };
         log::info!("connecting to {address}");
-        let served = serve(&mut host, &mut traffic, network, names, client_id, &address);
+        let served = serve(&mut host, &mut traffic, network, names, client, &address);
         match served.await {
             Ok(leave) => wanted = Some(leave.to),
             Err(error) => {

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::address::{Address, AddressError};
 use crate::board::Board;
-use crate::mqtt::{Incoming, NoRoom, Outgoing, Packet, ProtocolError};
+use crate::mqtt::{Client, Incoming, NoRoom, Outgoing, Packet, ProtocolError};
 
 /// How long a name, a connection or the broker's welcome may take, each.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
@@ -146,7 +146,7 @@ pub(crate) async fn serve<
     traffic: &mut Traffic<'_>,
     network: &impl TcpConnect,
     names: &impl Dns,
-    client_id: &str,
+    client: Client<'_>,
     address: &str,
 ) -> Result<Leave, SessionError> {
     let address = Address::parse(address)?;
@@ -178,7 +178,7 @@ pub(crate) async fn serve<
     session
         .traffic
         .outgoing
-        .connect(client_id, KEEP_ALIVE_SECONDS)?;
+        .connect(client, KEEP_ALIVE_SECONDS)?;
     session.flush().await?;
     session.welcome().await?;
     session.converse().await

@@ -11,6 +11,7 @@ use heapless::{String, Vec};
 use thiserror::Error;
 
 use crate::address::{Address, AddressError};
+use crate::mqtt::Client;
 
 /// Why the settings make no device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -55,6 +56,7 @@ pub fn device<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE:
     let key = DeviceKey::from_seed(&settings.key);
     let id = derived_id(&key.public(), DEVICE_NUMBER);
     let mut config = Config::new(id, text("prefix", settings.prefix)?, Style::Mqtt);
+    config.is_confined = settings.is_confined;
     config.mac_addr = hardware.mac_addr;
     config.heartbeat_interval = u64::from(settings.heartbeat_interval_ms) * 1_000;
     config.history_patience = u64::from(settings.history_patience_ms) * 1_000;
@@ -97,7 +99,14 @@ fn text<const N: usize>(field: &'static str, text: &str) -> Result<String<N>, Se
     String::try_from(text).map_err(|_long| SetupError::TooLong { field })
 }
 
-/// The name that a broker knows the device by: two clients of one name throw each other out.
+/// Who the device is to its brokers, with an id from [`client_id`].
+#[must_use]
+pub fn client<'a>(settings: &Settings<'a>, id: &'a str) -> Client<'a> {
+    let login = settings.login.map(|login| (login.user, login.password));
+    Client { id, login }
+}
+
+/// The id that a broker knows the device by.
 #[must_use]
 pub fn client_id(key: &PublicKey) -> String<CLIENT_ID_BYTES> {
     let mut name = String::new();

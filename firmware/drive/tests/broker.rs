@@ -16,7 +16,7 @@ use fieldledger_device::Device;
 use fieldledger_device::actuator::{Channel, Value};
 use fieldledger_device::sensor::{DEVICE_NUMBER, Fault, Sensor, Text, derived_id};
 use fieldledger_drive::run::{INCOMING_BYTES, outgoing_bytes};
-use fieldledger_drive::setup::{Hardware, client_id, device, profile};
+use fieldledger_drive::setup::{Hardware, client, client_id, device, profile};
 use fieldledger_drive::{Board, Buffers, run};
 use fieldledger_field::bulk::Bulk;
 use fieldledger_record::Settings;
@@ -112,7 +112,9 @@ async fn serve(brokers: &[String], seen: Rc<Seen>) {
     let settings = Settings {
         key: KEY,
         wifi: None,
+        login: None,
         prefix: "picow",
+        is_confined: false,
         brokers: brokers.iter().map(String::as_str).collect(),
         heartbeat_interval_ms: 500,
         history_patience_ms: 1_000,
@@ -139,12 +141,13 @@ async fn serve(brokers: &[String], seen: Rc<Seen>) {
         incoming: &mut incoming,
     };
     let name = client_id(&key);
+    let client = client(&settings, &name);
     run(
         &mut device,
         &mut Desk(seen),
         (&Tokio, &Tokio),
         buffers,
-        &name,
+        client,
     )
     .await;
 }

@@ -100,10 +100,11 @@ fn main() -> ! {
 /// Reads the settings, and starts network and device.
 fn start(spawner: embassy_executor::Spawner) {
     static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
+    static SETTINGS_READ: StaticCell<Settings<'static>> = StaticCell::new();
     // SAFETY: the board has memory there, which nobody writes to after the start.
     let place: &'static [u8; SETTINGS_BYTES] = unsafe { &*SETTINGS };
     let settings = match Settings::read(place) {
-        Ok(settings) => settings,
+        Ok(settings) => &*SETTINGS_READ.init(settings),
         Err(error) => {
             log::error!("no settings: {error}");
             host::exit(Exit::Settings);
@@ -122,7 +123,7 @@ fn start(spawner: embassy_executor::Spawner) {
     let resources = RESOURCES.init(StackResources::new());
     let seed = u128::from_ne_bytes(seed) as u64;
     let (stack, runner) = embassy_net::new(Ethernet(ethernet), config, resources, seed);
-    let device = match device(&settings, u128::from_ne_bytes(boot), mac_addr) {
+    let device = match device(settings, u128::from_ne_bytes(boot), mac_addr) {
         Ok(device) => device,
         Err(error) => {
             log::error!("settings make no device: {error:?}");
@@ -130,7 +131,7 @@ fn start(spawner: embassy_executor::Spawner) {
         }
     };
     // A task can be started once, which these are.
-    match (serve_network(runner), serve_device(device, stack)) {
+    match (serve_network(runner), serve_device(device, settings, stack)) {
         (Ok(network), Ok(device)) => {
             spawner.spawn(network);
             spawner.spawn(device);
@@ -177,7 +178,11 @@ async fn serve_network(mut runner: Runner<'static, Ethernet>) {
 }
 
 #[embassy_executor::task]
-async fn serve_device(device: &'static mut EmulatedDevice, stack: Stack<'static>) {
+async fn serve_device(
+    device: &'static mut EmulatedDevice,
+    settings: &'static Settings<'static>,
+    stack: Stack<'static>,
+) {
     static TCP: StaticCell<Tcp> = StaticCell::new();
     static OUTGOING: ConstStaticCell<[u8; outgoing_bytes(MESSAGE)]> =
         ConstStaticCell::new([0; outgoing_bytes(MESSAGE)]);
@@ -189,9 +194,10 @@ async fn serve_device(device: &'static mut EmulatedDevice, stack: Stack<'static>
         outgoing: OUTGOING.take(),
         incoming: INCOMING.take(),
     };
-    let client_id = setup::client_id(&device.key());
+    let id = setup::client_id(&device.key());
+    let client = setup::client(settings, &id);
     let mut board = Mps2 { stack };
-    fieldledger_drive::run(device, &mut board, (&network, &names), buffers, &client_id).await
+    fieldledger_drive::run(device, &mut board, (&network, &names), buffers, client).await
 }
 
 /// The board.

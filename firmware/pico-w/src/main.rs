@@ -91,7 +91,7 @@ async fn main(spawner: Spawner) -> ! {
     };
     let sensor = Temperature::new(board.ADC, board.ADC_TEMP_SENSOR);
     match device(&settings, mac_addr, sensor) {
-        Ok(device) => serve(device, stack, watchdog).await,
+        Ok(device) => serve(device, &settings, stack, watchdog).await,
         Err(error) => {
             log::error!("settings make no device: {error:?}");
             give_up(watchdog, "settings", RecordError::Content).await
@@ -133,7 +133,12 @@ fn device(
     Ok(device)
 }
 
-async fn serve(device: &'static mut PicoDevice, stack: Stack<'static>, watchdog: Watchdog) -> ! {
+async fn serve(
+    device: &'static mut PicoDevice,
+    settings: &Settings<'static>,
+    stack: Stack<'static>,
+    watchdog: Watchdog,
+) -> ! {
     static TCP: StaticCell<Tcp> = StaticCell::new();
     static OUTGOING: ConstStaticCell<[u8; outgoing_bytes(MESSAGE)]> =
         ConstStaticCell::new([0; outgoing_bytes(MESSAGE)]);
@@ -145,9 +150,10 @@ async fn serve(device: &'static mut PicoDevice, stack: Stack<'static>, watchdog:
         outgoing: OUTGOING.take(),
         incoming: INCOMING.take(),
     };
-    let client_id = setup::client_id(&device.key());
+    let id = setup::client_id(&device.key());
+    let client = setup::client(settings, &id);
     let mut board = PicoW { stack, watchdog };
-    fieldledger_drive::run(device, &mut board, (&network, &names), buffers, &client_id).await
+    fieldledger_drive::run(device, &mut board, (&network, &names), buffers, client).await
 }
 
 /// The board.

@@ -1,8 +1,11 @@
 //! The settings as people write them.
 
+use std::fs;
+use std::path::PathBuf;
+
 use anyhow::{Context as _, anyhow};
 use fieldledger_record::Settings;
-use fieldledger_record::settings::{MAX_BROKERS, MAX_SENSORS, SensorSettings, Wifi};
+use fieldledger_record::settings::{Login, MAX_BROKERS, MAX_SENSORS, SensorSettings, Wifi};
 use serde::Deserialize;
 
 /// See board.yaml.
@@ -12,8 +15,11 @@ pub(crate) struct BoardFile {
     wifi: Option<WifiFile>,
     brokers: Vec<String>,
     sensors: Vec<SensorFile>,
+    login: Option<LoginFile>,
     #[serde(default = "default_prefix")]
     prefix: String,
+    #[serde(default)]
+    confined: bool,
     #[serde(default = "default_heartbeat_interval_ms")]
     heartbeat_interval_ms: u32,
     #[serde(default = "default_history_patience_ms")]
@@ -26,6 +32,13 @@ struct WifiFile {
     ssid: String,
     #[serde(default)]
     passphrase: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LoginFile {
+    user: String,
+    password_file: PathBuf,
 }
 
 #[derive(Debug, Deserialize)]
@@ -53,15 +66,34 @@ impl BoardFile {
         serde_yaml_ng::from_str(text).context("these are no settings")
     }
 
+    /// The content of the password's file, where there is one.
+    pub(crate) fn password(&self) -> anyhow::Result<String> {
+        let Some(LoginFile { password_file, .. }) = &self.login else {
+            return Ok(String::new());
+        };
+        let text = fs::read_to_string(password_file);
+        let text = text.with_context(|| format!("cannot read {}", password_file.display()))?;
+        Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+    }
+
     /// What is written into the board.
-    pub(crate) fn settings(&self, key: [u8; 32]) -> anyhow::Result<Settings<'_>> {
+    pub(crate) fn settings<'a>(
+        &'a self,
+        key: [u8; 32],
+        password: &'a str,
+    ) -> anyhow::Result<Settings<'a>> {
         let mut settings = Settings {
             key,
             wifi: self.wifi.as_ref().map(|wifi| Wifi {
                 ssid: &wifi.ssid,
                 passphrase: &wifi.passphrase,
             }),
+            login: self.login.as_ref().map(|login| Login {
+                user: &login.user,
+                password,
+            }),
             prefix: &self.prefix,
+            is_confined: self.confined,
             brokers: heapless::Vec::new(),
             heartbeat_interval_ms: self.heartbeat_interval_ms,
             history_patience_ms: self.history_patience_ms,
@@ -92,9 +124,10 @@ mod tests {
     fn the_reference_holds_the_defaults() {
         let text = include_str!("../board.yaml");
         let file = BoardFile::parse(text).unwrap();
-        let settings = file.settings([1; 32]).unwrap();
+        let settings = file.settings([1; 32], "").unwrap();
         assert_eq!(settings.brokers.as_slice(), ["mqtt://10.0.0.1:1883"]);
         assert_eq!(settings.prefix, default_prefix());
+        assert!(settings.login.is_none() && !settings.is_confined);
         assert_eq!(
             settings.heartbeat_interval_ms,
             default_heartbeat_interval_ms()
@@ -102,7 +135,7 @@ mod tests {
         assert_eq!(settings.history_patience_ms, default_history_patience_ms());
         let with_wifi = text.replace("# wifi:", "wifi:");
         let file = BoardFile::parse(&with_wifi).unwrap();
-        let settings = file.settings([1; 32]).unwrap();
+        let settings = file.settings([1; 32], "").unwrap();
         let wifi = Wifi {
             ssid: "plant",
             passphrase: "not this one",

@@ -95,7 +95,8 @@ fn settings(config: &Path, key: &Path, output: &Output) -> anyhow::Result<()> {
     let file = BoardFile::parse(&text);
     let file = file.with_context(|| format!("cannot use {}", config.display()))?;
     let seed = fieldledger_key_file::read_or_create(key)?;
-    let settings = file.settings(seed)?;
+    let password = file.password()?;
+    let settings = file.settings(seed, &password)?;
     trial::start(&settings).with_context(|| format!("no board can use {}", config.display()))?;
     // A whole sector, so that nothing of an older and longer record stays behind.
     let mut record = vec![0xff; SETTINGS_BYTES];

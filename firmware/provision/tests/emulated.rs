@@ -13,7 +13,7 @@ use fieldledger_device::sensor::{DEVICE_NUMBER, derived_id};
 use fieldledger_field::bulk::Bulk;
 use fieldledger_field::heartbeat::Device;
 use fieldledger_rig::{PATIENCE, Rig, announced};
-use fieldledger_site::{Artifacts, Emulator, HOST_OF_EMULATOR};
+use fieldledger_site::{Access, Artifacts, Emulator, HOST_OF_EMULATOR, NewUser, Role};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -156,6 +156,47 @@ async fn an_emulated_microcontroller_is_polled_and_sends_what_it_read_while_its_
         }
     };
     assert_eq!(again.key, key);
+}
+
+#[tokio::test]
+async fn an_emulated_microcontroller_is_let_in_as_its_user_and_kept_to_its_own_topics() {
+    let rig = Rig::start_with(|options| options.access = Access::Field { open: false }).await;
+    // The key comes first: a user has the ids that follow from it.
+    let key = provisioned(&rig);
+    let ids = [DEVICE_NUMBER, 0].map(|number| Uuid::from_bytes(derived_id(&key, number)));
+    let user = NewUser {
+        name: "boiler".to_owned(),
+        role: Role::Device { ids: ids.to_vec() },
+        nkey: None,
+        has_password: true,
+    };
+    let password = rig.nats.options().users().add(user).unwrap().unwrap();
+    let file = rig.folder.path().join("password");
+    std::fs::write(&file, &password).unwrap();
+    let config = format!(
+        "brokers: ['mqtt://{HOST_OF_EMULATOR}:{}']
+login: {{ user: boiler, password_file: {file:?} }}
+prefix: field
+confined: true
+sensors: [{{ alias: Wave, location: Emulator, poll_interval_ms: 500 }}]
+",
+        rig.mqtt_port
+    );
+    let output = provision(rig.folder.path(), &config);
+    assert!(output.status.success(), "{output:?}");
+    let mut heartbeats = rig.subscribe("field.*.heartbeat").await;
+    let mut answers = rig.subscribe("field.*.read").await;
+    let _emulator = start(&rig, Some(&record(&rig)));
+    let heartbeat = rig.next(&mut heartbeats).await;
+    let device = announced(&heartbeat);
+    let own = format!("field.{}.heartbeat", ids[1]);
+    assert_eq!(
+        (device.id, heartbeat.subject.as_str()),
+        (ids[1], own.as_str())
+    );
+    let reply = rig.poll(&device, &mut answers, 1).await;
+    reply.attested(device.id, key).unwrap();
+    assert!(!rig.device_says().contains(&password));
 }
 
 #[tokio::test]

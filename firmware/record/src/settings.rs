@@ -27,7 +27,7 @@ const KIND: Kind = Kind {
     version: 1,
 };
 
-/// Settings of a board. Not shown: its key and its passphrase.
+/// Settings of a board. Not shown: its key, its passphrase and its password.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings<'a> {
     /// The seed of the device's Ed25519 key.
@@ -35,8 +35,12 @@ pub struct Settings<'a> {
     /// The network to join, where the board has a radio.
     #[serde(borrow)]
     pub wifi: Option<Wifi<'a>>,
+    /// Who the board is to its brokers; nobody in particular without.
+    pub login: Option<Login<'a>>,
     /// What every topic begins with.
     pub prefix: &'a str,
+    /// Whether each sensor is announced on a topic of its own, as a device with a user of its own must.
+    pub is_confined: bool,
     /// Brokers, best first.
     pub brokers: Vec<&'a str, MAX_BROKERS>,
     /// Milliseconds between two heartbeats of a sensor.
@@ -54,6 +58,15 @@ pub struct Wifi<'a> {
     pub ssid: &'a str,
     /// Its WPA2 passphrase; empty for an open network.
     pub passphrase: &'a str,
+}
+
+/// A user of a broker.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Login<'a> {
+    /// Its name.
+    pub user: &'a str,
+    /// Its password.
+    pub password: &'a str,
 }
 
 /// What people call a sensor.
@@ -81,6 +94,14 @@ impl fmt::Debug for Wifi<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wifi")
             .field("ssid", &self.ssid)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Login<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login")
+            .field("user", &self.user)
             .finish_non_exhaustive()
     }
 }
@@ -124,6 +145,10 @@ impl<'a> Settings<'a> {
         };
         let checks = [
             ("wifi", self.wifi.as_ref().is_none_or(is_network)),
+            (
+                "login",
+                self.login.is_none_or(|login| !login.user.is_empty()),
+            ),
             ("brokers", !self.brokers.is_empty()),
             ("heartbeat_interval_ms", self.heartbeat_interval_ms > 0),
             ("history_patience_ms", self.history_patience_ms > 0),
@@ -157,7 +182,12 @@ mod tests {
                 ssid: "plant",
                 passphrase: "correct horse",
             }),
+            login: Some(Login {
+                user: "boiler",
+                password: "battery staple",
+            }),
             prefix: "picow",
+            is_confined: true,
             brokers: Vec::from_slice(&["mqtt://10.0.0.1:1883", "mqtt://broker"]).unwrap(),
             heartbeat_interval_ms: 30_000,
             history_patience_ms: 10_000,
@@ -169,7 +199,7 @@ mod tests {
     fn settings_read_back() {
         let mut place = [0xff; SETTINGS_BYTES];
         let length = settings().write(&mut place).unwrap();
-        assert_eq!(length, 161);
+        assert_eq!(length, 185);
         assert_eq!(Settings::read(&place), Ok(settings()));
     }
 
@@ -178,11 +208,12 @@ mod tests {
     fn the_layout_is_what_it_was() {
         let mut place = [0; SETTINGS_BYTES];
         settings().write(&mut place).unwrap();
-        assert_eq!(place[..12], *b"FLDS\x01\0\0\0\x75\0\0\0");
+        assert_eq!(place[..12], *b"FLDS\x01\0\0\0\x8d\0\0\0");
         let mut rest = &place[12..];
         for part in [
             &[0xa5; 32][..],
-            b"\x01\x05plant\x0dcorrect horse\x05picow",
+            b"\x01\x05plant\x0dcorrect horse",
+            b"\x01\x06boiler\x0ebattery staple\x05picow\x01",
             b"\x02\x14mqtt://10.0.0.1:1883\x0dmqtt://broker",
             b"\xb0\xea\x01\x90\x4e\x01\x06Boiler\x06Hall 2\x90\x4e",
         ] {
@@ -192,9 +223,14 @@ mod tests {
 
     #[test]
     fn a_secret_is_not_shown() {
-        let shown = format!("{:?} {:?}", settings(), settings().wifi);
+        let shown = format!(
+            "{:?} {:?} {:?}",
+            settings(),
+            settings().wifi,
+            settings().login
+        );
         assert!(
-            !shown.contains("horse") && !shown.contains("165"),
+            !shown.contains("horse") && !shown.contains("staple") && !shown.contains("165"),
             "{shown}"
         );
     }
@@ -230,6 +266,16 @@ mod tests {
                 "wifi",
                 Settings {
                     wifi: wifi(&long[..33], ""),
+                    ..good.clone()
+                },
+            ),
+            (
+                "login",
+                Settings {
+                    login: Some(Login {
+                        user: "",
+                        password: "a",
+                    }),
                     ..good.clone()
                 },
             ),
@@ -272,7 +318,7 @@ mod tests {
             KIND.seal(&mut place, length).unwrap();
             assert_eq!(Settings::read(&place).map(|_| 0), refused);
         }
-        assert_eq!(good.write(&mut [0; 160]), Err(RecordError::NoRoom));
+        assert_eq!(good.write(&mut [0; 184]), Err(RecordError::NoRoom));
     }
 
     proptest! {
@@ -280,7 +326,8 @@ mod tests {
         fn any_settings_read_back(
             key in any::<[u8; 32]>(),
             wifi in prop::option::of(("[a-z]{1,32}", "[ -~]{8,63}")),
-            prefix in "\\PC{0,20}",
+            login in prop::option::of(("\\PC{1,20}", "\\PC{0,20}")),
+            (prefix, is_confined) in ("\\PC{0,20}", any::<bool>()),
             brokers in prop::collection::vec("\\PC{0,60}", 1..=MAX_BROKERS),
             names in prop::collection::vec(("\\PC{0,60}", "\\PC{0,60}"), 1..=MAX_SENSORS),
             numbers in any::<(u32, u32, u32)>(),
@@ -293,7 +340,9 @@ mod tests {
             let settings = Settings {
                 key,
                 wifi: wifi.map(|(ssid, passphrase)| Wifi { ssid, passphrase }),
+                login: login.as_ref().map(|(user, password)| Login { user, password }),
                 prefix: &prefix,
+                is_confined,
                 brokers: brokers.iter().map(String::as_str).collect(),
                 heartbeat_interval_ms: numbers.1.max(1),
                 history_patience_ms: numbers.2.max(1),
