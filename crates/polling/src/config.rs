@@ -8,6 +8,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use fieldledger_field::heartbeat::{Limits, POLL_INTERVALS_MS};
 use fieldledger_field::topic::{TopicError, TopicRules, subject_of};
@@ -17,14 +18,22 @@ use crate::batcher::BatchLimits;
 use crate::engine::Settings;
 
 /// Every setting, with what it means.
-pub const SETTINGS: [(&str, &str); 26] = [
+pub const SETTINGS: [(&str, &str); 28] = [
     (
         "SUBSCRIPTION",
         "heartbeat subjects, comma-separated, each with an optional |queue group",
     ),
     (
         "URI",
-        "NATS server, or several, comma-separated (default nats://127.0.0.1:4222)",
+        "NATS server, or several, best first, comma-separated (default nats://127.0.0.1:4222)",
+    ),
+    (
+        "RETURN_AFTER_S",
+        "how often it is looked whether a better one of several servers is back",
+    ),
+    (
+        "REPLICAS",
+        "servers of a cluster that each store what is stored",
     ),
     ("CLIENT_JWT", "user JWT for that server"),
     (
@@ -126,6 +135,10 @@ pub struct Config {
 pub struct Connection {
     /// Addresses of one cluster.
     pub servers: Vec<String>,
+    /// How often a better server is looked for.
+    pub return_after: Duration,
+    /// Servers that each store what is stored.
+    pub replicas: usize,
     /// Who to be there; whoever a server's URL names if absent.
     pub credentials: Option<Credentials>,
 }
@@ -157,6 +170,12 @@ impl Connection {
             None => server.clone(),
         };
         self.servers.iter().map(cleaned).collect()
+    }
+
+    /// Each address as it is, and as logs may hold it.
+    pub fn servers_without_passwords(&self) -> impl Iterator<Item = (&str, String)> {
+        let servers = self.servers.iter().map(String::as_str);
+        servers.zip(self.without_passwords())
     }
 }
 
@@ -341,8 +360,11 @@ impl Values<'_> {
             (jwt, Some(seed)) => Some(Credentials { jwt, seed }),
             (None, None) => None,
         };
+        let return_after: u64 = self.number("RETURN_AFTER_S", 600, 1..=86_400)?;
         Ok(Connection {
             servers,
+            return_after: Duration::from_secs(return_after),
+            replicas: self.number("REPLICAS", 1, 1..=5)?,
             credentials,
         })
     }

@@ -22,6 +22,13 @@ const SUBSCRIPTION_CAPACITY: usize = 131_072;
 /// at once, and one connection attempt a second disturbs nobody.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
+/// A server that does not take a connection within this time is passed over.
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+
+/// A server that has fallen silent is given up after two of these. The client's own minute would be an
+/// outage of two.
+const PING_EVERY: Duration = Duration::from_secs(5);
+
 /// Why there is no connection.
 #[derive(Debug, Error)]
 pub(crate) enum ConnectError {
@@ -77,12 +84,17 @@ pub(crate) async fn connect(
 ) -> Result<Client, ConnectError> {
     let options = login(connection)?;
     let made = connections.clone();
+    let rounds_after = connection.servers.len();
     options
+        // Best first, and each of them once before there is a pause.
+        .retain_servers_order()
+        .connection_timeout(CONNECT_WITHIN)
+        .ping_interval(PING_EVERY)
         .name("fieldledger-nats-polling")
         .client_capacity(CLIENT_CAPACITY)
         .subscription_capacity(SUBSCRIPTION_CAPACITY)
-        .reconnect_delay_callback(|attempts| {
-            if attempts <= 1 {
+        .reconnect_delay_callback(move |attempts| {
+            if attempts <= rounds_after {
                 Duration::ZERO
             } else {
                 RECONNECT_PAUSE
@@ -96,6 +108,20 @@ pub(crate) async fn connect(
             std::future::ready(())
         })
         .connect(connection.servers.as_slice())
+        .await
+        .map_err(|source| ConnectError::Connect {
+            servers: connection.without_passwords().join(", "),
+            source,
+        })
+}
+
+/// Connects to one of the servers, for a look.
+pub(crate) async fn probe(connection: &Connection, server: &str) -> Result<Client, ConnectError> {
+    login(connection)?
+        .name("fieldledger-nats-polling-probe")
+        .connection_timeout(CONNECT_WITHIN)
+        .max_reconnects(1)
+        .connect(server)
         .await
         .map_err(|source| ConnectError::Connect {
             servers: connection.without_passwords().join(", "),

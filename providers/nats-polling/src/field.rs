@@ -190,12 +190,16 @@ impl Field {
         } else {
             self.buffer_max
         };
-        let paused = self.client.connection_state() != State::Connected
+        let is_held = self.progress.is_held();
+        let paused = is_held
+            || self.client.connection_state() != State::Connected
             || self.progress.buffered() >= room_for;
         if paused != self.paused {
             self.paused = paused;
             self.engine.set_paused(paused, now);
-            if paused {
+            if is_held {
+                info!("polling stands still for a move to another server");
+            } else if paused {
                 let buffered = self.progress.buffered();
                 warn!(
                     buffered,
@@ -206,6 +210,8 @@ impl Field {
             }
         }
         self.engine.tick(now);
+        self.progress
+            .stands_still(is_held && self.engine.outstanding() == 0);
         for action in self.engine.take_actions() {
             self.perform(action).await;
         }

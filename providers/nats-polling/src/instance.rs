@@ -22,6 +22,7 @@ use crate::connection::{Connections, connect};
 use crate::delivery::Delivery;
 use crate::field::{Field, Lane, Parts, Question};
 use crate::progress::{DeliveryStatus, Progress};
+use crate::ranking::Ranking;
 use crate::reader::Reader;
 use crate::sensor_store;
 use crate::spool::Spool;
@@ -246,6 +247,19 @@ impl Start {
         let (field_lanes, mut spools) = self.spools(&storage, &spool_deadline);
         let end_of_delivery = CancellationToken::new();
         let mut deliveries = self.deliveries(&storage, lanes, &end_of_delivery);
+        let ranking = Ranking {
+            connection: self.config.connection.clone(),
+            client: client.clone(),
+            connections: self.connections.clone(),
+            storage: storage.clone(),
+            lanes: self.config.lanes,
+            reader: Arc::clone(&self.reader),
+            call_timeout: Duration::from_millis(self.config.call_timeout_ms),
+            progress: Arc::clone(&self.shared.progress),
+        };
+        // Ends with the field: a move in the middle of a stop would hold that up.
+        let mut looking_around = JoinSet::new();
+        looking_around.spawn(ranking.run());
         let parts = Parts {
             client,
             clock,
@@ -268,6 +282,7 @@ impl Start {
             }
             Err(error) => error!(%error, "cannot subscribe to heartbeats; nothing is polled"),
         }
+        looking_around.shutdown().await;
         // What follows, and the polls under way before, add up to less than STOP_WITHIN.
         if !ended_within(Duration::from_millis(1_000), &mut spools).await {
             spool_deadline.cancel();
@@ -351,7 +366,12 @@ impl Start {
             )
             .into());
         }
-        let storage = Storage::open(&client, &self.config.instance).await?;
+        let storage = Storage::open(
+            &client,
+            &self.config.instance,
+            self.config.connection.replicas,
+        )
+        .await?;
         let lanes = storage.all_lanes(self.config.lanes).await?;
         let sensors = storage.load_sensors().await?;
         Ok(Reached {

@@ -1,6 +1,6 @@
 //! How far results have come on their way to the log: counters shared by an instance's tasks.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 use fieldledger_field::batch::{Outcome, PollBatch};
@@ -13,6 +13,10 @@ use crate::latency::Latency;
 pub(crate) struct Progress {
     /// Results in memory, not yet in the stream.
     buffered: AtomicUsize,
+    /// Whether polling is to stand still for a moment.
+    held: AtomicBool,
+    /// Whether it does: no poll is under way, and none will be before it is let go.
+    still: AtomicBool,
     /// Told when that number falls.
     pub(crate) stored_some: Notify,
     batches_stored: AtomicU64,
@@ -47,6 +51,24 @@ pub struct DeliveryStatus {
 impl Progress {
     pub(crate) fn buffered(&self) -> usize {
         self.buffered.load(Relaxed)
+    }
+
+    /// Has polling stand still, or go on.
+    pub(crate) fn hold(&self, held: bool) {
+        self.held.store(held, Relaxed);
+        self.still.store(false, Relaxed);
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.load(Relaxed)
+    }
+
+    pub(crate) fn stands_still(&self, still: bool) {
+        self.still.store(still, Relaxed);
+    }
+
+    pub(crate) fn is_still(&self) -> bool {
+        self.still.load(Relaxed)
     }
 
     pub(crate) fn result_buffered(&self) {

@@ -39,19 +39,36 @@ pub(crate) type StorageError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) struct Storage {
     context: Context,
     instance: String,
+    replicas: usize,
 }
 
 impl Storage {
     /// Creates what is missing.
-    pub(crate) async fn open(client: &Client, instance: &str) -> Result<Self, StorageError> {
+    pub(crate) async fn open(
+        client: &Client,
+        instance: &str,
+        replicas: usize,
+    ) -> Result<Self, StorageError> {
         let mut context = jetstream::new(client.clone());
         context.set_timeout(TIMEOUT);
         let storage = Self {
             context,
             instance: instance.to_owned(),
+            replicas,
         };
         storage.create_missing().await?;
         Ok(storage)
+    }
+
+    /// The same on another server.
+    pub(crate) async fn at(&self, client: &Client) -> Result<Self, StorageError> {
+        Self::open(client, &self.instance, self.replicas).await
+    }
+
+    /// When the stream of batches was created: two servers with the same answer have the same stream.
+    pub(crate) async fn created(&self) -> Result<i128, StorageError> {
+        let stream = self.context.get_stream(POLLS).await?;
+        Ok(stream.cached_info().created.unix_timestamp_nanos())
     }
 
     async fn create_missing(&self) -> Result<(), StorageError> {
@@ -86,7 +103,8 @@ impl Storage {
             storage: StorageType::File,
             ..stream::Config::default()
         };
-        for config in [polls, dead_letters, sensors] {
+        for mut config in [polls, dead_letters, sensors] {
+            config.num_replicas = self.replicas;
             self.context.get_or_create_stream(config).await?;
         }
         Ok(())

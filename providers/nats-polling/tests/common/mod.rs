@@ -35,24 +35,27 @@ impl Server {
 
     /// `jetstream`: further settings of that block.
     pub async fn start_with(jetstream: &str) -> Self {
-        let probe = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = probe.local_addr().unwrap().port();
-        drop(probe);
+        let server = Self::start_as("test", jetstream, "");
+        server.client().await;
+        server
+    }
+
+    /// One of several, of this name; `more` says how it is connected to the others.
+    pub fn start_as(name: &str, jetstream: &str, more: &str) -> Self {
+        let port = free_port();
         let folder = tempfile::tempdir().unwrap();
         let settings = format!(
-            "listen: \"127.0.0.1:{port}\"\nserver_name: test\nlogfile: \"{0}/log\"\n\
-             jetstream {{ store_dir: \"{0}\", sync_interval: always, {jetstream} }}\n",
+            "listen: \"127.0.0.1:{port}\"\nserver_name: {name}\nlogfile: \"{0}/log\"\n\
+             jetstream {{ store_dir: \"{0}\", sync_interval: always, {jetstream} }}\n{more}\n",
             folder.path().display()
         );
         std::fs::write(folder.path().join("nats.conf"), settings).unwrap();
         let process = spawn(&folder);
-        let server = Self {
+        Self {
             port,
             folder,
             process,
-        };
-        server.client().await;
-        server
+        }
     }
 
     pub fn uri(&self) -> String {
@@ -102,6 +105,11 @@ fn spawn(folder: &TempDir) -> Child {
         .unwrap()
 }
 
+pub fn free_port() -> u16 {
+    let probe = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    probe.local_addr().unwrap().port()
+}
+
 /// Asks again and again until there is an answer.
 pub async fn eventually<T, F>(what: &str, mut ask: impl FnMut() -> F) -> T
 where
@@ -122,6 +130,11 @@ where
 }
 
 pub fn config(server: &Server, settings: &[(&str, &str)]) -> Config {
+    config_of(&server.uri(), settings)
+}
+
+/// With several servers, separated by commas.
+pub fn config_of(uri: &str, settings: &[(&str, &str)]) -> Config {
     let mut map: HashMap<String, String> = [
         ("SUBSCRIPTION", "sim.heartbeat"),
         ("POLL_TIMEOUT_MS", "300"),
@@ -133,7 +146,7 @@ pub fn config(server: &Server, settings: &[(&str, &str)]) -> Config {
     .chain(settings.iter().copied())
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
     .collect();
-    map.insert("URI".to_owned(), server.uri());
+    map.insert("URI".to_owned(), uri.to_owned());
     Config::from_map(&map, "test", "default").unwrap()
 }
 
