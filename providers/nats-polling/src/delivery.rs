@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::backoff::Backoff;
+use crate::connection::Connections;
 use crate::progress::Progress;
 use crate::reader::{IngestError, Reader};
 use crate::storage::{DeadLetter, Storage, StorageError};
@@ -48,8 +49,15 @@ pub(crate) struct Delivery {
     pub(crate) reader: Arc<dyn Reader>,
     pub(crate) call_timeout: Duration,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) connections: Connections,
     /// Once cancelled, the batch at hand is the last.
     pub(crate) stop: CancellationToken,
+}
+
+/// Why no more batches are taken.
+enum End {
+    Stopped,
+    Reconnected,
 }
 
 /// What is to become of a batch.
@@ -66,8 +74,11 @@ impl Delivery {
     pub(crate) async fn run(self) {
         let mut afresh = true;
         while !self.stop.is_cancelled() {
-            match self.consume(afresh).await {
-                Ok(()) => return,
+            match self.consume(&mut afresh).await {
+                Ok(End::Stopped) => return,
+                // The server waits for the acknowledgement of a batch that went with the connection:
+                // ten seconds in which the lane would stand still.
+                Ok(End::Reconnected) => afresh = true,
                 Err(error) => {
                     let error = chain(error.as_ref());
                     warn!(
@@ -77,12 +88,13 @@ impl Delivery {
                     self.pause(FETCH_AGAIN_AFTER, None).await;
                 }
             }
-            afresh = false;
         }
     }
 
-    async fn consume(&self, afresh: bool) -> Result<(), StorageError> {
-        let consumer = self.storage.consumer(self.lane, afresh).await?;
+    async fn consume(&self, afresh: &mut bool) -> Result<End, StorageError> {
+        let mut reconnected = std::pin::pin!(self.connections.next());
+        let consumer = self.storage.consumer(self.lane, *afresh).await?;
+        *afresh = false;
         let mut messages = consumer
             .stream()
             .max_messages_per_batch(8)
@@ -92,7 +104,8 @@ impl Delivery {
             .await?;
         loop {
             let message = tokio::select! {
-                () = self.stop.cancelled() => return Ok(()),
+                () = self.stop.cancelled() => return Ok(End::Stopped),
+                () = &mut reconnected => return Ok(End::Reconnected),
                 message = messages.next() => message,
             };
             let message = message.ok_or("the stream of batches ended")??;

@@ -330,6 +330,7 @@ impl Start {
                 reader: Arc::clone(&self.reader),
                 call_timeout: Duration::from_millis(self.config.call_timeout_ms),
                 progress: Arc::clone(&self.shared.progress),
+                connections: self.connections.clone(),
                 stop: stop.clone(),
             };
             tasks.spawn(delivery.run());

@@ -105,6 +105,8 @@ impl Ranking {
                 reader: Arc::clone(&self.reader),
                 call_timeout: self.call_timeout,
                 progress: Arc::clone(&self.progress),
+                // Of the connection that is looked through; it is not made again.
+                connections: Connections::new(),
                 stop: stop.clone(),
             };
             deliveries.spawn(delivery.run());

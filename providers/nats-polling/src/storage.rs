@@ -23,6 +23,13 @@ const SENSORS: &str = "FIELDLEDGER_SENSORS";
 /// How long JetStream may take to acknowledge a write, or to answer a question.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A cluster that has just lost a node answers no question for some seconds. Rather than wait for an
+/// answer that will not come, what failed is tried again after this time.
+const MEND_WITHIN: Duration = Duration::from_secs(1);
+
+/// Its consumer takes a cluster an election, between servers that are there.
+const CONSUMER_WITHIN: Duration = Duration::from_secs(2);
+
 /// After this time without a sign of life from us, the server delivers a batch again. Signs are sent
 /// every 3 s; a lane whose batch was lost with a connection stands still for as long as this.
 const ACK_WAIT: Duration = Duration::from_secs(10);
@@ -122,7 +129,7 @@ impl Storage {
         let acknowledged = self.context.send_publish(subject, publish).await?.await;
         if let Err(error) = acknowledged {
             // Should someone have deleted the stream, it is there for the next attempt.
-            self.create_missing().await?;
+            tokio::time::timeout(MEND_WITHIN, self.create_missing()).await??;
             return Err(error.into());
         }
         Ok(())
@@ -154,7 +161,7 @@ impl Storage {
         let name = format!("{}-{lane}", self.instance);
         if afresh {
             // It need not exist; if it does and stays, its batch comes a little later.
-            let _ = stream.delete_consumer(&name).await;
+            let _ = tokio::time::timeout(MEND_WITHIN, stream.delete_consumer(&name)).await?;
         }
         let config = pull::Config {
             durable_name: Some(name),
@@ -165,7 +172,7 @@ impl Storage {
             max_ack_pending: 1,
             ..pull::Config::default()
         };
-        Ok(stream.create_consumer(config).await?)
+        Ok(tokio::time::timeout(CONSUMER_WITHIN, stream.create_consumer(config)).await??)
     }
 
     /// Batches in the stream that no one has acknowledged.
