@@ -1,4 +1,5 @@
-//! `cargo xtask bench devices`: the NATS client for devices, its speed beside async-nats and its size.
+//! `cargo xtask bench devices`: the NATS client for devices, its speed beside async-nats and its size;
+//! and how long the field goes unread where a broker dies, which the tests of that print.
 //! The programs are in `bench/devices/`, workspaces of their own, because they are compiled otherwise
 //! than anything else.
 
@@ -28,7 +29,7 @@ pub(crate) struct DevicesArgs {
     arguments: Vec<String>,
 }
 
-/// Builds the firmware and the benchmark, and runs it.
+/// Builds the firmware and the benchmark, runs it, and then the tests of failover.
 pub(crate) fn run(args: &DevicesArgs) -> anyhow::Result<()> {
     let nats_server = find_nats_server()?;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bench/devices");
@@ -50,7 +51,29 @@ pub(crate) fn run(args: &DevicesArgs) -> anyhow::Result<()> {
         let file = file.with_context(|| format!("the build gave no program {name}"))?;
         bench.arg("--firmware").arg(file);
     }
-    program::run(bench.args(&args.arguments))
+    program::run(bench.args(&args.arguments))?;
+    failover()
+}
+
+/// Kills brokers in turn, and shows when readings go on.
+fn failover() -> anyhow::Result<()> {
+    let mut tests = program::cargo();
+    tests
+        .args([
+            "test",
+            "--locked",
+            "--package",
+            "fieldledger-provider-nats-polling",
+        ])
+        .args([
+            "--test",
+            "failover",
+            "--",
+            "--nocapture",
+            "--test-threads",
+            "1",
+        ]);
+    program::run(&mut tests)
 }
 
 fn build(folder: &Path, target: &Path) -> Command {
