@@ -107,6 +107,8 @@ pub(crate) enum Command {
     Restore(commands::restore::RestoreArgs),
     /// Show which readings are missing.
     Gaps(commands::gaps::GapsArgs),
+    /// List the sensors' keys, approve them, retire them.
+    Devices(commands::devices::DevicesArgs),
     /// Serve a ledger's folder over HTTP, without a lattice.
     Serve(commands::serve::ServeArgs),
     /// Print a script that teaches a shell to complete this program's arguments.
@@ -131,6 +133,7 @@ impl Command {
             Self::Backup(args) => commands::backup::run(args, context),
             Self::Restore(args) => commands::restore::run(args, context),
             Self::Gaps(args) => commands::gaps::run(args, context),
+            Self::Devices(args) => commands::devices::run(args, context),
             Self::Serve(args) => commands::serve::run(args, context),
             Self::Completions(args) => commands::completions::run(args, context),
         }

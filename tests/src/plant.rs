@@ -4,7 +4,9 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use fieldledger_site::{Artifacts, Site, SiteOptions};
+use serde_json::Value;
 use tempfile::TempDir;
+use tokio::process::Command;
 
 use crate::api::Api;
 
@@ -64,6 +66,30 @@ impl Plant {
     /// Where it cannot be reached.
     pub async fn nats(&self) -> Result<async_nats::Client> {
         Ok(self.site.nats.connect().await?)
+    }
+
+    /// Runs `fieldledger --json` against the site, with this token, and gives what it printed.
+    ///
+    /// # Errors
+    /// Where it fails, with what it said.
+    pub async fn command_line(&self, token: &str, arguments: &[&str]) -> Result<Value> {
+        let output = Command::new(Artifacts::locate()?.command_line())
+            .args(["--json", "--url", &self.site.http_url()])
+            .args(arguments)
+            .env("FIELDLEDGER_TOKEN", token)
+            .output()
+            .await
+            .context("cannot run fieldledger")?;
+        let (said, complaint) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        ensure!(
+            output.status.success(),
+            "fieldledger {arguments:?}: {}\n{said}{complaint}",
+            output.status
+        );
+        serde_json::from_str(&said).with_context(|| format!("no JSON: {said}"))
     }
 
     /// Waits until every result of a poll is in the log, and the log in its index.

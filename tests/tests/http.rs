@@ -482,6 +482,8 @@ async fn description(api: &Api) -> Result<()> {
         "get /log/tile/{path}",
         "get /metrics",
         "get /witness/{origin}/checkpoint",
+        "post /api/devices/approve",
+        "post /api/devices/retire",
         "post /api/log/erase",
         "post /api/log/freeze",
         "post /api/log/retain",

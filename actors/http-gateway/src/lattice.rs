@@ -184,6 +184,14 @@ impl Backend for Lattice {
         Ok(sensor.map(convert::sensor_state))
     }
 
+    fn approve_key(&self, sensor: &str, fingerprint: &str) -> Result<String, BackendError> {
+        enrolled(registry::approve(sensor, fingerprint))
+    }
+
+    fn retire_key_of(&self, sensor: &str) -> Result<String, BackendError> {
+        enrolled(registry::retire(sensor))
+    }
+
     fn latest(&self, sensors: &[String]) -> Result<Vec<Reading>, BackendError> {
         let latest = audited("the ledger", readings::latest(sensors))?;
         Ok(latest.into_iter().map(convert::reading).collect())
@@ -300,6 +308,18 @@ fn answered<T>(part: &str, answer: Result<Result<T, String>, RpcError>) -> Resul
     answer
         .map_err(|failed| no_answer(part, &failed))?
         .map_err(|reason| BackendError::Unavailable(format!("{part} cannot answer: {reason}")))
+}
+
+/// The value of a call that decides about a sensor's key.
+fn enrolled<T>(
+    answer: Result<Result<T, registry::EnrolError>, RpcError>,
+) -> Result<T, BackendError> {
+    let answer = answer.map_err(|failed| no_answer("polling", &failed))?;
+    answer.map_err(|error| match error {
+        registry::EnrolError::NotFound(what) => BackendError::NotFound(what),
+        registry::EnrolError::Refused(why) => BackendError::Refused(why),
+        registry::EnrolError::Unavailable(why) => BackendError::Unavailable(why),
+    })
 }
 
 /// The error itself has nothing to say; the host logs why a call failed.

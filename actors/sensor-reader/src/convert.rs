@@ -27,6 +27,20 @@ pub(crate) fn poll_batch(batch: field::PollBatch) -> batch::PollBatch {
         device_at: batch.device_at,
         unit: batch.unit,
         sequence_reused: batch.sequence_reused,
+        device_up: batch.device_up,
+        attestation: batch.attestation.into_iter().map(attestation).collect(),
+        evidence: batch.evidence,
+    }
+}
+
+fn attestation(attestation: field::Attestation) -> batch::Attestation {
+    match attestation {
+        field::Attestation::Unsigned => batch::Attestation::Unsigned,
+        field::Attestation::Valid => batch::Attestation::Valid,
+        field::Attestation::Unapproved => batch::Attestation::Unapproved,
+        field::Attestation::Missing => batch::Attestation::Missing,
+        field::Attestation::Invalid => batch::Attestation::Invalid,
+        field::Attestation::Retired => batch::Attestation::Retired,
     }
 }
 
@@ -54,6 +68,7 @@ fn outcome(outcome: field::Outcome) -> batch::Outcome {
         field::Outcome::Unparsable => batch::Outcome::Unparsable,
         field::Outcome::NoReply => batch::Outcome::NoReply,
         field::Outcome::Late => batch::Outcome::Late,
+        field::Outcome::Historical => batch::Outcome::Historical,
     }
 }
 

@@ -242,6 +242,20 @@ pub trait Backend: LogTree + Send + Sync + 'static {
     /// `Unavailable` where the polling provider does not answer.
     fn sensor(&self, id: &str) -> Result<Option<SensorState>, BackendError>;
 
+    /// Makes the key of this fingerprint, which the sensor shows, its own; the key.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` where there is no such sensor, `Refused` where it does not show that key.
+    fn approve_key(&self, sensor: &str, fingerprint: &str) -> Result<String, BackendError>;
+
+    /// Retires the sensor's key; the key.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` where there is no such sensor, `Refused` where it has no key.
+    fn retire_key_of(&self, sensor: &str) -> Result<String, BackendError>;
+
     /// The newest reading of each of these sensors that has one; of all for an empty list.
     ///
     /// # Errors
@@ -593,6 +607,22 @@ pub enum Liveness {
     Down,
 }
 
+/// Whose word a sensor's key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It shows no key.
+    Unsigned,
+    /// It shows a key that nobody has approved.
+    Discovered,
+    /// Its key was approved.
+    Approved,
+    /// Its key was approved, and somebody who claims to be it shows another one.
+    KeyOffered,
+    /// Its key was retired, and none approved since.
+    Retired,
+}
+
 /// A sensor as the polling provider knows it.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct SensorState {
@@ -610,6 +640,12 @@ pub struct SensorState {
     pub calibration: Option<Calibration>,
     /// Whether it lives.
     pub liveness: Liveness,
+    /// Whose word its key is.
+    pub standing: Standing,
+    /// Fingerprint of the approved key, `SHA256:<base64>`, or empty.
+    pub key: String,
+    /// Fingerprint of the key that it shows and that waits for approval, or empty.
+    pub offered_key: String,
     /// Milliseconds from poll to poll.
     pub poll_interval_ms: u64,
     /// IP address as its heartbeat gave it.
@@ -719,6 +755,14 @@ pub struct PollingStatus {
     pub late: u64,
     /// Answers that belong to no poll.
     pub unsolicited: u64,
+    /// Readings that devices had kept and sent later.
+    pub history_readings: u64,
+    /// Messages of such readings that were refused.
+    pub history_refused: u64,
+    /// Such messages that came too fast, or while polling paused.
+    pub history_deferred: u64,
+    /// Why the last one was refused, or empty.
+    pub last_history_refusal: String,
     /// Batches put into the stream.
     pub batches_stored: u64,
     /// Batches that the ledger holds.

@@ -32,6 +32,7 @@ pub mod backend;
 
 mod assets;
 mod cached;
+mod devices;
 mod entries;
 mod extract;
 mod gaps;

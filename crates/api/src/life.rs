@@ -15,7 +15,7 @@ use crate::problem::Problem;
 use crate::tokens::{Scope, authorize};
 
 /// Who asks, by the name of their token.
-pub(crate) struct Admin(String);
+pub(crate) struct Admin(pub(crate) String);
 
 impl FromRequestParts<Shared> for Admin {
     type Rejection = Problem;

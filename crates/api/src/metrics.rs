@@ -328,6 +328,21 @@ fn polling_metrics(text: &mut Exposition, status: &PollingStatus) {
             status.unsolicited,
         ),
         (
+            "history_readings_total",
+            "Readings that devices had kept and sent later.",
+            status.history_readings,
+        ),
+        (
+            "history_refused_total",
+            "Messages of such readings that were refused.",
+            status.history_refused,
+        ),
+        (
+            "history_deferred_total",
+            "Such messages that came too fast, or while polling paused.",
+            status.history_deferred,
+        ),
+        (
             "batches_stored_total",
             "Batches put into the stream.",
             status.batches_stored,

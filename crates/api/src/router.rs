@@ -15,8 +15,8 @@ use crate::backend::Backend;
 use crate::extract::BODY_LIMIT;
 use crate::problem::{Problem, finish};
 use crate::{
-    assets, entries, gaps, health, life, log, logs, metrics, pangea, proofs, readings, sensors,
-    status, witness,
+    assets, devices, entries, gaps, health, life, log, logs, metrics, pangea, proofs, readings,
+    sensors, status, witness,
 };
 
 /// The whole HTTP interface, every answer of it: an error is a problem body, whatever made it.
@@ -39,6 +39,8 @@ pub fn router(backend: Arc<dyn Backend>) -> axum::Router {
             get(log::tlog_proof::download_bundle),
         )
         .route("/api/checkpoint", get(proofs::show_checkpoint))
+        .route("/api/devices/approve", post(devices::approve_key))
+        .route("/api/devices/retire", post(devices::retire_key))
         .route("/api/log/erase", post(life::erase_entry))
         .route("/api/log/retain", post(life::retain_entries))
         .route("/api/log/retention", get(life::retention))
@@ -90,6 +92,8 @@ pub fn openapi() -> OpenApi {
         proofs::prove_entry,
         log::tlog_proof::download_bundle,
         proofs::show_checkpoint,
+        devices::approve_key,
+        devices::retire_key,
         life::erase_entry,
         life::retain_entries,
         life::retention,

@@ -56,6 +56,52 @@ pub enum Outcome {
     NoReply,
     /// A number that arrived after its poll had already been recorded as [`Outcome::NoReply`].
     Late,
+    /// A number that the device kept while it could not deliver it, and sent later
+    /// ([`crate::bulk`]). No poll asked for it: its poll's number is one of its own, and the time of
+    /// the poll the time of the measurement, as well as that is known.
+    Historical,
+}
+
+/// What the signature of a result says of where it comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attestation {
+    /// Not signed, and none is expected: nobody has approved a key of the sensor. Also where there is
+    /// no reading that could be signed.
+    #[default]
+    Unsigned,
+    /// Signed with the sensor's approved key.
+    Valid,
+    /// Signed with a key that the sensor shows, and that nobody has approved.
+    Unapproved,
+    /// Not signed, though the sensor has a key that was approved, now or once.
+    Missing,
+    /// The signature is not one of the sensor's key over this reading.
+    Invalid,
+    /// Signed with a key that was the sensor's and is retired.
+    Retired,
+}
+
+impl Attestation {
+    /// Its name, as in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unsigned => "unsigned",
+            Self::Valid => "valid",
+            Self::Unapproved => "unapproved",
+            Self::Missing => "missing",
+            Self::Invalid => "invalid",
+            Self::Retired => "retired",
+        }
+    }
+
+    /// Whether the result may be taken for the sensor's own: it is signed with its key, or nothing is
+    /// known that it should be signed with.
+    #[must_use]
+    pub fn is_credible(self) -> bool {
+        matches!(self, Self::Unsigned | Self::Valid | Self::Unapproved)
+    }
 }
 
 /// Poll results, column by column: every list below `sensors` has one item per result.
@@ -89,4 +135,28 @@ pub struct PollBatch {
     pub unit: Vec<String>,
     /// True where the device repeated or turned back a sequence number within one boot.
     pub sequence_reused: Vec<bool>,
+    /// The device's time since its boot in microseconds, where it does not know the time.
+    #[serde(default)]
+    pub device_up: Vec<Option<u64>>,
+    /// What the signature says.
+    #[serde(default)]
+    pub attestation: Vec<Attestation>,
+    /// The signature with what it takes to verify it (`fieldledger_attest::evidence`, JSON), or empty.
+    #[serde(default)]
+    pub evidence: Vec<String>,
+}
+
+impl PollBatch {
+    /// The same with the columns that batches did not have before readings could be signed, as those
+    /// have it that were stored then and not yet delivered.
+    #[must_use]
+    pub fn with_new_columns(mut self) -> Self {
+        let rows = self.sensor.len();
+        if self.device_up.is_empty() && self.attestation.is_empty() && self.evidence.is_empty() {
+            self.device_up = vec![None; rows];
+            self.attestation = vec![Attestation::Unsigned; rows];
+            self.evidence = vec![String::new(); rows];
+        }
+        self
+    }
 }

@@ -128,24 +128,24 @@ impl Subject {
     /// level that is called `read` is `history` there; a read topic without one has a level `history`
     /// below it.
     #[must_use]
-    pub fn history(&self) -> String {
+    pub fn history(&self) -> Self {
         self.sibling("history")
     }
 
     /// Where it hears that its history is stored, given its read topic: `history_ack` in the place of
     /// `history`.
     #[must_use]
-    pub fn history_ack(&self) -> String {
+    pub fn history_ack(&self) -> Self {
         self.sibling("history_ack")
     }
 
-    fn sibling(&self, name: &str) -> String {
+    fn sibling(&self, name: &str) -> Self {
         let mut tokens: Vec<&str> = self.0.split('.').collect();
         match tokens.iter_mut().rev().find(|token| **token == "read") {
             Some(token) => *token = name,
             None => tokens.push(name),
         }
-        tokens.join(".")
+        Self(tokens.join("."))
     }
 
     /// The subject as text.
@@ -300,8 +300,8 @@ mod tests {
             ),
         ] {
             let read = check(&read).unwrap();
-            assert_eq!(read.history(), history);
-            assert_eq!(read.history_ack(), ack);
+            assert_eq!(read.history().as_str(), history);
+            assert_eq!(read.history_ack().as_str(), ack);
         }
     }
 

@@ -7,10 +7,11 @@ use fieldledger_field::batch::{PollBatch, SensorProfile};
 use uuid::Uuid;
 
 use crate::engine::PollResult;
+use crate::receipt::Receipt;
 
-/// A result in JSON without its texts: 13 values and separators, three of them times of 16 digits,
-/// two numbers of at most 20.
-const RESULT_BYTES: usize = 160;
+/// A result in JSON without its texts: 16 values and separators, four of them times of 16 digits,
+/// two numbers of at most 20, a word of at most 12.
+const RESULT_BYTES: usize = 200;
 
 /// A profile in JSON without its texts: field names, id and five numbers of at most 24 characters.
 const PROFILE_BYTES: usize = 320;
@@ -29,6 +30,15 @@ pub struct BatchLimits {
     pub age_ms: u64,
 }
 
+/// A batch, and what is to be sent once it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sealed {
+    /// What is to be stored.
+    pub batch: PollBatch,
+    /// What devices wait to hear of it.
+    pub receipts: Vec<Receipt>,
+}
+
 /// Gathers results. The order of results is kept, within a batch and from batch to batch.
 #[derive(Debug)]
 pub struct Batcher {
@@ -37,13 +47,14 @@ pub struct Batcher {
     name: String,
     next_number: u64,
     open: Open,
-    ready: Vec<PollBatch>,
+    ready: Vec<Sealed>,
 }
 
 /// The batch that is being filled.
 #[derive(Debug, Default)]
 struct Open {
     batch: PollBatch,
+    receipts: Vec<Receipt>,
     /// Index of each sensor in the batch, with the profile it stands for.
     sensors: HashMap<Uuid, (u32, Arc<SensorProfile>)>,
     bytes: usize,
@@ -87,7 +98,7 @@ impl Batcher {
     }
 
     /// Takes the batches that are full or, by now, old enough.
-    pub fn take_ready(&mut self, steady_now: u64) -> Vec<PollBatch> {
+    pub fn take_ready(&mut self, steady_now: u64) -> Vec<Sealed> {
         if self.next_wake().is_some_and(|at| at <= steady_now) {
             self.close();
         }
@@ -95,7 +106,7 @@ impl Batcher {
     }
 
     /// Takes everything.
-    pub fn take_all(&mut self) -> Vec<PollBatch> {
+    pub fn take_all(&mut self) -> Vec<Sealed> {
         self.close();
         std::mem::take(&mut self.ready)
     }
@@ -114,10 +125,13 @@ impl Batcher {
         }
         let id = format!("{}-{}-{}", self.epoch, self.name, self.next_number);
         self.next_number += 1;
-        self.ready.push(PollBatch {
-            id,
-            epoch: self.epoch.clone(),
-            ..open.batch
+        self.ready.push(Sealed {
+            batch: PollBatch {
+                id,
+                epoch: self.epoch.clone(),
+                ..open.batch
+            },
+            receipts: open.receipts,
         });
     }
 }
@@ -150,11 +164,20 @@ impl Open {
         batch.device_at.push(result.device_at);
         batch.unit.push(result.unit);
         batch.sequence_reused.push(result.sequence_reused);
+        batch.device_up.push(result.device_up);
+        batch.attestation.push(result.attestation);
+        batch.evidence.push(result.evidence);
+        self.receipts.extend(result.receipt.map(|receipt| *receipt));
     }
 }
 
 fn bytes_of(result: &PollResult) -> usize {
-    RESULT_BYTES + json_bytes(&result.text) + json_bytes(&result.boot) + json_bytes(&result.unit)
+    let texts = [&result.text, &result.boot, &result.unit, &result.evidence];
+    RESULT_BYTES
+        + texts
+            .into_iter()
+            .map(|text| json_bytes(text))
+            .sum::<usize>()
 }
 
 fn profile_bytes(result: &PollResult) -> usize {
@@ -176,7 +199,9 @@ fn json_bytes(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use fieldledger_field::batch::{Outcome, Range};
+    use fieldledger_field::batch::{Attestation, Outcome, Range};
+    use fieldledger_field::bulk::HistoryAck;
+    use fieldledger_field::topic::{Subject, TopicRules};
     use proptest::prelude::*;
 
     use super::*;
@@ -186,6 +211,10 @@ mod tests {
         bytes: 4_000,
         age_ms: 200,
     };
+
+    fn opened(sealed: Vec<Sealed>) -> Vec<PollBatch> {
+        sealed.into_iter().map(|sealed| sealed.batch).collect()
+    }
 
     fn profile(sensor: u8, alias: &str) -> Arc<SensorProfile> {
         Arc::new(SensorProfile {
@@ -215,7 +244,44 @@ mod tests {
             device_at: Some((1 << 53) - 1),
             unit: String::new(),
             sequence_reused: false,
+            device_up: Some((1 << 53) - 1),
+            attestation: Attestation::Unapproved,
+            evidence: format!(r#"{{"sig":"{text}"}}"#),
+            receipt: None,
         }
+    }
+
+    #[test]
+    fn a_receipt_goes_with_the_batch_of_its_result() {
+        let mut batcher = Batcher::new(LIMITS, "e", "0");
+        let profile = profile(1, "a");
+        let receipt = |seq| Receipt {
+            subject: Subject::from_topic(
+                &format!("sim.read.{}", Uuid::from_u128(1)),
+                Uuid::from_u128(1),
+                &TopicRules::new(&["sim".to_owned()], "default").unwrap(),
+            )
+            .unwrap(),
+            ack: HistoryAck {
+                boot: "b".into(),
+                seq,
+            },
+        };
+        for poll in 0..25 {
+            let receipt = (poll % 8 == 7).then(|| Box::new(receipt(poll)));
+            let result = PollResult {
+                receipt,
+                ..result(poll, 1, &profile, "1")
+            };
+            batcher.add(result, 0);
+        }
+        let mut sealed = batcher.take_ready(0);
+        sealed.extend(batcher.take_all());
+        let acknowledged: Vec<Vec<u64>> = sealed
+            .iter()
+            .map(|sealed| sealed.receipts.iter().map(|one| one.ack.seq).collect())
+            .collect();
+        assert_eq!(acknowledged, [vec![7], vec![15], vec![23]]);
     }
 
     #[test]
@@ -225,14 +291,14 @@ mod tests {
         for poll in 0..25 {
             batcher.add(result(poll, 1, &profile, "1"), 0);
         }
-        let batches = batcher.take_ready(0);
+        let batches = opened(batcher.take_ready(0));
         assert_eq!(batches.len(), 2);
         assert!(
             batches
                 .iter()
                 .all(|batch| batch.poll.len() == 10 && batch.sensors.len() == 1)
         );
-        assert_eq!(batcher.take_all()[0].poll, [20, 21, 22, 23, 24]);
+        assert_eq!(opened(batcher.take_all())[0].poll, [20, 21, 22, 23, 24]);
     }
 
     #[test]
@@ -240,8 +306,8 @@ mod tests {
         let mut batcher = Batcher::new(LIMITS, "e", "0");
         batcher.add(result(1, 1, &profile(1, "a"), "1"), 1_000);
         assert_eq!(batcher.next_wake(), Some(201_000));
-        assert!(batcher.take_ready(200_999).is_empty());
-        assert_eq!(batcher.take_ready(201_000).len(), 1);
+        assert!(opened(batcher.take_ready(200_999)).is_empty());
+        assert_eq!(opened(batcher.take_ready(201_000)).len(), 1);
         assert_eq!(batcher.next_wake(), None);
     }
 
@@ -250,7 +316,7 @@ mod tests {
         let mut batcher = Batcher::new(LIMITS, "e", "0");
         batcher.add(result(1, 1, &profile(1, "before"), "1"), 0);
         batcher.add(result(2, 1, &profile(1, "after"), "1"), 0);
-        let batches = batcher.take_all();
+        let batches = opened(batcher.take_all());
         assert_eq!(batches[0].sensors[0].alias, "before");
         assert_eq!(batches[1].sensors[0].alias, "after");
         assert_ne!(batches[0].id, batches[1].id);
@@ -266,9 +332,9 @@ mod tests {
             let mut batches = Vec::new();
             for (poll, (sensor, text)) in (0..).zip(&rows) {
                 batcher.add(result(poll, *sensor, &profiles[usize::from(*sensor)], text), 0);
-                batches.extend(batcher.take_ready(0));
+                batches.extend(opened(batcher.take_ready(0)));
             }
-            batches.extend(batcher.take_all());
+            batches.extend(opened(batcher.take_all()));
             let polls: Vec<u64> = batches.iter().flat_map(|batch| batch.poll.clone()).collect();
             prop_assert_eq!(polls, (0..rows.len() as u64).collect::<Vec<_>>());
             for batch in &batches {

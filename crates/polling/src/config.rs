@@ -18,7 +18,7 @@ use crate::batcher::BatchLimits;
 use crate::engine::Settings;
 
 /// Every setting, with what it means.
-pub const SETTINGS: [(&str, &str); 28] = [
+pub const SETTINGS: [(&str, &str); 30] = [
     (
         "SUBSCRIPTION",
         "heartbeat subjects, comma-separated, each with an optional |queue group",
@@ -86,6 +86,14 @@ pub const SETTINGS: [(&str, &str); 28] = [
     ("OUTSTANDING_MAX", "most polls under way"),
     ("PATTERNS_MAX", "most subscriptions for device topics"),
     ("HEARTBEATS_PER_S", "most heartbeats looked at per second"),
+    (
+        "HISTORY_PER_S",
+        "most readings per second of those that devices kept and send later",
+    ),
+    (
+        "UNSIGNED",
+        "allow or refuse: whether sensors that show no key may register (default allow)",
+    ),
     ("BATCH_COUNT", "most results in a batch"),
     ("BATCH_BYTES", "most bytes in a batch"),
     ("BATCH_AGE_MS", "longest wait of a result for its batch"),
@@ -380,6 +388,14 @@ impl Values<'_> {
         Ok(name.to_owned())
     }
 
+    fn unsigned_allowed(&self) -> Result<bool, ConfigError> {
+        match self.text("UNSIGNED") {
+            None | Some("allow") => Ok(true),
+            Some("refuse") => Ok(false),
+            Some(other) => Err(invalid("UNSIGNED", other, "allow or refuse".to_owned())),
+        }
+    }
+
     fn engine(&self, topics: TopicRules, confined: Vec<String>) -> Result<Settings, ConfigError> {
         let (shortest, longest) = POLL_INTERVALS_MS.into_inner();
         let min = self.number("POLL_INTERVAL_MIN_MS", shortest, 10..=longest)?;
@@ -400,6 +416,8 @@ impl Values<'_> {
             outstanding_max: self.number("OUTSTANDING_MAX", 4_096, 1..=65_536)?,
             patterns_max: self.number("PATTERNS_MAX", 256, 2..=10_000)?,
             heartbeats_per_s: self.number("HEARTBEATS_PER_S", 2_000, 1..=1_000_000)?,
+            history_per_s: self.number("HISTORY_PER_S", 2_000, 1..=1_000_000)?,
+            unsigned_allowed: self.unsigned_allowed()?,
         })
     }
 }

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`config`] | the link's settings, checked |
 //! | [`engine`] | registration, scheduling, correlation, liveness |
+//! | [`enrolment`] | which key is a sensor's, and what its signatures are worth |
 //! | [`batcher`] | results gathered into batches |
 //! | [`state`] | what can be asked of an engine |
 //!
@@ -21,20 +22,25 @@ pub mod config;
 pub mod engine;
 pub mod state;
 
+pub mod enrolment;
+
 mod agenda;
 mod error_chain;
 mod moment;
 mod origin;
 mod poll_book;
+mod receipt;
 mod record;
 mod routes;
 mod sensor;
 mod token_bucket;
 
-pub use batcher::{BatchLimits, Batcher};
+pub use batcher::{BatchLimits, Batcher, Sealed};
 pub use config::{Config, ConfigError};
 pub use engine::{Action, Engine, PollResult, Rejection, RestoreError, Settings};
+pub use enrolment::{EnrolError, Impostor, Keys, Standing};
 pub use error_chain::chain;
 pub use moment::Moment;
 pub use origin::OriginError;
-pub use state::{Counters, Liveness, LivenessCounts, PollCounters, SensorState};
+pub use receipt::Receipt;
+pub use state::{Counters, HistoryCounters, Liveness, LivenessCounts, PollCounters, SensorState};

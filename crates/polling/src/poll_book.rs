@@ -49,8 +49,7 @@ impl PollBook {
 
     /// Notes a poll that is sent now and gives it its number.
     pub(crate) fn start(&mut self, sensor: Uuid, now: Moment) -> u64 {
-        let number = self.next_number;
-        self.next_number += 1;
+        let number = self.number_without_poll();
         let flight = Flight {
             number,
             sensor,
@@ -59,6 +58,13 @@ impl PollBook {
         self.flying.insert(number, flight);
         self.deadlines
             .push_back((now.steady + self.timeout, number));
+        number
+    }
+
+    /// A number for what no poll asked for.
+    pub(crate) fn number_without_poll(&mut self) -> u64 {
+        let number = self.next_number;
+        self.next_number += 1;
         number
     }
 

@@ -3,9 +3,10 @@
 //! Sensors of one kind build their topics alike, so one subscription to `sim.read.*` hears them
 //! all; the exact subject then tells which sensor spoke.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use fieldledger_field::heartbeat::Device;
+use fieldledger_field::topic::Subject;
 use uuid::Uuid;
 
 /// What a message on a sensor's subject means.
@@ -15,14 +16,29 @@ pub(crate) enum Route {
     Read(Uuid),
     /// The sensor leaves.
     Disconnect(Uuid),
+    /// The sensor sends what it had to keep.
+    History(Uuid),
 }
 
 impl Route {
     fn sensor(self) -> Uuid {
         match self {
-            Self::Read(sensor) | Self::Disconnect(sensor) => sensor,
+            Self::Read(sensor) | Self::Disconnect(sensor) | Self::History(sensor) => sensor,
         }
     }
+}
+
+/// Where a device speaks. Only one that signs may send history.
+pub(crate) fn routes_of(device: &Device) -> Vec<(Subject, Route)> {
+    let id = device.id;
+    let mut routes = vec![
+        (device.read.clone(), Route::Read(id)),
+        (device.disconnect.clone(), Route::Disconnect(id)),
+    ];
+    if device.identity.is_some() {
+        routes.push((device.read.history(), Route::History(id)));
+    }
+    routes
 }
 
 /// Subscriptions to make and to end.
@@ -61,35 +77,26 @@ impl Routes {
     /// The sensor other than `device` that already uses one of its subjects. Subjects carry the id
     /// of their sensor, but one subject can carry two ids.
     pub(crate) fn taken_by(&self, device: &Device) -> Option<Uuid> {
-        let subjects = [device.read.as_str(), device.disconnect.as_str()];
-        let owners = subjects.iter().filter_map(|subject| self.find(subject));
-        owners.map(Route::sensor).find(|owner| *owner != device.id)
+        let routes = routes_of(device).into_iter();
+        let owners = routes.filter_map(|(subject, _)| self.find(subject.as_str()));
+        let mut owners = owners.map(Route::sensor);
+        owners.find(|owner| *owner != device.id)
     }
 
     /// How many patterns there would be with `device` added.
     pub(crate) fn patterns_with(&self, device: &Device) -> usize {
-        let mut new = [
-            device.read.pattern(device.id),
-            device.disconnect.pattern(device.id),
-        ];
-        new.sort_unstable();
-        let distinct_new = if new[0] == new[1] {
-            &new[..1]
-        } else {
-            &new[..]
-        };
-        let added = distinct_new
+        let routes = routes_of(device).into_iter();
+        let new: BTreeSet<String> = routes
+            .map(|(subject, _)| subject.pattern(device.id))
+            .collect();
+        let added = new
             .iter()
             .filter(|pattern| !self.patterns.contains_key(*pattern));
         self.patterns.len() + added.count()
     }
 
     pub(crate) fn add(&mut self, device: &Device, change: &mut Change) {
-        let routes = [
-            (&device.read, Route::Read(device.id)),
-            (&device.disconnect, Route::Disconnect(device.id)),
-        ];
-        for (subject, route) in routes {
+        for (subject, route) in routes_of(device) {
             self.by_subject.insert(subject.to_string(), route);
             let pattern = subject.pattern(device.id);
             let users = self.patterns.entry(pattern.clone()).or_insert(0);
@@ -101,7 +108,7 @@ impl Routes {
     }
 
     pub(crate) fn remove(&mut self, device: &Device, change: &mut Change) {
-        for subject in [&device.read, &device.disconnect] {
+        for (subject, _) in routes_of(device) {
             self.by_subject.remove(subject.as_str());
             let pattern = subject.pattern(device.id);
             if let Some(users) = self.patterns.get_mut(&pattern) {

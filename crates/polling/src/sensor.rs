@@ -6,6 +6,7 @@ use fieldledger_field::batch::SensorProfile;
 use fieldledger_field::heartbeat::Device;
 use fieldledger_field::reply::Reply;
 
+use crate::enrolment::Enrolment;
 use crate::moment::Moment;
 use crate::record::Record;
 use crate::state::{Liveness, PollCounters, SensorState};
@@ -14,6 +15,11 @@ use crate::token_bucket::TokenBucket;
 /// Heartbeats of one sensor: the original's come every 30 or 60 s, a restarting one sends a few.
 const HEARTBEATS_PER_SECOND: u32 = 1;
 const HEARTBEAT_BURST: u32 = 10;
+
+/// Messages of history of one sensor: a device waits a second between two, and others arrive again
+/// when an acknowledgement was lost.
+const HISTORIES_PER_SECOND: u32 = 4;
+const HISTORY_BURST: u32 = 8;
 
 /// Where a sensor is in its round of polls. There is at most one poll of it under way, so an answer
 /// on its read topic can belong to no other.
@@ -60,7 +66,11 @@ pub(crate) struct Sensor {
     pub(crate) last_poll: Option<u64>,
     pub(crate) last_reply: Option<u64>,
     pub(crate) counters: PollCounters,
+    pub(crate) enrolment: Enrolment,
     heartbeat_bucket: TokenBucket,
+    history_bucket: TokenBucket,
+    /// The device's present boot, and when that was: wall clock.
+    booted: Option<(String, u64)>,
     /// The highest sequence number of the device's present boot.
     last_sequence: Option<(String, u64)>,
 }
@@ -89,13 +99,36 @@ impl Sensor {
             last_poll: None,
             last_reply: None,
             counters: PollCounters::default(),
+            enrolment: Enrolment::default(),
             heartbeat_bucket: TokenBucket::full(HEARTBEATS_PER_SECOND, HEARTBEAT_BURST, now.steady),
+            history_bucket: TokenBucket::full(HISTORIES_PER_SECOND, HISTORY_BURST, now.steady),
+            booted: None,
             last_sequence: None,
         }
     }
 
     pub(crate) fn may_send_heartbeat(&mut self, steady_now: u64) -> bool {
         self.heartbeat_bucket.take(steady_now)
+    }
+
+    pub(crate) fn may_send_history(&mut self, steady_now: u64) -> bool {
+        self.history_bucket.take(steady_now)
+    }
+
+    /// Notes how long ago, in microseconds, the device says it booted.
+    pub(crate) fn note_uptime(&mut self, boot: &str, up: u64, now: Moment) {
+        let booted_at = now.wall.saturating_sub(up);
+        match &mut self.booted {
+            // What travelled fastest is nearest to the truth.
+            Some((known, at)) if known == boot => *at = booted_at.min(*at),
+            booted => *booted = Some((boot.to_owned(), booted_at)),
+        }
+    }
+
+    /// When this boot was, wall clock, as well as that is known.
+    pub(crate) fn booted_at(&self, boot: &str) -> Option<u64> {
+        let (known, at) = self.booted.as_ref()?;
+        (known == boot).then_some(*at)
     }
 
     pub(crate) fn interval(&self) -> u64 {
@@ -148,6 +181,9 @@ impl Sensor {
         SensorState {
             profile: Arc::clone(&self.profile),
             liveness: self.liveness(),
+            standing: self.enrolment.standing(),
+            key: self.enrolment.keys.approved.map(|key| key.fingerprint()),
+            offered_key: self.enrolment.offered().map(|key| key.fingerprint()),
             poll_interval_ms: self.device.poll_interval_ms,
             ip_addr: self.device.ip_addr,
             mac_addr: self.device.mac_addr,

@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use fieldledger_attest::identity::Fingerprint;
 use fieldledger_field::batch::SensorProfile;
+
+use crate::enrolment::Standing;
 
 /// How well a sensor is heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,6 +26,12 @@ pub struct SensorState {
     pub profile: Arc<SensorProfile>,
     /// How well it is heard.
     pub liveness: Liveness,
+    /// How far its enrolment is.
+    pub standing: Standing,
+    /// Of the key that was approved.
+    pub key: Option<Fingerprint>,
+    /// Of the key that it shows and that waits for approval.
+    pub offered_key: Option<Fingerprint>,
     /// Milliseconds between polls.
     pub poll_interval_ms: u64,
     /// IP address it gave.
@@ -72,6 +81,21 @@ pub struct Counters {
     pub polls: PollCounters,
     /// Answers that belong to no poll.
     pub unsolicited: u64,
+    /// What became of messages of history.
+    pub history: HistoryCounters,
+}
+
+/// What became of what devices had kept and sent later.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HistoryCounters {
+    /// Readings taken.
+    pub readings: u64,
+    /// Messages refused: unreadable, or not signed by the sensor.
+    pub refused: u64,
+    /// Messages that came too fast, or while polling paused; devices send them again.
+    pub deferred: u64,
+    /// Why the last one was refused, or empty.
+    pub last_refusal: String,
 }
 
 /// Sensors by liveness.

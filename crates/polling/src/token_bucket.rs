@@ -25,11 +25,16 @@ impl TokenBucket {
 
     /// Takes a token if there is one.
     pub(crate) fn take(&mut self, steady_now: u64) -> bool {
+        self.take_many(1, steady_now)
+    }
+
+    /// Takes so many tokens if there are as many.
+    pub(crate) fn take_many(&mut self, tokens: u32, steady_now: u64) -> bool {
         let elapsed = steady_now.saturating_sub(self.refilled_at);
         let gained = elapsed.saturating_mul(u64::from(self.per_second));
         self.available = self.available.saturating_add(gained).min(self.capacity);
         self.refilled_at = self.refilled_at.max(steady_now);
-        let Some(rest) = self.available.checked_sub(TOKEN) else {
+        let Some(rest) = self.available.checked_sub(u64::from(tokens) * TOKEN) else {
             return false;
         };
         self.available = rest;

@@ -3,10 +3,16 @@
 use std::borrow::Cow;
 
 use fieldledger_audit::{EventColumns, timestamp, validate};
-use fieldledger_field::batch::{Calibration, Outcome, PollBatch, SensorProfile};
+use fieldledger_field::batch::{Attestation, Calibration, Outcome, PollBatch, SensorProfile};
 
 use crate::quality::{Quality, Severity};
-use crate::record::{ACTION, Recorded, STATUS_COMM_ERROR, STATUS_SUCCESS, STATUS_VALUE_ERROR};
+use crate::record::{
+    ACTION, EvidenceText, Recorded, STATUS_COMM_ERROR, STATUS_SUCCESS, STATUS_VALUE_ERROR,
+};
+
+/// How far a device's clock may be from the server's, microseconds: five minutes, as much as one that
+/// is set once a day by hand may be wrong, and more than one that is set over a network ever is.
+pub const CLOCK_TOLERANCE: u64 = 300_000_000;
 
 /// Why a batch can never be accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +77,9 @@ fn check_lengths(batch: &PollBatch) -> Result<(), BatchError> {
         ("device-at", batch.device_at.len()),
         ("unit", batch.unit.len()),
         ("sequence-reused", batch.sequence_reused.len()),
+        ("device-up", batch.device_up.len()),
+        ("attestation", batch.attestation.len()),
+        ("evidence", batch.evidence.len()),
     ];
     for (column, found) in lengths {
         if found != expected {
@@ -122,7 +131,7 @@ fn push_event(batch: &PollBatch, row: usize, events: &mut EventColumns) -> Resul
             problem: format!("{} us lies beyond the year 9999", batch.polled_at[row]),
         })?;
 
-    let reading = grade(batch, row, sensor);
+    let reading = grade(batch, row, sensor)?;
     let (producer, sequence) = origin(batch, row, sensor);
     events.producer.push(producer);
     events.sequence.push(sequence);
@@ -168,12 +177,17 @@ fn check_number(column: &'static str, row: usize, number: u64) -> Result<(), Bat
 /// Who numbers the event, and its number.
 ///
 /// A late answer must not share its number with the event that said `no-reply` for the same poll: it
-/// would be taken for that one and lost.
+/// would be taken for that one and lost. And what is not the sensor's own must not take a number of
+/// the sensor's: its own reading would be taken for that one and lost.
 fn origin(batch: &PollBatch, row: usize, sensor: &SensorProfile) -> (String, u64) {
     let id = &sensor.id;
     let boot = &batch.boot[row];
     match batch.sequence[row] {
-        Some(sequence) if !boot.is_empty() && !batch.sequence_reused[row] => {
+        Some(sequence)
+            if !boot.is_empty()
+                && !batch.sequence_reused[row]
+                && batch.attestation[row].is_credible() =>
+        {
             (format!("reading/{id}/{boot}"), sequence)
         }
         _ if batch.outcome[row] == Outcome::Late => {
@@ -192,7 +206,11 @@ fn status(quality: Quality) -> &'static str {
     }
 }
 
-fn grade<'a>(batch: &'a PollBatch, row: usize, sensor: &'a SensorProfile) -> Recorded<'a> {
+fn grade<'a>(
+    batch: &'a PollBatch,
+    row: usize,
+    sensor: &'a SensorProfile,
+) -> Result<Recorded<'a>, BatchError> {
     let text = batch.text[row].as_str();
     let outcome = batch.outcome[row];
     let answered = outcome != Outcome::NoReply;
@@ -200,9 +218,11 @@ fn grade<'a>(batch: &'a PollBatch, row: usize, sensor: &'a SensorProfile) -> Rec
 
     let value = engineering_value(outcome, text, sensor, &mut findings);
     check_unit(&batch.unit[row], &sensor.unit, &mut findings);
+    check_attestation(batch.attestation[row], &mut findings);
     if let Some(value) = &value {
         check_range(value.number, sensor, &mut findings);
     }
+    check_clock(batch, row, &mut findings);
     if answered && batch.sequence_reused[row] {
         findings.add(Quality::UncertainSubNormal, || {
             "the device repeated or turned back its sequence number".to_owned()
@@ -216,9 +236,15 @@ fn grade<'a>(batch: &'a PollBatch, row: usize, sensor: &'a SensorProfile) -> Rec
 
     let (quality, reason) = findings.verdict();
     let usable = quality.severity() != Severity::Bad;
-    Recorded {
+    Ok(Recorded {
+        attestation: answered.then_some(batch.attestation[row]),
         boot: present(&batch.boot[row]),
         device_at: batch.device_at[row],
+        device_unit: (!batch.evidence[row].is_empty())
+            .then_some(Cow::Borrowed(batch.unit[row].as_str())),
+        device_up: batch.device_up[row],
+        evidence: evidence(batch, row)?,
+        historical: outcome == Outcome::Historical,
         late: outcome == Outcome::Late,
         poll: Cow::Owned(format!("{}/{}", batch.epoch, batch.poll[row])),
         polled_at: batch.polled_at[row],
@@ -229,7 +255,20 @@ fn grade<'a>(batch: &'a PollBatch, row: usize, sensor: &'a SensorProfile) -> Rec
         seq: batch.sequence[row],
         unit: present(&sensor.unit).or_else(|| present(&batch.unit[row])),
         value: value.filter(|_| usable).map(|value| value.text),
+    })
+}
+
+fn evidence(batch: &PollBatch, row: usize) -> Result<Option<EvidenceText<'_>>, BatchError> {
+    let text = batch.evidence[row].as_str();
+    if text.is_empty() {
+        return Ok(None);
     }
+    let evidence = EvidenceText::new(text).map_err(|error| BatchError::Item {
+        column: "evidence",
+        row,
+        problem: format!("is no JSON object: {error}"),
+    });
+    evidence.map(Some)
 }
 
 fn present(text: &str) -> Option<Cow<'_, str>> {
@@ -261,7 +300,7 @@ fn engineering_value<'a>(
             });
             return None;
         }
-        Outcome::Value | Outcome::Late => {}
+        Outcome::Value | Outcome::Late | Outcome::Historical => {}
     }
     let Some(raw) = text.parse().ok().filter(|raw: &f64| raw.is_finite()) else {
         findings.add(Quality::BadDecodingError, || {
@@ -293,6 +332,27 @@ fn calibrated(raw: f64, calibration: &Calibration) -> f64 {
     (raw - calibration.base) * calibration.scale + calibration.offset
 }
 
+/// What a device says of the time is kept as it says it, and flagged where it cannot be.
+fn check_clock(batch: &PollBatch, row: usize, findings: &mut Findings) {
+    let Some(device_at) = batch.device_at[row] else {
+        return;
+    };
+    let ahead = device_at.saturating_sub(batch.received_at[row]);
+    // A value that was kept is older than any poll.
+    let behind = match batch.outcome[row] {
+        Outcome::Historical => 0,
+        _ => batch.polled_at[row].saturating_sub(device_at),
+    };
+    let off = ahead.max(behind);
+    if off > CLOCK_TOLERANCE {
+        let seconds = off / 1_000_000;
+        let side = if ahead > 0 { "ahead of" } else { "behind" };
+        findings.add(Quality::UncertainSubNormal, || {
+            format!("the device's time is {seconds} s {side} the server's")
+        });
+    }
+}
+
 /// Both units name the engineering value. Where they differ there is no telling which is right, and
 /// 20 in the wrong unit is worse than no value.
 fn check_unit(replied: &str, declared: &str, findings: &mut Findings) {
@@ -301,6 +361,17 @@ fn check_unit(replied: &str, declared: &str, findings: &mut Findings) {
             format!("the reply is in {replied}, but the sensor declared {declared}")
         });
     }
+}
+
+/// A reading that is not the sensor's own is recorded with all that it claims, but not as a value.
+fn check_attestation(attestation: Attestation, findings: &mut Findings) {
+    let reason = match attestation {
+        Attestation::Unsigned | Attestation::Valid | Attestation::Unapproved => return,
+        Attestation::Missing => "the sensor has a key, but this is not signed",
+        Attestation::Invalid => "the signature is not that of the sensor's key over this reading",
+        Attestation::Retired => "it is signed with a key that was retired",
+    };
+    findings.add(Quality::BadSecurityChecksFailed, || reason.to_owned());
 }
 
 fn check_range(value: f64, sensor: &SensorProfile, findings: &mut Findings) {
@@ -377,6 +448,9 @@ mod tests {
             device_at: vec![None],
             unit: vec![String::new()],
             sequence_reused: vec![false],
+            device_up: vec![None],
+            attestation: vec![Attestation::Unsigned],
+            evidence: vec![String::new()],
         };
         change(&mut batch);
         batch
@@ -403,7 +477,7 @@ mod tests {
             producer: vec![format!("poll/{ID}/epoch")],
             sequence: vec![7],
             message: vec![format!(
-                r#"{{"poll":"epoch/7","polled_at":{AT},"quality":"Good","raw":"21.370","received_at":{},"value":"21.370"}}"#,
+                r#"{{"attestation":"unsigned","poll":"epoch/7","polled_at":{AT},"quality":"Good","raw":"21.370","received_at":{},"value":"21.370"}}"#,
                 AT + 900
             )],
             actor: vec!["boiler_1".into()],
@@ -656,6 +730,7 @@ mod tests {
             Outcome::Unparsable,
             Outcome::NoReply,
             Outcome::Late,
+            Outcome::Historical,
         ]);
         let text = prop_oneof![
             any::<String>(),
@@ -667,6 +742,16 @@ mod tests {
             proptest::option::of(0_u64..1 << 53),
             any::<Option<u64>>(),
         );
+        let attestation = proptest::sample::select(vec![
+            Attestation::Unsigned,
+            Attestation::Valid,
+            Attestation::Unapproved,
+            Attestation::Missing,
+            Attestation::Invalid,
+            Attestation::Retired,
+        ]);
+        let evidence = "([{]\"sig\":\"[a-z]{0,9}\"[}]|)";
+        let signature = (attestation, evidence, any::<Option<u64>>());
         let times = (0_u64..250_000_000_000_000_000, any::<u64>(), 0_u64..1 << 53);
         (
             any_profile(),
@@ -676,20 +761,123 @@ mod tests {
             times,
             "(Cel|bar|)",
             any::<bool>(),
+            signature,
         )
-            .prop_map(|(profile, outcome, text, device, times, unit, reused)| {
-                batch(|batch| {
-                    batch.sensors = vec![profile];
-                    batch.outcome = vec![outcome];
-                    batch.text = vec![text];
-                    (batch.boot, batch.sequence, batch.device_at) =
-                        (vec![device.0], vec![device.1], vec![device.2]);
-                    (batch.polled_at, batch.received_at, batch.poll) =
-                        (vec![times.0], vec![times.1], vec![times.2]);
-                    batch.unit = vec![unit];
-                    batch.sequence_reused = vec![reused];
-                })
-            })
+            .prop_map(
+                |(profile, outcome, text, device, times, unit, reused, signature)| {
+                    batch(|batch| {
+                        (batch.attestation, batch.evidence, batch.device_up) =
+                            (vec![signature.0], vec![signature.1], vec![signature.2]);
+                        batch.sensors = vec![profile];
+                        batch.outcome = vec![outcome];
+                        batch.text = vec![text];
+                        (batch.boot, batch.sequence, batch.device_at) =
+                            (vec![device.0], vec![device.1], vec![device.2]);
+                        (batch.polled_at, batch.received_at, batch.poll) =
+                            (vec![times.0], vec![times.1], vec![times.2]);
+                        batch.unit = vec![unit];
+                        batch.sequence_reused = vec![reused];
+                    })
+                },
+            )
+    }
+
+    #[test]
+    fn a_signed_reading_carries_its_evidence() {
+        let events = graded(|batch| {
+            batch.attestation = vec![Attestation::Valid];
+            batch.evidence = vec![r#"{"sig":"x"}"#.into()];
+            (batch.boot, batch.sequence) = (vec!["b".into()], vec![Some(4)]);
+            (batch.device_up, batch.unit) = (vec![Some(5)], vec!["Cel".into()]);
+        });
+        assert_eq!(events.producer[0], format!("reading/{ID}/b"));
+        let reading = Recorded::parse(&events.message[0]).unwrap();
+        assert_eq!(reading.quality, Quality::Good);
+        assert_eq!(reading.attestation, Some(Attestation::Valid));
+        assert_eq!(reading.evidence.unwrap().as_str(), r#"{"sig":"x"}"#);
+        assert_eq!(reading.device_unit.as_deref(), Some("Cel"));
+        assert_eq!(reading.device_up, Some(5));
+    }
+
+    #[test]
+    fn what_is_not_the_sensors_own_is_no_value_and_takes_no_number() {
+        for attestation in [
+            Attestation::Missing,
+            Attestation::Invalid,
+            Attestation::Retired,
+        ] {
+            let events = graded(|batch| {
+                batch.attestation = vec![attestation];
+                (batch.boot, batch.sequence) = (vec!["b".into()], vec![Some(4)]);
+            });
+            assert_eq!(events.producer[0], format!("poll/{ID}/epoch"));
+            let (quality, status, new, reason) = outcome_of(&events);
+            assert_eq!(quality, Quality::BadSecurityChecksFailed);
+            assert_eq!((status, new), (STATUS_VALUE_ERROR, ""));
+            assert!(!reason.is_empty());
+            let reading = Recorded::parse(&events.message[0]).unwrap();
+            assert_eq!(
+                (reading.raw.as_deref(), reading.seq),
+                (Some("21.370"), Some(4))
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_device_kept_is_a_reading_of_its_time() {
+        let events = graded(|batch| {
+            batch.outcome = vec![Outcome::Historical];
+            batch.attestation = vec![Attestation::Valid];
+            (batch.boot, batch.sequence) = (vec!["b".into()], vec![Some(4)]);
+            // Ten minutes before it arrived.
+            batch.device_at = vec![Some(batch.polled_at[0])];
+            batch.received_at = vec![batch.polled_at[0] + 600_000_000];
+        });
+        assert_eq!(events.producer[0], format!("reading/{ID}/b"));
+        let (quality, status, new, _) = outcome_of(&events);
+        assert_eq!((quality, status), (Quality::Good, STATUS_SUCCESS));
+        assert!(!new.is_empty());
+        let reading = Recorded::parse(&events.message[0]).unwrap();
+        assert!(reading.historical && !reading.late);
+    }
+
+    #[test]
+    fn a_clock_that_is_far_off_is_flagged() {
+        for (outcome, offset, flagged) in [
+            (Outcome::Value, 0, false),
+            (Outcome::Value, 290, false),
+            (Outcome::Value, -290, false),
+            (Outcome::Value, 310, true),
+            (Outcome::Value, -310, true),
+            (Outcome::Late, -310, true),
+            (Outcome::Historical, -86_400, false),
+            (Outcome::Historical, 310, true),
+        ] {
+            let events = graded(|batch| {
+                batch.outcome = vec![outcome];
+                batch.received_at = vec![batch.polled_at[0]];
+                let at = batch.polled_at[0].checked_add_signed(offset * 1_000_000);
+                batch.device_at = vec![at];
+            });
+            let (quality, _, _, reason) = outcome_of(&events);
+            assert_eq!(
+                reason.contains("the device's time is 310 s"),
+                flagged,
+                "{offset}: {reason}"
+            );
+            if flagged && outcome != Outcome::Late {
+                assert_eq!(quality, Quality::UncertainSubNormal);
+            }
+        }
+    }
+
+    #[test]
+    fn evidence_that_is_no_object_refuses_the_batch() {
+        for evidence in ["x", "7", "[]", "{", "{}{}"] {
+            let refused = grade_batch(&batch(|batch| batch.evidence = vec![evidence.into()]));
+            let error = refused.unwrap_err().to_string();
+            assert!(error.contains("column evidence, row 0"), "{error}");
+        }
     }
 
     proptest! {
@@ -699,7 +887,7 @@ mod tests {
             prop_assert_eq!(validate::validate(&events), Ok(()));
 
             let reading = Recorded::parse(&events.message[0]).unwrap();
-            prop_assert_eq!(&reading, &grade(&batch, 0, &batch.sensors[0]));
+            prop_assert_eq!(&reading, &grade(&batch, 0, &batch.sensors[0]).unwrap());
             prop_assert_eq!(reading.to_message(), events.message[0].clone());
 
             // What the device said is kept as it said it.

@@ -10,4 +10,4 @@ pub mod record;
 
 pub use grade::{BatchError, grade_batch};
 pub use quality::{Quality, Severity};
-pub use record::{Recorded, RecordedError};
+pub use record::{EvidenceText, Recorded, RecordedError};

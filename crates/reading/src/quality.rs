@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub enum Quality {
     /// The device did not answer in time.
     BadNoCommunication,
+    /// The answer is not signed with the sensor's key, so it may be anybody's.
+    BadSecurityChecksFailed,
     /// The device answered with something that is no finite number.
     ///
     /// Not `BadSensorFailure`: what failed is reading the answer, and nothing in an unreadable
@@ -44,8 +46,9 @@ pub enum Severity {
 
 impl Quality {
     /// Every quality, worst first.
-    pub const ALL: [Quality; 7] = [
+    pub const ALL: [Quality; 8] = [
         Quality::BadNoCommunication,
+        Quality::BadSecurityChecksFailed,
         Quality::BadDecodingError,
         Quality::BadConfigurationError,
         Quality::UncertainEngineeringUnitsExceeded,
@@ -59,6 +62,7 @@ impl Quality {
     pub fn name(self) -> &'static str {
         match self {
             Quality::BadNoCommunication => "BadNoCommunication",
+            Quality::BadSecurityChecksFailed => "BadSecurityChecksFailed",
             Quality::BadDecodingError => "BadDecodingError",
             Quality::BadConfigurationError => "BadConfigurationError",
             Quality::UncertainEngineeringUnitsExceeded => "UncertainEngineeringUnitsExceeded",
@@ -73,6 +77,7 @@ impl Quality {
     pub fn code(self) -> u32 {
         match self {
             Quality::BadNoCommunication => 0x8031_0000,
+            Quality::BadSecurityChecksFailed => 0x8013_0000,
             Quality::BadDecodingError => 0x8007_0000,
             Quality::BadConfigurationError => 0x8089_0000,
             Quality::UncertainEngineeringUnitsExceeded => 0x4094_0000,

@@ -1,8 +1,12 @@
 //! A reading parsed back out of the `message` of its audit event.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
+use fieldledger_field::batch::Attestation;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
 use crate::quality::{Quality, Severity};
 
@@ -26,6 +30,9 @@ pub const STATUS_COMM_ERROR: &str = "COMM_ERROR";
 /// message is what serde makes of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recorded<'a> {
+    /// What the signature says; absent where no device said anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attestation: Option<Attestation>,
     /// The device's boot id.
     #[serde(
         borrow,
@@ -37,6 +44,23 @@ pub struct Recorded<'a> {
     /// The device's own time, microseconds since the Unix epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_at: Option<u64>,
+    /// The unit that the device named, or empty; there with `evidence` only, which covers it.
+    #[serde(
+        borrow,
+        default,
+        deserialize_with = "borrowed",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub device_unit: Option<Cow<'a, str>>,
+    /// The device's time since its boot in microseconds, where it does not know the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_up: Option<u64>,
+    /// The device's signature with what it takes to verify it; `fieldledger_attest::evidence`.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceText<'a>>,
+    /// True where the device kept it while it could not deliver it, and no poll asked for it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub historical: bool,
     /// True where the answer came after its poll had been given up.
     #[serde(default, skip_serializing_if = "is_false")]
     pub late: bool,
@@ -84,6 +108,35 @@ pub struct Recorded<'a> {
         skip_serializing_if = "Option::is_none"
     )]
     pub value: Option<Cow<'a, str>>,
+}
+
+/// The JSON of evidence, not looked into: to read a log is not to verify it.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EvidenceText<'a>(#[serde(borrow)] &'a RawValue);
+
+impl<'a> EvidenceText<'a> {
+    /// Checks that the text is a JSON object.
+    ///
+    /// # Errors
+    ///
+    /// What the JSON reader says of it.
+    pub fn new(text: &'a str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str::<BTreeMap<&str, IgnoredAny>>(text)?;
+        Ok(Self(serde_json::from_str(text)?))
+    }
+
+    /// The JSON.
+    #[must_use]
+    pub fn as_str(&self) -> &'a str {
+        self.0.get()
+    }
+}
+
+impl PartialEq for EvidenceText<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
 }
 
 /// A message that is not that of a reading.

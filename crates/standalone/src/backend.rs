@@ -222,6 +222,14 @@ impl Backend for OverLedger {
         Err(no_polling())
     }
 
+    fn approve_key(&self, _sensor: &str, _fingerprint: &str) -> Result<String, BackendError> {
+        Err(no_polling())
+    }
+
+    fn retire_key_of(&self, _sensor: &str) -> Result<String, BackendError> {
+        Err(no_polling())
+    }
+
     fn latest(&self, sensors: &[String]) -> Result<Vec<Reading>, BackendError> {
         let latest = self.ledger.latest(sensors).map_err(convert::query_error)?;
         Ok(latest.into_iter().map(convert::reading).collect())

@@ -12,9 +12,11 @@
 //! 4. [`leaf`]: what the tree holds of an entry;
 //! 5. [`entry`]: the chain from an entry's envelope to the signed tree head;
 //! 6. [`tiles`]: a log as it is served, and the root of a tree that grows;
-//! 7. [`log`]: a whole log, entry after entry.
+//! 7. [`device`]: from a device's key to the entry with its reading;
+//! 8. [`log`]: a whole log, entry after entry.
 #![forbid(unsafe_code)]
 
+pub mod device;
 pub mod entry;
 pub mod keys;
 pub mod leaf;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     Hash,
+    device::{self, Approvals, Event},
     leaf::Leaf,
     note::TreeHead,
     tiles::{Edge, Tile},
@@ -110,7 +111,7 @@ impl Problem {
 }
 
 /// Checks a log entry by entry, in a memory that does not grow with the log.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct LogCheck {
     edge: Edge,
     /// The entry that the next leaf should be of, as the leaf before tells.
@@ -120,6 +121,22 @@ pub struct LogCheck {
     missing: Vec<(u64, u64)>,
     erased: BTreeSet<u64>,
     kept_from: u64,
+    /// Keys of devices; none where the log was not read from its first entry on.
+    approvals: Option<Approvals>,
+}
+
+impl Default for LogCheck {
+    fn default() -> Self {
+        Self {
+            edge: Edge::default(),
+            next: 0,
+            received_at: 0,
+            missing: Vec::new(),
+            erased: BTreeSet::new(),
+            kept_from: 0,
+            approvals: Some(Approvals::default()),
+        }
+    }
 }
 
 impl LogCheck {
@@ -131,8 +148,16 @@ impl LogCheck {
             next: edge.size(),
             edge,
             received_at,
+            approvals: None,
             ..Self::default()
         }
+    }
+
+    /// Readings that their devices signed, so far; none where the log was not read from its first
+    /// entry on.
+    #[must_use]
+    pub fn signed(&self) -> Option<u64> {
+        self.approvals.as_ref().map(|approvals| approvals.signed)
     }
 
     /// The tree so far.
@@ -227,7 +252,12 @@ impl LogCheck {
             }
             _ => {}
         }
-        Ok(())
+        // Where the approvals are not known, the signature alone is checked.
+        let checked = match &mut self.approvals {
+            Some(approvals) => approvals.add(&envelope.event),
+            None => device::verify(&envelope.event).map(|_signed| ()),
+        };
+        checked.map_err(|error| with_causes(&error))
     }
 
     /// Compares the tree so far with a signed one.
@@ -276,17 +306,18 @@ struct Envelope {
     event: Event,
 }
 
-#[derive(Default, Deserialize)]
-struct Event {
-    #[serde(default)]
-    message: String,
-}
-
 /// The message of an entry that tells of retention.
 #[derive(Deserialize)]
 struct Retention {
     /// The first entry whose payload is not given up.
     below: u64,
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {}", with_causes(cause)),
+        None => error.to_string(),
+    }
 }
 
 fn hex(hash: &Hash) -> String {

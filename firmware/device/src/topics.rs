@@ -173,8 +173,8 @@ mod tests {
             let of = |purpose| topics.of(*ID.as_bytes(), purpose).replace('/', ".");
             let read = of(Purpose::Read);
             let read = fieldledger_field::topic::Subject::from_topic(&read, ID, &rules).unwrap();
-            assert_eq!(read.history(), of(Purpose::History));
-            assert_eq!(read.history_ack(), of(Purpose::HistoryAck));
+            assert_eq!(read.history().as_str(), of(Purpose::History));
+            assert_eq!(read.history_ack().as_str(), of(Purpose::HistoryAck));
         }
     }
 

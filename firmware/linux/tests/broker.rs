@@ -81,7 +81,7 @@ async fn readings_of_an_outage_arrive_afterwards_and_every_signature_holds() {
         let bulk = Bulk::parse(&message.payload).unwrap();
         let sensor = message.subject.split('.').nth(1).unwrap().parse().unwrap();
         let device = devices.iter().find(|device| device.id == sensor).unwrap();
-        assert_eq!(message.subject.as_str(), device.read.history());
+        assert_eq!(message.subject.as_str(), device.read.history().as_str());
         let evidence = bulk.attested(sensor, key).unwrap();
         assert_eq!(evidence.len(), bulk.readings.len());
         assert_eq!(Some(&bulk.boot), boot.as_ref());

@@ -119,7 +119,9 @@ impl Rig {
     /// Says that history is stored.
     pub async fn acknowledge(&self, device: &Device, bulk: &Bulk) {
         let ack = serde_json::to_vec(&bulk.ack()).unwrap();
-        let sent = self.client.publish(device.read.history_ack(), ack.into());
+        let sent = self
+            .client
+            .publish(device.read.history_ack().to_string(), ack.into());
         sent.await.unwrap();
     }
 }

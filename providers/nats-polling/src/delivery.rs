@@ -114,7 +114,8 @@ impl Delivery {
     }
 
     async fn deliver(&self, message: &Message) -> Result<(), StorageError> {
-        let batch: PollBatch = match serde_json::from_slice(&message.payload) {
+        let read = serde_json::from_slice(&message.payload);
+        let batch = match read.map(PollBatch::with_new_columns) {
             Ok(batch) => batch,
             Err(error) => {
                 let reason = format!("the stored message is no batch: {error}");

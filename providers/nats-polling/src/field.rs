@@ -6,22 +6,25 @@ use std::time::{Duration, Instant};
 
 use async_nats::StatusCode;
 use async_nats::{Client, Message, connection::State};
-use fieldledger_field::batch::PollBatch;
+use fieldledger_attest::identity::PublicKey;
 use fieldledger_field::poll::Poll;
 use fieldledger_polling::config::Subscription;
 use fieldledger_polling::{
-    Action, Batcher, Counters, Engine, LivenessCounts, PollResult, Rejection, SensorState, chain,
+    Action, Batcher, Counters, Engine, Keys, LivenessCounts, PollResult, Rejection, Sealed,
+    SensorState, chain,
 };
 use futures::FutureExt;
-use futures::stream::{BoxStream, SelectAll, StreamExt};
+use futures::future::BoxFuture;
+use futures::stream::{BoxStream, FuturesUnordered, SelectAll, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::instance::EnrolFailure;
 use crate::progress::Progress;
-use crate::sensor_store::Change;
+use crate::sensor_store::{Change, Decided};
 
 /// Messages taken in before what they led to is done: enough to spread the cost of a round, few
 /// enough that polls do not wait.
@@ -47,7 +50,7 @@ enum Inbound {
     Heartbeat(Message),
     /// On the reply subject of a poll.
     Reply(Message),
-    /// On a sensor's read or disconnect topic.
+    /// On a sensor's read, disconnect or history topic.
     Topic(Message),
 }
 
@@ -64,12 +67,34 @@ pub(crate) enum Question {
         id: Uuid,
         answer: oneshot::Sender<Option<SensorState>>,
     },
+    Decide {
+        sensor: Uuid,
+        decision: Decision,
+        answer: oneshot::Sender<Result<PublicKey, EnrolFailure>>,
+    },
+}
+
+/// What an operator says about a sensor's key.
+#[derive(Debug, Clone)]
+pub(crate) enum Decision {
+    /// The key of this fingerprint is the sensor's.
+    Approve(String),
+    /// The key is the sensor's no more.
+    Retire,
+}
+
+/// A decision, once it is known whether it is stored.
+struct Stored {
+    sensor: Uuid,
+    keys: Keys,
+    is_stored: bool,
+    answer: oneshot::Sender<Result<PublicKey, EnrolFailure>>,
 }
 
 /// Where results go: sensors are divided among lanes, so that each keeps its order.
 pub(crate) struct Lane {
     pub(crate) batcher: Batcher,
-    pub(crate) batches: mpsc::UnboundedSender<PollBatch>,
+    pub(crate) batches: mpsc::UnboundedSender<Sealed>,
 }
 
 pub(crate) struct Field {
@@ -83,6 +108,9 @@ pub(crate) struct Field {
     topic_subscriptions: HashMap<String, CancellationToken>,
     lanes: Vec<Lane>,
     records: mpsc::UnboundedSender<Change>,
+    decisions: mpsc::UnboundedSender<Decided>,
+    /// Decisions that are being stored.
+    deciding: FuturesUnordered<BoxFuture<'static, Stored>>,
     progress: Arc<Progress>,
     buffer_max: usize,
     paused: bool,
@@ -96,6 +124,7 @@ pub(crate) struct Parts {
     pub(crate) engine: Engine,
     pub(crate) lanes: Vec<Lane>,
     pub(crate) records: mpsc::UnboundedSender<Change>,
+    pub(crate) decisions: mpsc::UnboundedSender<Decided>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) buffer_max: usize,
 }
@@ -112,6 +141,7 @@ impl Field {
             engine,
             lanes,
             records,
+            decisions,
             progress,
             buffer_max,
         } = parts;
@@ -139,6 +169,8 @@ impl Field {
             topic_subscriptions: HashMap::new(),
             lanes,
             records,
+            decisions,
+            deciding: FuturesUnordered::new(),
             progress,
             buffer_max,
             paused: false,
@@ -168,6 +200,7 @@ impl Field {
             tokio::select! {
                 Some(inbound) = self.inbound.next() => self.take_in_round(inbound),
                 Some(question) = questions.recv() => self.answer(question),
+                Some(stored) = self.deciding.next() => self.decided(stored),
                 () = tokio::time::sleep_until(wake.into()) => {}
                 () = self.progress.stored_some.notified(), if self.paused => {}
                 () = stop.cancelled(), if drained_by.is_none() => {
@@ -267,7 +300,7 @@ impl Field {
         }
     }
 
-    fn answer(&self, question: Question) {
+    fn answer(&mut self, question: Question) {
         // Whoever asked may have given up meanwhile, hence the results that are dropped.
         match question {
             Question::Status(answer) => {
@@ -283,7 +316,62 @@ impl Field {
             Question::Sensor { id, answer } => {
                 let _ = answer.send(self.engine.sensor(id));
             }
+            Question::Decide {
+                sensor,
+                decision,
+                answer,
+            } => self.decide(sensor, &decision, answer),
         }
+    }
+
+    /// Stores what is decided; it counts from then on.
+    fn decide(
+        &mut self,
+        sensor: Uuid,
+        decision: &Decision,
+        answer: oneshot::Sender<Result<PublicKey, EnrolFailure>>,
+    ) {
+        let keys = match decision {
+            Decision::Approve(fingerprint) => self.engine.approve(sensor, fingerprint),
+            Decision::Retire => self.engine.retire(sensor),
+        };
+        let keys = match keys {
+            Ok(keys) => keys,
+            Err(error) => {
+                let _ = answer.send(Err(EnrolFailure::Refused(error)));
+                return;
+            }
+        };
+        let (sender, stored) = oneshot::channel();
+        // The store's task outlives this one.
+        let _ = self.decisions.send((sensor, keys.clone(), sender));
+        let stored = stored.map(move |stored| Stored {
+            sensor,
+            keys,
+            is_stored: stored.unwrap_or(false),
+            answer,
+        });
+        self.deciding.push(stored.boxed());
+    }
+
+    fn decided(&mut self, stored: Stored) {
+        let Stored {
+            sensor,
+            keys,
+            is_stored,
+            answer,
+        } = stored;
+        let key = keys.approved.or(keys.retired).filter(|_| is_stored);
+        if is_stored {
+            info!(
+                %sensor,
+                approved = keys.approved.map(|key| key.fingerprint().to_string()),
+                retired = keys.retired.map(|key| key.fingerprint().to_string()),
+                "the sensor's keys are decided"
+            );
+            self.engine.decide(sensor, keys);
+        }
+        let _ = answer.send(key.ok_or(EnrolFailure::NotStored));
     }
 
     async fn perform(&mut self, action: Action) {
@@ -347,10 +435,10 @@ fn lane_of(sensor: Uuid, lanes: usize) -> usize {
     sum % lanes
 }
 
-fn hand_over(lane: &mpsc::UnboundedSender<PollBatch>, batches: Vec<PollBatch>) {
+fn hand_over(lane: &mpsc::UnboundedSender<Sealed>, batches: Vec<Sealed>) {
     for batch in batches {
         if let Err(unsent) = lane.send(batch) {
-            let results = unsent.0.sensor.len();
+            let results = unsent.0.batch.sensor.len();
             error!(results, "results lost: the task that stores them has ended");
         }
     }

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use async_nats::Client;
 use bytes::Bytes;
+use fieldledger_attest::identity::PublicKey;
 use fieldledger_polling::{
-    Batcher, Config, Counters, Engine, LivenessCounts, RestoreError, SensorState, chain,
+    Batcher, Config, Counters, Engine, EnrolError, Keys, LivenessCounts, RestoreError, SensorState,
+    chain,
 };
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
@@ -20,7 +22,7 @@ use crate::backoff::Backoff;
 use crate::clock::{Clock, wall_now};
 use crate::connection::{Connections, connect};
 use crate::delivery::Delivery;
-use crate::field::{Field, Lane, Parts, Question};
+use crate::field::{Decision, Field, Lane, Parts, Question};
 use crate::progress::{DeliveryStatus, Progress};
 use crate::ranking::Ranking;
 use crate::reader::Reader;
@@ -46,6 +48,20 @@ pub enum AskError {
     /// It has stopped.
     #[error("polling has stopped")]
     Stopped,
+}
+
+/// Why a sensor's key is not approved or retired.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum EnrolFailure {
+    /// It cannot be.
+    #[error(transparent)]
+    Refused(#[from] EnrolError),
+    /// Nobody can be asked now.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// JetStream did not store it.
+    #[error("the decision could not be stored; nothing has changed")]
+    NotStored,
 }
 
 /// What an instance has done since its start.
@@ -175,6 +191,24 @@ impl Instance {
         self.ask(|answer| Question::Sensor { id, answer }).await
     }
 
+    /// Approves or retires a sensor's key; the key, once that is durable.
+    ///
+    /// # Errors
+    ///
+    /// Says why nothing has changed.
+    pub(crate) async fn decide(
+        &self,
+        sensor: Uuid,
+        decision: Decision,
+    ) -> Result<PublicKey, EnrolFailure> {
+        self.ask(|answer| Question::Decide {
+            sensor,
+            decision,
+            answer,
+        })
+        .await?
+    }
+
     async fn ask<T>(
         &self,
         question: impl FnOnce(oneshot::Sender<T>) -> Question,
@@ -237,14 +271,17 @@ impl Start {
             storage,
             lanes,
             sensors,
+            keys,
         } = reached;
         let clock = Clock::start();
-        let engine = self.engine(&storage, sensors, clock).await;
+        let engine = self.engine(&storage, sensors, keys, clock).await;
         let (records, record_changes) = mpsc::unbounded_channel();
         let mut store = JoinSet::new();
         store.spawn(sensor_store::run(storage.clone(), record_changes));
+        let (decisions, decided) = mpsc::unbounded_channel();
+        store.spawn(sensor_store::run_decisions(storage.clone(), decided));
         let spool_deadline = CancellationToken::new();
-        let (field_lanes, mut spools) = self.spools(&storage, &spool_deadline);
+        let (field_lanes, mut spools) = self.spools(&client, &storage, &spool_deadline);
         let end_of_delivery = CancellationToken::new();
         let mut deliveries = self.deliveries(&storage, lanes, &end_of_delivery);
         let ranking = Ranking {
@@ -266,6 +303,7 @@ impl Start {
             engine,
             lanes: field_lanes,
             records,
+            decisions,
             progress: Arc::clone(&self.shared.progress),
             buffer_max: self.config.buffer_max,
         };
@@ -301,7 +339,12 @@ impl Start {
     }
 
     /// For each lane a batcher, and the task that stores its batches.
-    fn spools(&self, storage: &Storage, deadline: &CancellationToken) -> (Vec<Lane>, JoinSet<()>) {
+    fn spools(
+        &self,
+        client: &Client,
+        storage: &Storage,
+        deadline: &CancellationToken,
+    ) -> (Vec<Lane>, JoinSet<()>) {
         let mut lanes = Vec::new();
         let mut tasks = JoinSet::new();
         for lane in 0..self.config.lanes {
@@ -309,6 +352,7 @@ impl Start {
             let batcher = Batcher::new(self.config.batch, &self.epoch, &lane.to_string());
             lanes.push(Lane { batcher, batches });
             let spool = Spool {
+                client: client.clone(),
                 storage: storage.clone(),
                 lane,
                 progress: Arc::clone(&self.shared.progress),
@@ -375,11 +419,13 @@ impl Start {
         .await?;
         let lanes = storage.all_lanes(self.config.lanes).await?;
         let sensors = storage.load_sensors().await?;
+        let keys = storage.load_keys().await?;
         Ok(Reached {
             client,
             storage,
             lanes,
             sensors,
+            keys,
         })
     }
 
@@ -388,10 +434,14 @@ impl Start {
         &self,
         storage: &Storage,
         sensors: Vec<(String, Bytes)>,
+        keys: Vec<(Uuid, Keys)>,
         clock: Clock,
     ) -> Engine {
         let now = clock.now();
         let mut engine = Engine::new(self.config.engine.clone(), self.seed, now);
+        for (sensor, keys) in keys {
+            engine.restore_keys(sensor, keys);
+        }
         for (key, record) in sensors {
             if let Err(error) = engine.restore(&record, now) {
                 discard(storage, &key, &error).await;
@@ -409,6 +459,8 @@ struct Reached {
     lanes: u32,
     /// Keys and records of known sensors.
     sensors: Vec<(String, Bytes)>,
+    /// Keys of sensors that were approved or retired.
+    keys: Vec<(Uuid, Keys)>,
 }
 
 /// Waits for tasks, and says whether they ended in time.

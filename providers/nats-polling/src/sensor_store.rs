@@ -6,8 +6,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use fieldledger_polling::{Keys, chain};
 use futures::{StreamExt, stream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 use uuid::Uuid;
 
@@ -21,6 +22,21 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// A record to store, or none to delete.
 pub(crate) type Change = (Uuid, Option<Vec<u8>>);
+
+/// What was decided about a sensor's keys, and who is told once it is stored.
+pub(crate) type Decided = (Uuid, Keys, oneshot::Sender<bool>);
+
+/// Writes decisions until there will be no more. Somebody waits for each of them, so one that cannot
+/// be written is told to have failed.
+pub(crate) async fn run_decisions(storage: Storage, mut decided: mpsc::UnboundedReceiver<Decided>) {
+    while let Some((sensor, keys, stored)) = decided.recv().await {
+        let written = storage.save_keys(sensor, &keys).await;
+        if let Err(error) = &written {
+            warn!(%sensor, error = chain(error.as_ref()), "the sensor's keys are not stored");
+        }
+        let _ = stored.send(written.is_ok());
+    }
+}
 
 /// Writes changes until there will be no more.
 pub(crate) async fn run(storage: Storage, mut changes: mpsc::UnboundedReceiver<Change>) {

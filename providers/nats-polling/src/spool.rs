@@ -5,9 +5,12 @@
 //! is some hundred batches a second and lane, and a batch holds up to a thousand results.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_nats::Client;
 use bytes::Bytes;
 use fieldledger_field::batch::PollBatch;
+use fieldledger_polling::{Receipt, Sealed};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -17,7 +20,11 @@ use crate::connection::Connections;
 use crate::progress::Progress;
 use crate::storage::Storage;
 
+/// A receipt that the connection does not take within this time is not sent.
+const RECEIPT_PATIENCE: Duration = Duration::from_secs(1);
+
 pub(crate) struct Spool {
+    pub(crate) client: Client,
     pub(crate) storage: Storage,
     pub(crate) lane: u32,
     pub(crate) progress: Arc<Progress>,
@@ -28,9 +35,11 @@ pub(crate) struct Spool {
 
 impl Spool {
     /// Stores batches until there will be no more, for as long as it takes.
-    pub(crate) async fn run(self, mut batches: mpsc::UnboundedReceiver<PollBatch>) {
-        while let Some(batch) = batches.recv().await {
-            if !self.store(&batch).await {
+    pub(crate) async fn run(self, mut batches: mpsc::UnboundedReceiver<Sealed>) {
+        while let Some(Sealed { batch, receipts }) = batches.recv().await {
+            if self.store(&batch).await {
+                self.send(receipts).await;
+            } else {
                 error!(
                     lane = self.lane,
                     batch = batch.id,
@@ -38,6 +47,17 @@ impl Spool {
                     "results lost: JetStream could not be reached before the shutdown's deadline"
                 );
             }
+        }
+    }
+
+    /// Tells devices what is stored. One that does not hear it sends its readings again, and the log
+    /// knows those it has.
+    async fn send(&self, receipts: Vec<Receipt>) {
+        for Receipt { subject, ack } in receipts {
+            // A text and a number.
+            let payload = Bytes::from(serde_json::to_vec(&ack).unwrap_or_default());
+            let publish = self.client.publish(subject.to_string(), payload);
+            let _ = tokio::time::timeout(RECEIPT_PATIENCE, publish).await;
         }
     }
 

@@ -9,6 +9,7 @@ use async_nats::jetstream::stream::{self, RetentionPolicy, StorageType, Stream};
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, HeaderMap};
 use bytes::Bytes;
+use fieldledger_polling::Keys;
 use futures::{StreamExt, TryStreamExt};
 use tracing::info;
 use uuid::Uuid;
@@ -19,6 +20,9 @@ const POLLS: &str = "FIELDLEDGER_POLLS";
 const DEAD_LETTERS: &str = "FIELDLEDGER_DEAD_LETTERS";
 /// Known sensors, keys `<instance>.<sensor id>`.
 const SENSORS: &str = "FIELDLEDGER_SENSORS";
+
+/// Keys of sensors, as operators decided; keys `<instance>.<sensor id>`.
+const KEYS: &str = "FIELDLEDGER_KEYS";
 
 /// How long JetStream may take to acknowledge a write, or to answer a question.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -96,21 +100,9 @@ impl Storage {
             storage: StorageType::File,
             ..stream::Config::default()
         };
-        // A key-value bucket, spelt as the stream it is: its records are read back in one sweep.
-        let sensors = stream::Config {
-            name: format!("KV_{SENSORS}"),
-            description: Some("sensors that were heard of".to_owned()),
-            subjects: vec![format!("$KV.{SENSORS}.>")],
-            max_messages_per_subject: 1,
-            allow_rollup: true,
-            allow_direct: true,
-            deny_delete: true,
-            discard: stream::DiscardPolicy::New,
-            duplicate_window: DUPLICATE_WINDOW,
-            storage: StorageType::File,
-            ..stream::Config::default()
-        };
-        for mut config in [polls, dead_letters, sensors] {
+        let sensors = bucket(SENSORS, "sensors that were heard of");
+        let keys = bucket(KEYS, "keys of sensors, approved and retired");
+        for mut config in [polls, dead_letters, sensors, keys] {
             config.num_replicas = self.replicas;
             self.context.get_or_create_stream(config).await?;
         }
@@ -222,14 +214,45 @@ impl Storage {
         Ok(())
     }
 
+    /// Stores what was decided about a sensor's keys.
+    pub(crate) async fn save_keys(&self, id: Uuid, keys: &Keys) -> Result<(), StorageError> {
+        let subject = self.subject(KEYS, &id.to_string());
+        let record = serde_json::to_vec(keys)?;
+        self.context.publish(subject, record.into()).await?.await?;
+        Ok(())
+    }
+
+    /// What was decided about keys of this instance's sensors. A record that cannot be read ends the
+    /// attempt: without it a sensor would be taken for one that nobody has approved.
+    pub(crate) async fn load_keys(&self) -> Result<Vec<(Uuid, Keys)>, StorageError> {
+        let mut all = Vec::new();
+        for (key, record) in self.load(KEYS).await? {
+            let damaged = |problem: &dyn std::fmt::Display| {
+                format!("record {key} of bucket {KEYS} cannot be read: {problem}")
+            };
+            let sensor = key.parse().map_err(|error: uuid::Error| damaged(&error))?;
+            let keys = serde_json::from_slice(&record).map_err(|error| damaged(&error))?;
+            all.push((sensor, keys));
+        }
+        Ok(all)
+    }
+
     /// The records of this instance's sensors.
     pub(crate) async fn load_sensors(&self) -> Result<Vec<(String, Bytes)>, StorageError> {
+        let records = self.load(SENSORS).await?;
+        info!(sensors = records.len(), "sensors of earlier runs read back");
+        Ok(records)
+    }
+
+    /// All records of this instance in a bucket.
+    async fn load(&self, bucket: &str) -> Result<Vec<(String, Bytes)>, StorageError> {
         let config = pull::OrderedConfig {
-            filter_subject: self.sensor_subject("*"),
+            filter_subject: self.subject(bucket, "*"),
             deliver_policy: DeliverPolicy::LastPerSubject,
             ..pull::OrderedConfig::default()
         };
-        let consumer = self.sensors().await?.create_consumer(config).await?;
+        let stream = self.context.get_stream_no_info(format!("KV_{bucket}"));
+        let consumer = stream.await?.create_consumer(config).await?;
         let expected = consumer.cached_info().num_pending;
         let mut messages = consumer.messages().await?;
         let mut records = Vec::new();
@@ -244,7 +267,6 @@ impl Storage {
                 .to_owned();
             records.push((key, message.payload.clone()));
         }
-        info!(sensors = records.len(), "sensors of earlier runs read back");
         Ok(records)
     }
 
@@ -256,7 +278,28 @@ impl Storage {
     }
 
     fn sensor_subject(&self, id: &str) -> String {
-        format!("$KV.{SENSORS}.{}.{id}", self.instance)
+        self.subject(SENSORS, id)
+    }
+
+    fn subject(&self, bucket: &str, id: &str) -> String {
+        format!("$KV.{bucket}.{}.{id}", self.instance)
+    }
+}
+
+/// A key-value bucket, spelt as the stream it is: its records are read back in one sweep.
+fn bucket(name: &str, description: &str) -> stream::Config {
+    stream::Config {
+        name: format!("KV_{name}"),
+        description: Some(description.to_owned()),
+        subjects: vec![format!("$KV.{name}.>")],
+        max_messages_per_subject: 1,
+        allow_rollup: true,
+        allow_direct: true,
+        deny_delete: true,
+        discard: stream::DiscardPolicy::New,
+        duplicate_window: DUPLICATE_WINDOW,
+        storage: StorageType::File,
+        ..stream::Config::default()
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use fieldledger_verifier::device;
 use fieldledger_verifier::entry::EntryProof;
 use fieldledger_verifier::log::LogCheck;
 use fieldledger_verifier::note::TreeHead;
@@ -180,12 +181,17 @@ impl Check<'_> {
         if let Err(error) = proof.verify_in(head) {
             self.report.add_error(Some(index), &error);
         }
+        // Approvals need not be part of a selection: that the signature holds is all it can show.
+        if let Some(Err(error)) = proof.envelope.as_deref().map(device::verify_envelope) {
+            self.report.add_error(Some(index), &error);
+        }
     }
 
     fn finish(mut self, log: Option<&LogCheck>) -> Report {
         if let Some(log) = log {
             let mut problems = Vec::new();
             self.report.without_envelope = log.missing(&mut problems);
+            self.report.signed_readings = log.signed();
             self.report.add_all(&mut problems);
             let size = log.edge().size();
             let is_signed = self.head.as_ref().is_some_and(|head| head.size == size);

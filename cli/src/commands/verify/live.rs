@@ -178,6 +178,7 @@ impl Live<'_> {
             problems.push(problem);
         }
         self.report.without_envelope = check.missing(&mut problems);
+        self.report.signed_readings = check.signed();
         self.report.add_all(&mut problems);
         Ok(check)
     }

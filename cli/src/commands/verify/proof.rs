@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use fieldledger_verifier::device;
 use fieldledger_verifier::entry::{EntryProof, TLOG_PROOF};
 use fieldledger_verifier::leaf::Leaf;
 use fieldledger_verifier::note::LogKey;
@@ -74,6 +75,11 @@ fn check(proof: &EntryProof, extras: Option<&Extras>, trust: &Trust, report: &mu
     trust.judge(&proof.checkpoint, index, report);
     if let Err(error) = proof.verify(key) {
         report.add_error(index, &error);
+    }
+    match proof.envelope.as_deref().map(device::verify_envelope) {
+        None | Some(Ok(None)) => {}
+        Some(Ok(Some(signed))) => report.device_key = Some(signed.key.fingerprint().to_string()),
+        Some(Err(error)) => report.add_error(index, &error),
     }
     let Some(extras) = extras else {
         return;

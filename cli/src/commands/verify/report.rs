@@ -45,6 +45,14 @@ pub(super) struct Report {
     /// Payloads that were fetched by themselves, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) payloads: Option<u64>,
+    /// Readings that are signed by a key which the log had approved for their sensor; none where
+    /// the check did not begin with the log's first entry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) signed_readings: Option<u64>,
+    /// Fingerprint of the key that a single reading is signed by. Whether it is the sensor's is for
+    /// whoever knows the device to say, or for the whole log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) device_key: Option<String>,
     /// Who has cosigned the tree head, where a policy was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) witnesses: Option<Witnesses>,
@@ -158,6 +166,17 @@ impl fmt::Display for Report {
                 formatter,
                 "this server has no /log: tiles were not checked, entries were"
             )?;
+        }
+        match self.signed_readings {
+            None | Some(0) => {}
+            Some(1) => writeln!(formatter, "one of them is a reading signed by its device")?,
+            Some(count) => writeln!(
+                formatter,
+                "{count} of them are readings signed by their devices"
+            )?,
+        }
+        if let Some(key) = &self.device_key {
+            writeln!(formatter, "read and signed by the device with key {key}")?;
         }
         if let (Some(size), Some(root)) = (self.tree_size, &self.root_hash) {
             writeln!(

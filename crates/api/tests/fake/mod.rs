@@ -6,7 +6,7 @@ use fieldledger_api::backend::{
     ArchiveStatus, Asset, Checkpoint, Entry, Erasure, Freeze, Gap, GapKind, GapPage, GapQuery,
     GapState, GapTotals, KeyChange, LedgerStatus, Liveness, MissingRange, PangeaEvent,
     PangeaLogged, PangeaPage, PangeaRoot, PollingStatus, Reading, Removal, Restriction, Retained,
-    Retention, RetentionScope, SearchPage, SearchQuery, SensorState, Series, Successor,
+    Retention, RetentionScope, SearchPage, SearchQuery, SensorState, Series, Standing, Successor,
     WitnessReply, Witnessing,
 };
 use fieldledger_api::{Backend, BackendError, FieldProblem, LogTree, Moment, Tokens};
@@ -16,6 +16,8 @@ use fieldledger_audit::EventColumns;
 pub(crate) const NOW: Moment = Moment(1_767_323_045_000_006);
 pub(crate) const SENSOR: &str = "123e4567-e89b-12d3-a456-426614174000";
 pub(crate) const SILENT_SENSOR: &str = "123e4567-e89b-12d3-a456-426614174001";
+/// The key that the sensor shows.
+pub(crate) const KEY: &str = "ed25519:shown";
 /// SHA-256 of the one origin that was cosigned.
 pub(crate) const COSIGNED: &str = "00ff";
 /// Not what `serde_json` would print: spaces and order show whether the text passes unchanged.
@@ -127,6 +129,9 @@ pub(crate) fn sensor(id: &str) -> SensorState {
         range: None,
         calibration: None,
         liveness: Liveness::Stale,
+        standing: Standing::Discovered,
+        key: String::new(),
+        offered_key: "SHA256:shown".to_owned(),
         poll_interval_ms: 1_000,
         ip_address: "127.0.0.1".to_owned(),
         mac_address: "aa:bb:cc:dd:ee:ff".to_owned(),
@@ -395,6 +400,18 @@ impl Backend for Fake {
     fn sensor(&self, id: &str) -> Result<Option<SensorState>, BackendError> {
         let known = id == SENSOR;
         fail(self.polling_fails.as_ref(), known.then(|| sensor(id)))
+    }
+
+    fn approve_key(&self, sensor: &str, fingerprint: &str) -> Result<String, BackendError> {
+        match (sensor, fingerprint) {
+            (SENSOR, "SHA256:shown") => fail(self.polling_fails.as_ref(), KEY.to_owned()),
+            (SENSOR, _) => Err(BackendError::Refused("it shows another key".to_owned())),
+            _ => Err(BackendError::NotFound("no such sensor".to_owned())),
+        }
+    }
+
+    fn retire_key_of(&self, sensor: &str) -> Result<String, BackendError> {
+        self.approve_key(sensor, "SHA256:shown")
     }
 
     fn latest(&self, sensors: &[String]) -> Result<Vec<Reading>, BackendError> {

@@ -1,13 +1,15 @@
 //! The state machine: heartbeats, disconnects, answers and the passing of time go in; polls,
 //! subscriptions, records and results come out.
 
+mod history;
 mod polls;
 mod registration;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use fieldledger_field::batch::{Outcome, SensorProfile};
+use fieldledger_field::batch::{Attestation, Outcome, SensorProfile};
+use fieldledger_field::bulk::MAX_BULK_READINGS;
 use fieldledger_field::heartbeat::{HeartbeatError, Limits};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -15,13 +17,18 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::agenda::{Agenda, Task};
+use crate::enrolment::{EnrolError, Enrolment, Impostor, Keys};
 use crate::moment::Moment;
 use crate::origin::OriginError;
 use crate::poll_book::PollBook;
+use crate::receipt::Receipt;
 use crate::routes::{Change, Route, Routes};
 use crate::sensor::Sensor;
 use crate::state::{Counters, Liveness, LivenessCounts, SensorState};
 use crate::token_bucket::TokenBucket;
+
+/// A message of history must find room, however slowly it is taken.
+const LONGEST_HISTORY: u32 = MAX_BULK_READINGS as u32;
 
 /// How an engine behaves. [`crate::Config`] makes one from a link's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +57,10 @@ pub struct Settings {
     pub patterns_max: usize,
     /// How many heartbeats are looked at per second; bursts of twice `sensors_max` pass.
     pub heartbeats_per_s: u32,
+    /// How many readings that devices had kept are taken per second, from all of them together.
+    pub history_per_s: u32,
+    /// Whether a sensor that shows no key may register.
+    pub unsigned_allowed: bool,
 }
 
 /// Something to do, in the order given.
@@ -115,6 +126,14 @@ pub struct PollResult {
     pub unit: String,
     /// True where the device repeated or turned back a sequence number within one boot.
     pub sequence_reused: bool,
+    /// The device's time since its boot in microseconds, where it does not know the time.
+    pub device_up: Option<u64>,
+    /// What the signature says.
+    pub attestation: Attestation,
+    /// The signature with what it takes to verify it, as JSON, or empty.
+    pub evidence: String,
+    /// To be sent once this result, and all before it, are stored.
+    pub receipt: Option<Box<Receipt>>,
 }
 
 /// Why a heartbeat did not count.
@@ -162,7 +181,22 @@ pub enum Rejection {
         /// How many subscriptions there may be.
         limit: usize,
     },
-    /// Another sensor uses the same read or disconnect topic.
+    /// Somebody else's heartbeat.
+    #[error("heartbeat is not that of sensor {sensor}")]
+    Impostor {
+        /// Which sensor it names.
+        sensor: Uuid,
+        /// Why it is not the sensor's.
+        #[source]
+        source: Impostor,
+    },
+    /// A sensor without a key, where all have to have one.
+    #[error("sensor {sensor} shows no key, and none is registered without one here (UNSIGNED)")]
+    NoKey {
+        /// Which sensor.
+        sensor: Uuid,
+    },
+    /// Another sensor uses the same read, disconnect or history topic.
     #[error("sensor {sensor} names a topic that sensor {owner} already uses")]
     TopicTaken {
         /// Which sensor.
@@ -195,12 +229,15 @@ pub struct Engine {
     settings: Settings,
     random: StdRng,
     sensors: HashMap<Uuid, Sensor>,
+    /// Keys of sensors, those that are not registered now among them.
+    keys: HashMap<Uuid, Keys>,
     routes: Routes,
     agenda: Agenda,
     polls: PollBook,
     /// Sensors whose poll is due but not yet sent, first come, first served.
     waiting: VecDeque<Uuid>,
     heartbeat_bucket: TokenBucket,
+    history_bucket: TokenBucket,
     paused: bool,
     draining: bool,
     counters: Counters,
@@ -215,6 +252,7 @@ impl Engine {
         Self {
             random: StdRng::seed_from_u64(seed),
             sensors: HashMap::new(),
+            keys: HashMap::new(),
             routes: Routes::default(),
             agenda: Agenda::default(),
             polls: PollBook::new(
@@ -223,6 +261,11 @@ impl Engine {
             ),
             waiting: VecDeque::new(),
             heartbeat_bucket: TokenBucket::full(settings.heartbeats_per_s, burst, now.steady),
+            history_bucket: TokenBucket::full(
+                settings.history_per_s,
+                settings.history_per_s.max(LONGEST_HISTORY),
+                now.steady,
+            ),
             paused: false,
             draining: false,
             counters: Counters::default(),
@@ -268,6 +311,7 @@ impl Engine {
         match self.routes.find(subject) {
             Some(Route::Read(sensor)) => self.answer_on_read_topic(sensor, payload, now),
             Some(Route::Disconnect(sensor)) => self.remove(sensor, now),
+            Some(Route::History(sensor)) => self.history(sensor, payload, now),
             None => self.counters.unsolicited += 1,
         }
     }
@@ -337,6 +381,51 @@ impl Engine {
             .take(limit)
             .map(Sensor::state)
             .collect()
+    }
+
+    /// Keys that were approved or retired in earlier runs. To be told before [`Engine::restore`].
+    pub fn restore_keys(&mut self, sensor: Uuid, keys: Keys) {
+        self.keys.insert(sensor, keys);
+    }
+
+    /// The sensor's keys once the key of this fingerprint is approved; [`Engine::decide`] makes it so,
+    /// after they are stored.
+    ///
+    /// # Errors
+    ///
+    /// Says why the key cannot be approved.
+    pub fn approve(&self, sensor: Uuid, fingerprint: &str) -> Result<Keys, EnrolError> {
+        self.known(sensor)?.enrolment.approve(sensor, fingerprint)
+    }
+
+    /// The sensor's keys once its key is retired; [`Engine::decide`] makes it so.
+    ///
+    /// # Errors
+    ///
+    /// Says why there is none to retire.
+    pub fn retire(&self, sensor: Uuid) -> Result<Keys, EnrolError> {
+        match self.sensors.get(&sensor) {
+            Some(known) => known.enrolment.retire(sensor),
+            // One that is gone may come back.
+            None => {
+                let keys = self.keys.get(&sensor).cloned();
+                let keys = keys.ok_or(EnrolError::Unknown { sensor })?;
+                Enrolment::of(keys).retire(sensor)
+            }
+        }
+    }
+
+    /// Takes over what was decided about a sensor's keys.
+    pub fn decide(&mut self, sensor: Uuid, keys: Keys) {
+        if let Some(known) = self.sensors.get_mut(&sensor) {
+            known.enrolment.decide(keys.clone());
+        }
+        self.keys.insert(sensor, keys);
+    }
+
+    fn known(&self, sensor: Uuid) -> Result<&Sensor, EnrolError> {
+        let known = self.sensors.get(&sensor);
+        known.ok_or(EnrolError::Unknown { sensor })
     }
 
     fn subscriptions_changed(&mut self, change: Change) {

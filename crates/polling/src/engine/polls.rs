@@ -1,9 +1,10 @@
 //! Polls: when they are sent, how they are answered or given up.
 
-use fieldledger_field::batch::Outcome;
+use fieldledger_field::batch::{Attestation, Outcome};
 use fieldledger_field::reply::{Reply, Unparsable};
 use uuid::Uuid;
 
+use super::history::evidence_text;
 use super::{Action, Engine, PollResult};
 use crate::agenda::Task;
 use crate::moment::Moment;
@@ -252,6 +253,10 @@ fn empty_result(sensor: &Sensor, flight: Flight, outcome: Outcome, now: Moment) 
         device_at: None,
         unit: String::new(),
         sequence_reused: false,
+        device_up: None,
+        attestation: Attestation::Unsigned,
+        evidence: String::new(),
+        receipt: None,
     }
 }
 
@@ -262,14 +267,22 @@ fn with_reply(
     outcome: Outcome,
     now: Moment,
 ) -> PollResult {
-    let sequence_reused = sensor.reuses_sequence(&reply);
+    let (attestation, evidence) = sensor.enrolment.judge(flight.sensor, &reply);
+    if let (true, Some(up)) = (attestation.is_credible(), reply.up) {
+        sensor.note_uptime(&reply.boot, up, now);
+    }
+    // What somebody else says must not use up the numbers of the sensor's own readings.
+    let sequence_reused = attestation.is_credible() && sensor.reuses_sequence(&reply);
     PollResult {
         text: reply.value,
         boot: reply.boot,
         sequence: reply.seq,
         device_at: reply.at,
+        device_up: reply.up,
         unit: reply.unit,
         sequence_reused,
+        attestation,
+        evidence: evidence.as_ref().map_or_else(String::new, evidence_text),
         ..empty_result(sensor, flight, outcome, now)
     }
 }

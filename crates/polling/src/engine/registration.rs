@@ -7,11 +7,12 @@ use uuid::Uuid;
 
 use super::{Action, Engine, Rejection, RestoreError};
 use crate::agenda::Task;
+use crate::enrolment::Enrolment;
 use crate::error_chain::chain;
 use crate::moment::Moment;
 use crate::origin;
 use crate::record::StoredRecord;
-use crate::routes::Change;
+use crate::routes::{Change, routes_of};
 use crate::sensor::{Phase, Sensor};
 
 /// A record is written again when this part of the time to forget has passed since the last time.
@@ -58,14 +59,21 @@ impl Engine {
             Heartbeat::parse(payload, &self.settings.limits).map_err(Rejection::Heartbeat)?;
         self.check_origin(subject, &device)?;
         let id = device.id;
+        self.check_key(&device)?;
+        let impostor = |source| Rejection::Impostor { sensor: id, source };
+        let shown = device.identity.clone();
         let Some(known) = self.sensors.get_mut(&id) else {
-            self.register(Sensor::new(device, now), now)?;
+            let mut sensor = Sensor::new(device, now);
+            sensor.enrolment = self.enrolment(id);
+            sensor.enrolment.meet(shown.as_ref()).map_err(impostor)?;
+            self.register(sensor, now)?;
             self.save(id, now);
             return Ok(());
         };
         if !known.may_send_heartbeat(now.steady) {
             return Err(Rejection::TooOften { sensor: id });
         }
+        known.enrolment.meet(shown.as_ref()).map_err(impostor)?;
         self.refresh(device, now)
     }
 
@@ -95,7 +103,12 @@ impl Engine {
             return Err(RestoreError::Forgotten { days });
         }
         let id = device.id;
+        self.check_key(&device).map_err(RestoreError::Rejected)?;
+        let shown = device.identity.clone();
         let mut sensor = Sensor::new(device, now);
+        sensor.enrolment = self.enrolment(id);
+        // The record was the sensor's when it was written; a key may have been approved since.
+        let _ = sensor.enrolment.meet(shown.as_ref());
         sensor.first_seen = record.first_seen;
         sensor.last_heartbeat = record.last_heartbeat;
         // Heartbeats that came while nobody listened were not missed, but a sensor that died long
@@ -103,6 +116,11 @@ impl Engine {
         sensor.remembered_from = now.steady.saturating_sub(silence);
         self.register(sensor, now).map_err(RestoreError::Rejected)?;
         Ok(id)
+    }
+
+    /// What is known of the sensor's keys.
+    fn enrolment(&self, id: Uuid) -> Enrolment {
+        Enrolment::of(self.keys.get(&id).cloned().unwrap_or_default())
     }
 
     fn register(&mut self, mut sensor: Sensor, now: Moment) -> Result<(), Rejection> {
@@ -158,6 +176,13 @@ impl Engine {
         Ok(())
     }
 
+    fn check_key(&self, device: &Device) -> Result<(), Rejection> {
+        if device.identity.is_none() && !self.settings.unsigned_allowed {
+            return Err(Rejection::NoKey { sensor: device.id });
+        }
+        Ok(())
+    }
+
     fn check_topics(&self, device: &Device) -> Result<(), Rejection> {
         let sensor = device.id;
         if let Some(owner) = self.routes.taken_by(device) {
@@ -176,7 +201,7 @@ impl Engine {
             return;
         };
         let mut change = Change::default();
-        if sensor.device.read != device.read || sensor.device.disconnect != device.disconnect {
+        if routes_of(&sensor.device) != routes_of(&device) {
             self.routes.remove(&sensor.device, &mut change);
             self.routes.add(&device, &mut change);
             // A pattern that is left by one topic and taken by another stays.

@@ -30,6 +30,8 @@ pub fn settings() -> Settings {
         sensors_max: 20_000,
         outstanding_max: 4_096,
         patterns_max: 16,
+        history_per_s: 1_000,
+        unsigned_allowed: true,
         heartbeats_per_s: 20_000,
     }
 }

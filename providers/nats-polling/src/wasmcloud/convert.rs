@@ -1,11 +1,12 @@
 //! Our types as those of the contract.
 
-use fieldledger_field::batch::{Outcome, PollBatch, SensorProfile};
-use fieldledger_polling::{Liveness, SensorState};
+use fieldledger_attest::identity::Fingerprint;
+use fieldledger_field::batch::{Attestation, Outcome, PollBatch, SensorProfile};
+use fieldledger_polling::{EnrolError, Liveness, SensorState, Standing};
 
 use super::bindings::exports::fieldledger::field::registry;
 use super::bindings::fieldledger::field::types;
-use crate::instance::Status;
+use crate::instance::{EnrolFailure, Status};
 
 pub(crate) fn batch(batch: &PollBatch) -> types::PollBatch {
     let batch = batch.clone();
@@ -24,6 +25,20 @@ pub(crate) fn batch(batch: &PollBatch) -> types::PollBatch {
         device_at: batch.device_at,
         unit: batch.unit,
         sequence_reused: batch.sequence_reused,
+        device_up: batch.device_up,
+        attestation: batch.attestation.into_iter().map(attestation).collect(),
+        evidence: batch.evidence,
+    }
+}
+
+fn attestation(attestation: Attestation) -> types::Attestation {
+    match attestation {
+        Attestation::Unsigned => types::Attestation::Unsigned,
+        Attestation::Valid => types::Attestation::Valid,
+        Attestation::Unapproved => types::Attestation::Unapproved,
+        Attestation::Missing => types::Attestation::Missing,
+        Attestation::Invalid => types::Attestation::Invalid,
+        Attestation::Retired => types::Attestation::Retired,
     }
 }
 
@@ -51,6 +66,7 @@ fn outcome(outcome: Outcome) -> types::Outcome {
         Outcome::Unparsable => types::Outcome::Unparsable,
         Outcome::NoReply => types::Outcome::NoReply,
         Outcome::Late => types::Outcome::Late,
+        Outcome::Historical => types::Outcome::Historical,
     }
 }
 
@@ -67,6 +83,15 @@ pub(crate) fn sensor(sensor: &SensorState) -> registry::SensorState {
             Liveness::Stale => registry::Liveness::Stale,
             Liveness::Down => registry::Liveness::Down,
         },
+        standing: match sensor.standing {
+            Standing::Unsigned => registry::Standing::Unsigned,
+            Standing::Discovered => registry::Standing::Discovered,
+            Standing::Approved => registry::Standing::Approved,
+            Standing::KeyOffered => registry::Standing::KeyOffered,
+            Standing::Retired => registry::Standing::Retired,
+        },
+        key: fingerprint(sensor.key),
+        offered_key: fingerprint(sensor.offered_key),
         poll_interval_ms: sensor.poll_interval_ms,
         ip_address: sensor.ip_addr.to_string(),
         mac_address: mac.join(":"),
@@ -80,6 +105,19 @@ pub(crate) fn sensor(sensor: &SensorState) -> registry::SensorState {
         timeouts: sensor.counters.timeouts,
         unparsable: sensor.counters.unparsable,
         late: sensor.counters.late,
+    }
+}
+
+fn fingerprint(key: Option<Fingerprint>) -> String {
+    key.map_or_else(String::new, |key| key.to_string())
+}
+
+pub(crate) fn enrol_error(error: &EnrolFailure) -> registry::EnrolError {
+    let text = fieldledger_polling::chain(error);
+    match error {
+        EnrolFailure::Refused(EnrolError::Unknown { .. }) => registry::EnrolError::NotFound(text),
+        EnrolFailure::Refused(_) => registry::EnrolError::Refused(text),
+        EnrolFailure::Ask(_) | EnrolFailure::NotStored => registry::EnrolError::Unavailable(text),
     }
 }
 
@@ -107,6 +145,10 @@ pub(crate) fn status(status: Status) -> registry::Status {
         unparsable: counters.polls.unparsable,
         late: counters.polls.late,
         unsolicited: counters.unsolicited,
+        history_readings: counters.history.readings,
+        history_refused: counters.history.refused,
+        history_deferred: counters.history.deferred,
+        last_history_refusal: counters.history.last_refusal,
         batches_stored: delivery.batches_stored,
         batches_delivered: delivery.batches_delivered,
         batches_retried: delivery.batches_retried,
@@ -138,6 +180,10 @@ pub(crate) fn sum(a: registry::Status, b: registry::Status) -> registry::Status 
         unparsable: a.unparsable + b.unparsable,
         late: a.late + b.late,
         unsolicited: a.unsolicited + b.unsolicited,
+        history_readings: a.history_readings + b.history_readings,
+        history_refused: a.history_refused + b.history_refused,
+        history_deferred: a.history_deferred + b.history_deferred,
+        last_history_refusal: first_text(a.last_history_refusal, b.last_history_refusal),
         batches_stored: a.batches_stored + b.batches_stored,
         batches_delivered: a.batches_delivered + b.batches_delivered,
         batches_retried: a.batches_retried + b.batches_retried,

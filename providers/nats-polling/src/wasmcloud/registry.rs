@@ -2,9 +2,12 @@
 
 use wasmcloud_provider_sdk::Context;
 
-use super::bindings::exports::fieldledger::field::registry::{Handler, SensorState, Status};
+use super::bindings::exports::fieldledger::field::registry::{
+    EnrolError, Handler, SensorState, Status,
+};
 use super::convert;
 use super::provider::PollingProvider;
+use crate::field::Decision;
 
 /// The most sensors in one answer.
 const LIMIT_MAX: usize = 10_000;
@@ -66,6 +69,24 @@ impl Handler<Option<Context>> for PollingProvider {
         Ok(Ok(None))
     }
 
+    async fn approve(
+        &self,
+        _context: Option<Context>,
+        id: String,
+        fingerprint: String,
+    ) -> anyhow::Result<Result<String, EnrolError>> {
+        let decision = Decision::Approve(fingerprint);
+        Ok(self.decide(&id, decision).await)
+    }
+
+    async fn retire(
+        &self,
+        _context: Option<Context>,
+        id: String,
+    ) -> anyhow::Result<Result<String, EnrolError>> {
+        Ok(self.decide(&id, Decision::Retire).await)
+    }
+
     async fn get_status(
         &self,
         _context: Option<Context>,
@@ -79,6 +100,28 @@ impl Handler<Option<Context>> for PollingProvider {
             });
         }
         Ok(sum.ok_or_else(|| "no component is linked, so nothing is polled".to_owned()))
+    }
+}
+
+impl PollingProvider {
+    /// Has the link that knows the sensor decide about its key; the key.
+    async fn decide(&self, id: &str, decision: Decision) -> Result<String, EnrolError> {
+        let Ok(sensor) = id.parse() else {
+            let id = shortened(id);
+            return Err(EnrolError::NotFound(format!(
+                "{id:?} is no sensor id; expected a UUID"
+            )));
+        };
+        let mut unknown = EnrolError::NotFound("no component is linked".to_owned());
+        for instance in self.instances().await.values() {
+            let decided = instance.decide(sensor, decision.clone()).await;
+            match decided.map_err(|error| convert::enrol_error(&error)) {
+                Ok(key) => return Ok(key.to_string()),
+                Err(error @ EnrolError::NotFound(_)) => unknown = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(unknown)
     }
 }
 

@@ -1,0 +1,141 @@
+//! What a sensor read while it could not deliver it, sent in bulk afterwards.
+//!
+//! A message of history is one signature over up to 1,024 readings, so it is worth what the signature
+//! is worth. One that holds becomes a result for each of its readings, and is acknowledged once the
+//! last of them is stored; the device keeps them until then, and the log knows those it has. One that
+//! does not hold is never acknowledged: whoever forged it could make the sensor drop what it has not
+//! delivered. It leaves one result, with the last of its readings, so that a flood of forgeries costs
+//! the log one entry a message.
+//!
+//! History waits behind what is live: it has rates of its own, and none of it is taken while polling
+//! pauses. What is not taken is not acknowledged, and the device sends it again.
+
+use fieldledger_attest::evidence::Evidence;
+use fieldledger_attest::reading::Clock;
+use fieldledger_field::batch::{Attestation, Outcome};
+use fieldledger_field::bulk::{Bulk, BulkReading};
+use uuid::Uuid;
+
+use super::{Action, Engine, PollResult};
+use crate::error_chain::chain;
+use crate::moment::Moment;
+use crate::receipt::Receipt;
+
+/// A time that a device gives is taken for that of its measurement unless it lies further than this
+/// in the future, microseconds.
+const AHEAD_AT_MOST: u64 = 300_000_000;
+
+impl Engine {
+    /// A message on a sensor's history topic.
+    pub(super) fn history(&mut self, id: Uuid, payload: &[u8], now: Moment) {
+        let Some(sensor) = self.sensors.get_mut(&id) else {
+            self.counters.unsolicited += 1;
+            return;
+        };
+        if self.paused || self.draining || !sensor.may_send_history(now.steady) {
+            self.counters.history.deferred += 1;
+            return;
+        }
+        let bulk = match Bulk::parse(payload) {
+            Ok(bulk) => bulk,
+            Err(error) => {
+                self.counters.history.refused += 1;
+                self.counters.history.last_refusal = format!("sensor {id}: {}", chain(&error));
+                return;
+            }
+        };
+        let readings = u32::try_from(bulk.readings.len()).unwrap_or(u32::MAX);
+        if !self.history_bucket.take_many(readings, now.steady) {
+            self.counters.history.deferred += 1;
+            return;
+        }
+        let (attestation, evidence) = sensor.enrolment.judge_history(id, &bulk);
+        if !attestation.is_credible() {
+            self.counters.history.refused += 1;
+            self.counters.history.last_refusal = format!(
+                "sensor {id}: the signature of its history is {}",
+                attestation.name()
+            );
+            self.record_forgery(id, &bulk, attestation, now);
+            return;
+        }
+        sensor.last_reply = Some(now.wall);
+        self.counters.history.readings += u64::from(readings);
+        let ack = bulk.ack();
+        let last = bulk.readings.len().saturating_sub(1);
+        for (index, (reading, evidence)) in bulk.readings.iter().zip(&evidence).enumerate() {
+            let Some(mut result) = self.historical(id, &bulk.boot, reading, attestation, now)
+            else {
+                return;
+            };
+            result.evidence = evidence_text(evidence);
+            if index == last
+                && let Some(sensor) = self.sensors.get(&id)
+            {
+                result.receipt = Some(Box::new(Receipt {
+                    subject: sensor.device.read.history_ack(),
+                    ack: ack.clone(),
+                }));
+            }
+            self.actions.push(Action::Result(result));
+        }
+    }
+
+    /// The trace of a message that nobody who may have signed it.
+    fn record_forgery(&mut self, id: Uuid, bulk: &Bulk, attestation: Attestation, now: Moment) {
+        let Some(reading) = bulk.readings.last() else {
+            return;
+        };
+        if let Some(result) = self.historical(id, &bulk.boot, reading, attestation, now) {
+            // A forger's idea of the time is worth nothing.
+            let result = PollResult {
+                polled_at: now.wall,
+                ..result
+            };
+            self.actions.push(Action::Result(result));
+        }
+    }
+
+    fn historical(
+        &mut self,
+        id: Uuid,
+        boot: &str,
+        reading: &BulkReading,
+        attestation: Attestation,
+        now: Moment,
+    ) -> Option<PollResult> {
+        let sensor = self.sensors.get(&id)?;
+        let (device_at, device_up) = match reading.clock {
+            Clock::Utc(at) => (Some(at), None),
+            Clock::Uptime(up) => (None, Some(up)),
+        };
+        let started = sensor.booted_at(boot);
+        let measured = device_at
+            .filter(|at| *at <= now.wall + AHEAD_AT_MOST)
+            .or_else(|| Some(started?.saturating_add(device_up?).min(now.wall)));
+        Some(PollResult {
+            sensor: id,
+            profile: sensor.profile.clone(),
+            poll: self.polls.number_without_poll(),
+            polled_at: measured.unwrap_or(now.wall),
+            received_at: now.wall,
+            outcome: Outcome::Historical,
+            text: reading.value.clone(),
+            boot: boot.to_owned(),
+            sequence: Some(reading.seq),
+            device_at,
+            unit: reading.unit.clone(),
+            sequence_reused: false,
+            device_up,
+            attestation,
+            evidence: String::new(),
+            receipt: None,
+        })
+    }
+}
+
+/// Evidence as the log has it.
+pub(super) fn evidence_text(evidence: &Evidence) -> String {
+    // Strings and numbers: there is nothing in it that JSON could not hold.
+    serde_json::to_string(evidence).unwrap_or_default()
+}
