@@ -1,10 +1,11 @@
-//! What the NATS client for devices reaches, and how much room it takes. `cargo xtask bench devices`
+//! What the NATS client for devices reaches, how much room it takes, and what signatures cost. `cargo xtask bench devices`
 //! builds and runs it.
 #![forbid(unsafe_code)]
 
 mod codec;
 mod publishing;
 mod server;
+mod signed;
 mod size;
 
 use std::path::PathBuf;
@@ -33,6 +34,7 @@ async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     size::print(&args.firmware)?;
     codec::print(args.turns)?;
+    signed::print(args.turns)?;
     publishing::print(&args.nats_server, args.messages, args.turns).await
 }
 
