@@ -9,5 +9,6 @@
 pub mod account;
 pub mod api;
 pub mod device;
+pub mod pico_w;
 pub mod plant;
 pub mod tree;

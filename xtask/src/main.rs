@@ -9,6 +9,8 @@ mod firmware;
 mod fuzz;
 mod interop_tools;
 mod lock_files;
+mod made_from;
+mod npm;
 mod pack;
 mod pangea_sdks;
 mod program;

@@ -5,11 +5,11 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use fieldledger_site::{
-    NatsVersion, OLDEST_NATS, SiteError, find_moto_server, find_nats_server, find_qemu_arm,
-    find_witness_log, tools_dir,
+    Artifacts, NatsVersion, OLDEST_NATS, SiteError, find_moto_server, find_nats_server,
+    find_qemu_arm, find_witness_log, tools_dir,
 };
 
-use crate::{debian, interop_tools, pangea_sdks, program};
+use crate::{debian, interop_tools, npm, pangea_sdks, program};
 
 /// What components are compiled for.
 pub(crate) const WASM_TARGET: &str = "wasm32-wasip2";
@@ -47,7 +47,9 @@ pub(crate) fn install_missing() -> anyhow::Result<()> {
     interop_tools::install_missing()?;
     let witness_log = install_witness_log()?;
     println!("witness-log {}: {}", WITNESS_LOG.1, witness_log.display());
-    pangea_sdks::install()
+    pangea_sdks::install()?;
+    let lists = Artifacts::of_checkout().root().join("tests/pico-w");
+    npm::install("MicroPython as WebAssembly", &lists, "micropython")
 }
 
 fn install_target(target: &str) -> anyhow::Result<()> {

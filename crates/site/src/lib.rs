@@ -57,6 +57,6 @@ pub use process::Process;
 pub use simulator::Simulator;
 pub use site::{Site, SiteOptions};
 pub use tools::{
-    DEBIAN_GO_PATH, find_cose, find_moto_server, find_nats_server, find_qemu_arm, find_witness_log,
-    tools_dir,
+    DEBIAN_GO_PATH, find_cose, find_micropython, find_moto_server, find_nats_server, find_qemu_arm,
+    find_witness_log, tools_dir,
 };

@@ -78,6 +78,21 @@ pub fn find_qemu_arm() -> Result<PathBuf, SiteError> {
     found.ok_or_else(|| SiteError::NoTool { path: name.into() })
 }
 
+/// MicroPython as WebAssembly, a module for Node, in [`tools_dir`].
+///
+/// # Errors
+///
+/// [`SiteError::NoTool`] if it is not there.
+pub fn find_micropython() -> Result<PathBuf, SiteError> {
+    installed(&[
+        "micropython",
+        "node_modules",
+        "@micropython",
+        "micropython-webassembly-pyscript",
+        "micropython.mjs",
+    ])
+}
+
 /// The file at this place in [`tools_dir`].
 fn installed(place: &[&str]) -> Result<PathBuf, SiteError> {
     let path: PathBuf = place
