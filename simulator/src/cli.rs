@@ -105,7 +105,7 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Mesh")]
 struct MeshArgs {
     /// Simulate radios whose readings hop to a gateway, in time of its own and without a broker, and
-    /// report how many arrive. Of the options above, --seed and --json count
+    /// report how many arrive. Of the options above, --seed and --json count; see --mesh-polled
     #[arg(long)]
     mesh: bool,
 
@@ -140,6 +140,17 @@ struct MeshArgs {
     /// Nodes that die meanwhile; the first one is a gateway, where there are two
     #[arg(long, value_name = "N", default_value_t = 3, requires = "mesh")]
     mesh_deaths: u16,
+
+    /// Let the gateways speak to the NATS server of --url: they announce the other nodes, and pass polls
+    /// and answers on, in the world's time. A node takes a reading when it is polled, and --heartbeat
+    /// counts instead of --mesh-interval; so do --interval, --boot, --style, --prefix, --creds, --login,
+    /// --connect-timeout, --disconnect, --duration and --record
+    #[arg(long, requires = "mesh")]
+    mesh_polled: bool,
+
+    /// How many times as fast as the world's the time of a polled mesh goes
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "mesh_polled", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    mesh_speed: u32,
 }
 
 /// What goes wrong.
@@ -201,6 +212,11 @@ impl Cli {
             duration: Duration::from_secs(self.mesh.mesh_duration.into()),
             deaths: self.mesh.mesh_deaths,
         })
+    }
+
+    /// How fast the time of the mesh goes, where a site polls it.
+    pub(crate) fn mesh_speed(&self) -> Option<u32> {
+        self.mesh.mesh_polled.then_some(self.mesh.mesh_speed)
     }
 
     /// What is to be simulated.
@@ -306,7 +322,14 @@ mod tests {
         let cli = Cli::parse_from(["simulator", "--mesh"]);
         assert_eq!(cli.mesh(), Some(MeshSettings::default()));
         assert_eq!(Cli::parse_from(["simulator"]).mesh(), None);
-        assert!(Cli::try_parse_from(["simulator", "--mesh-nodes", "9"]).is_err());
+        for alone in [
+            &["--mesh-nodes", "9"][..],
+            &["--mesh-polled"],
+            &["--mesh", "--mesh-speed", "2"],
+        ] {
+            let arguments = std::iter::once(&"simulator").chain(alone);
+            assert!(Cli::try_parse_from(arguments).is_err(), "{alone:?}");
+        }
     }
 
     #[test]

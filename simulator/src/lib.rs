@@ -10,7 +10,8 @@
 //! that comes while it is off ([`Flapping`]) does not. A late answer keeps the number and the time
 //! of its poll, so it may arrive after an answer with a higher number.
 //!
-//! A mesh of radios is another matter, and needs no broker: [`run_mesh`].
+//! A mesh of simulated radios is another matter, and needs no broker: [`run_mesh`]. A [`PolledMesh`]
+//! has gateways that a site polls through one.
 //!
 //! ```no_run
 //! # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
@@ -50,7 +51,9 @@ pub use counters::Counts;
 pub use faults::{Fault, Faults, FaultsError, Flapping};
 pub use hundredths::Hundredths;
 pub use login::{Login, LoginError};
-pub use mesh::{MeshError, MeshReport, MeshSettings, run_mesh};
+pub use mesh::{
+    MeshError, MeshPolls, MeshReport, MeshSettings, PolledMesh, PolledMeshError, run_mesh,
+};
 pub use mqtt::MqttError;
 pub use nats::NatsError;
 pub use record::RecordError;

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
-use fieldledger_simulator::{MeshError, MeshSettings, Simulation, run, run_mesh};
+use fieldledger_simulator::{
+    MeshError, MeshReport, MeshSettings, PolledMesh, PolledMeshError, Simulation, run, run_mesh,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -27,8 +29,12 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let cli = Cli::parse();
-    if let Some(settings) = cli.mesh() {
-        return simulate_mesh(&settings, cli.json);
+    match (cli.mesh(), cli.mesh_speed()) {
+        (Some(mesh), Some(speed)) => {
+            return code_of(simulate_polled_mesh(&mesh, speed, &cli).await);
+        }
+        (Some(mesh), None) => return simulate_mesh(&mesh, cli.json),
+        _ => {}
     }
     // Settings that contradict each other are as wrong as a flag that does not exist: exit code 2.
     let simulation = Simulation::new(cli.settings()).unwrap_or_else(|error| {
@@ -36,7 +42,11 @@ async fn main() -> ExitCode {
             .error(ErrorKind::ValueValidation, error)
             .exit()
     });
-    match simulate(simulation, &cli).await {
+    code_of(simulate(simulation, &cli).await)
+}
+
+fn code_of(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -47,18 +57,69 @@ async fn main() -> ExitCode {
 
 /// Runs a mesh and prints its report. Settings that make no sense end it with code 2, as above.
 fn simulate_mesh(settings: &MeshSettings, json: bool) -> ExitCode {
-    let report = run_mesh(settings).unwrap_or_else(|error| match error {
-        MeshError::Read { .. } => Cli::command().error(ErrorKind::Io, describe(&error)).exit(),
+    let report = run_mesh(settings).unwrap_or_else(|error| refuse_mesh(&error));
+    print_mesh(&report, json);
+    ExitCode::SUCCESS
+}
+
+/// Runs a mesh that a site polls until it is over or told to stop, and prints its report.
+async fn simulate_polled_mesh(
+    settings: &MeshSettings,
+    speed: u32,
+    cli: &Cli,
+) -> anyhow::Result<()> {
+    let polled = PolledMesh::new(settings, speed, cli.settings());
+    let mut mesh = polled.unwrap_or_else(|error| match error {
+        PolledMeshError::Mesh(error) => refuse_mesh(&error),
         error => Cli::command()
             .error(ErrorKind::ValueValidation, error)
             .exit(),
     });
+    if let Some(path) = &cli.record {
+        mesh.record_to(path)?;
+    }
+    let stop = CancellationToken::new();
+    let mut interrupted = signal(SignalKind::interrupt()).context("listening for Ctrl-C")?;
+    let mut terminated = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let stopping = async {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+            () = elapsed(cli) => {}
+        }
+        stop.cancel();
+        std::future::pending::<std::convert::Infallible>().await
+    };
+    let report = tokio::select! {
+        report = mesh.run(stop.clone()) => report?,
+        never = stopping => match never {},
+    };
+    print_mesh(&report, cli.json);
+    Ok(())
+}
+
+fn refuse_mesh(error: &MeshError) -> ! {
+    let kind = match error {
+        MeshError::Read { .. } => ErrorKind::Io,
+        _ => ErrorKind::ValueValidation,
+    };
+    Cli::command().error(kind, describe(error)).exit()
+}
+
+fn print_mesh(report: &MeshReport, json: bool) {
     let text = match json {
-        true => serde_json::to_string(&report).unwrap_or_default(),
+        true => serde_json::to_string(report).unwrap_or_default(),
         false => report.to_string(),
     };
     println!("{text}");
-    ExitCode::SUCCESS
+}
+
+/// Returns after the time that the command line says.
+async fn elapsed(cli: &Cli) {
+    match cli.duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// An error and what it came from.
@@ -79,17 +140,11 @@ async fn simulate(mut simulation: Simulation, cli: &Cli) -> anyhow::Result<()> {
     let mut terminated = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let reporter = Reporter::new(cli.json);
     let running = tokio::spawn(run(simulation.clone(), stop.clone()));
-    let elapsed = async {
-        match cli.duration {
-            Some(duration) => tokio::time::sleep(duration).await,
-            None => std::future::pending().await,
-        }
-    };
     let reported = tokio::select! {
         () = stop.cancelled() => Ok(()),
         _ = interrupted.recv() => Ok(()),
         _ = terminated.recv() => Ok(()),
-        () = elapsed => Ok(()),
+        () = elapsed(cli) => Ok(()),
         closed = reporter.run(&simulation) => closed,
     };
     stop.cancel();

@@ -113,14 +113,19 @@ impl NatsConnection {
         })
     }
 
+    /// The client and what it hears, for one who answers otherwise.
+    pub(crate) fn into_parts(self) -> (Client, impl Stream<Item = Event<Subject>>) {
+        let polls = poll_events(self.simulation, self.polls);
+        let reconnections = reconnections(self.reconnected);
+        (self.client, futures::stream::select(polls, reconnections))
+    }
+
     /// Answers polls until told to stop; sends what is left, and leaves.
     pub(crate) async fn run(self, stop: CancellationToken) -> Result<(), NatsError> {
         let say_goodbye = self.simulation.settings().say_goodbye;
-        let client = self.client.clone();
-        let polls = poll_events(self.simulation.clone(), self.polls);
-        let reconnections = reconnections(self.reconnected);
-        let events = futures::stream::select(polls, reconnections);
-        let mut connection = Connection::new(self.simulation, client, self.sensors);
+        let (simulation, sensors) = (self.simulation.clone(), self.sensors.clone());
+        let (client, events) = self.into_parts();
+        let mut connection = Connection::new(simulation, client, sensors);
         connection.run(events, &stop).await?;
         let last_words = async {
             if say_goodbye {

@@ -136,7 +136,7 @@ fn problem(ended: Option<Result<Result<(), RunError>, JoinError>>) -> RunError {
 }
 
 /// Returns when the record cannot be written.
-async fn flush_record(simulation: &Simulation) -> RecordError {
+pub(crate) async fn flush_record(simulation: &Simulation) -> RecordError {
     let mut ticks = interval(RECORD_FLUSH);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -23,6 +23,12 @@ fn wrong_flags_exit_with_2_and_say_what_would_be_right() {
         (&["--prefix", "a.*"], "letters, digits"),
         (&["--mqtt-url", "here"], "HOST:PORT"),
         (&["--polls", "0"], "0"),
+        (&["--mesh", "--mesh-nodes", "1"], "2 to 1000 nodes"),
+        (
+            &["--mesh", "--mesh-polled", "--protocol", "mqtt"],
+            "speak NATS",
+        ),
+        (&["--mesh-polled"], "--mesh"),
         (&["--no-such-flag"], "--no-such-flag"),
     ] {
         let output = simulator(arguments);

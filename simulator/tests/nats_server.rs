@@ -5,13 +5,14 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::{Client, ConnectOptions, Message, Subscriber};
 use fieldledger_field::heartbeat::Heartbeat;
 use fieldledger_field::reply::Reply;
 use fieldledger_simulator::{
-    Broker, Fault, MqttBroker, NatsBroker, Settings, Simulation, Style, run,
+    Broker, Fault, MeshSettings, MqttBroker, NatsBroker, PolledMesh, Sensor, Settings, Simulation,
+    Style, run,
 };
 use futures::StreamExt;
 use serde_json::Value;
@@ -397,6 +398,87 @@ async fn several_connections_share_the_polls() {
     running.stop().await;
 }
 
+/// Two gateways, 0 and 1, and four sensors. Sensor 2 hears gateway 0, sensor 3 gateway 1, and the way
+/// between those two is long.
+const LINKS: &str = "0 2\n1 3\n2 4\n4 5\n5 3\n";
+
+#[tokio::test]
+async fn a_mesh_is_polled_through_its_gateways_and_after_one_died() {
+    let server = Server::start();
+    let client = server.client().await;
+    let mut heartbeats = client.subscribe("sim.heartbeat").await.unwrap();
+    client.flush().await.unwrap();
+    let links = server.folder.path().join("links");
+    std::fs::write(&links, LINKS).unwrap();
+    // Six seconds at this speed, and a gateway dies after three.
+    let mesh = MeshSettings {
+        nodes: 6,
+        links: Some(links),
+        loss: 0.05,
+        deaths: 1,
+        duration: Duration::from_secs(600),
+        ..MeshSettings::default()
+    };
+    let settings = Settings {
+        heartbeat_interval: Duration::from_millis(100),
+        ..three_sensors(Broker::Nats(server.nats()))
+    };
+    let mut polled = PolledMesh::new(&mesh, 100, settings).unwrap();
+    let record = server.folder.path().join("record.jsonl");
+    polled.record_to(&record).unwrap();
+    let began = Instant::now();
+    let mut running = tokio::spawn(polled.run(CancellationToken::new()));
+
+    let sensors = Sensor::fleet(11, 4);
+    let mut announced = std::collections::HashMap::new();
+    while announced.len() < sensors.len() {
+        let heartbeat = next_heartbeat(&mut heartbeats).await;
+        announced.insert(heartbeat.id, heartbeat);
+    }
+    // Each answer's sequence number, and when it came.
+    let mut answers: Vec<(u64, Duration)> = vec![(0, Duration::ZERO); sensors.len()];
+    let (mut polls, mut answered) = (0, 0);
+    let report = loop {
+        for (sensor, (last, at)) in sensors.iter().zip(&mut answers) {
+            let topic = announced[&sensor.id()].poll_topic.clone();
+            polls += 1;
+            let request = client.request(topic, format!("{{\"poll\":{polls}}}").into());
+            // A poll may get lost in the mesh, and some do when the gateway dies.
+            let Ok(Ok(answer)) = timeout(Duration::from_millis(300), request).await else {
+                continue;
+            };
+            let Ok(reply) = Reply::parse(&answer.payload) else {
+                continue;
+            };
+            assert_eq!(reply.poll, Some(polls));
+            let sequence = reply.seq.unwrap();
+            assert!(sequence > *last);
+            assert_eq!(reply.value, sensor.value(sequence).to_string());
+            (*last, *at) = (sequence, began.elapsed());
+            answered += 1;
+        }
+        if running.is_finished() {
+            break (&mut running).await.unwrap().unwrap();
+        }
+    };
+    assert_eq!(report.deaths, 1);
+    let told = report.polls.unwrap();
+    assert_eq!(told.heard, told.answered + told.lost);
+    let lines = std::fs::read_to_string(&record).unwrap().lines().count();
+    assert_eq!(told.answered, lines as u64);
+    // Answers that took longer than was waited for them, and the polls after the end.
+    assert!(told.answered >= answered && told.heard <= polls, "{told:?}");
+    assert!(
+        told.answered > 100 && told.answered > 4 * told.lost,
+        "{told:?}"
+    );
+    // All were heard when only the other gateway was left, the first over four hops.
+    for (_, at) in &answers {
+        assert!(*at > Duration::from_secs(5), "{answers:?}");
+    }
+    assert!(report.hops.contains_key(&4), "{report}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn being_told_to_stop_is_no_failure() {
     let server = Server::start();
@@ -431,4 +513,47 @@ async fn the_program_ends_on_sigterm_with_a_summary() {
     assert_eq!(summary["kind"], "summary");
     assert_eq!(summary["sensors"], 3);
     assert_eq!(summary["answers"], 1);
+}
+
+#[tokio::test]
+async fn a_polled_mesh_ends_on_sigterm_with_a_report() {
+    let server = Server::start();
+    let client = server.client().await;
+    let mut heartbeats = client.subscribe("sim.heartbeat").await.unwrap();
+    let mut goodbyes = client.subscribe("sim.disconnect.*").await.unwrap();
+    client.flush().await.unwrap();
+    let program = Command::new(env!("CARGO_BIN_EXE_fieldledger-simulator"))
+        .args([
+            "--mesh",
+            "--mesh-polled",
+            "--mesh-nodes",
+            "5",
+            "--mesh-loss",
+            "0",
+        ])
+        .args([
+            "--heartbeat",
+            "100",
+            "--json",
+            "--disconnect",
+            "--url",
+            &server.nats().url,
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let heartbeat = next_heartbeat(&mut heartbeats).await;
+    let polled = client.request(heartbeat.poll_topic, "".into()).await;
+    polled.unwrap();
+    let terminated = Command::new("kill").arg(program.id().to_string()).status();
+    assert!(terminated.unwrap().success());
+    let output = program.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["polls"]["heard"], 1);
+    assert_eq!(report["polls"]["answered"], 1);
+    assert_eq!(report["polls"]["lost"], 0);
+    for _ in 0..3 {
+        next(&mut goodbyes).await;
+    }
 }

@@ -6,15 +6,21 @@
 //! times, and a reading without a route waits at its node for half a minute. There is no interference,
 //! no fading and no limit to what the air takes, so the figures say how the routing behaves, not how a
 //! site would.
+//!
+//! With a [`PolledMesh`] the radios are as simulated, but the mesh keeps the world's time and its
+//! gateways speak to a real NATS server.
 
 mod error;
+mod gateways;
 mod graph;
 mod network;
+mod polled;
 mod report;
 mod settings;
 
 pub use error::MeshError;
-pub use report::MeshReport;
+pub use polled::{PolledMesh, PolledMeshError};
+pub use report::{MeshPolls, MeshReport};
 pub use settings::MeshSettings;
 
 /// Runs a mesh to its end.
@@ -25,5 +31,5 @@ pub use settings::MeshSettings;
 pub fn run_mesh(settings: &MeshSettings) -> Result<MeshReport, MeshError> {
     settings.check()?;
     let links = graph::links(settings)?;
-    Ok(network::run(settings, &links))
+    Ok(network::run(settings, links))
 }

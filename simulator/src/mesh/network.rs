@@ -1,6 +1,7 @@
 //! What happens in a mesh, in the order in which it happens.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use fieldledger_mesh::{
     Control, DropReason, Header, Metric, NodeId, Role, Router, Sequence, Settings, Verdict,
@@ -9,6 +10,9 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+mod polls;
+
+use self::polls::Poll;
 use super::graph::{Link, Links};
 use super::settings::MOST_GATEWAYS;
 use super::{MeshReport, MeshSettings};
@@ -25,7 +29,7 @@ const ROUTING: Settings = Settings {
 };
 
 /// Milliseconds until everybody knows the way: the silence after the start, and then some.
-const COMING_UP: u64 = 60_000;
+pub(super) const COMING_UP: u64 = 60_000;
 
 /// How often a frame is sent until its neighbour is taken for lost.
 const ATTEMPTS: u32 = 8;
@@ -38,6 +42,9 @@ const WAIT: u64 = 1_000;
 /// Readings that wait at a node at a time.
 const WAITING: usize = 16;
 
+/// Readings and polls by which a late copy is still known. One that comes later counts as a copy.
+const MOST_UNDER_WAY: usize = 100_000;
+
 /// Milliseconds until a frame without an acknowledgement is sent again.
 const ACKNOWLEDGED_WITHIN: u64 = 50;
 
@@ -46,7 +53,7 @@ const ACKNOWLEDGED_WITHIN: u64 = 50;
 const PERFECT: f64 = 16.0;
 
 /// Something that is going to happen.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Event {
     /// A node's interval has passed.
     Tick(u16),
@@ -70,20 +77,41 @@ enum Event {
     },
     /// No acknowledgement came.
     Unacknowledged { from: u16, to: u16, packet: Packet },
+    /// A poll arrives where its route says.
+    PollArrives(Poll),
+    /// No acknowledgement of a poll came.
+    PollUnacknowledged(Poll),
 }
 
 /// A reading on its way, and what is known of it from outside.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Packet {
     header: Header,
     taken_at: u64,
-    hops: u32,
+    /// The nodes that sent it on, its own first.
+    path: Vec<u16>,
     /// Times that it was sent over the present link.
     attempts: u32,
 }
 
+/// What has come to its end.
+#[derive(Debug, Clone)]
+pub(super) enum Arrival {
+    /// A reading, and the way back to its node.
+    AtGateway { number: u32, route: Arc<[u16]> },
+    /// A poll.
+    AtNode { number: u32, node: u16 },
+}
+
+/// What became of a frame.
+struct Transmission {
+    delay_ms: u64,
+    arrives: bool,
+    is_acknowledged: bool,
+}
+
 /// A reading that has no route.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Waiting {
     /// At the node that took it.
     Own { number: u32, taken_at: u64 },
@@ -91,9 +119,10 @@ enum Waiting {
     Passing(Packet),
 }
 
-struct Mesh<'a> {
-    settings: &'a MeshSettings,
-    links: &'a Links,
+/// A mesh in the middle of things.
+pub(super) struct Mesh {
+    settings: MeshSettings,
+    links: Links,
     nodes: BTreeMap<u16, Node>,
     chance: ChaCha8Rng,
     now: u64,
@@ -101,31 +130,33 @@ struct Mesh<'a> {
     /// By time, and in the order in which they were made.
     events: BTreeMap<(u64, u64), Event>,
     made: u64,
-    readings: u32,
+    /// Readings and polls, which are numbered together.
+    numbered: u32,
     /// How many readings wait, by node.
     waiting: BTreeMap<u16, usize>,
-    delivered: BTreeSet<(NodeId, u32)>,
-    report: MeshReport,
+    /// Numbers of what has not arrived, and how far along its route a poll was seen.
+    under_way: BTreeMap<u32, usize>,
+    /// What has arrived and was not taken yet.
+    pub(super) arrivals: Vec<Arrival>,
+    pub(super) report: MeshReport,
 }
 
 /// Runs a mesh to its end.
-pub(super) fn run(settings: &MeshSettings, links: &Links) -> MeshReport {
+pub(super) fn run(settings: &MeshSettings, links: Links) -> MeshReport {
     let mut mesh = Mesh::new(settings, links);
-    while let Some(((time, _), event)) = mesh.events.pop_first() {
-        mesh.now = time;
-        mesh.happens(event);
+    while mesh.step(u64::MAX) {
+        mesh.arrivals.clear();
     }
     mesh.report
 }
 
-impl<'a> Mesh<'a> {
-    fn new(settings: &'a MeshSettings, links: &'a Links) -> Self {
+impl Mesh {
+    pub(super) fn new(settings: &MeshSettings, links: Links) -> Self {
         let milliseconds =
             |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX / 4);
         let duration = milliseconds(settings.duration);
         let mut mesh = Self {
-            settings,
-            links,
+            settings: settings.clone(),
             nodes: BTreeMap::new(),
             // Other numbers than those that scatter the nodes.
             chance: ChaCha8Rng::seed_from_u64(!settings.seed),
@@ -133,15 +164,17 @@ impl<'a> Mesh<'a> {
             end: COMING_UP.saturating_add(duration),
             events: BTreeMap::new(),
             made: 0,
-            readings: 0,
+            numbered: 0,
             waiting: BTreeMap::new(),
-            delivered: BTreeSet::new(),
+            under_way: BTreeMap::new(),
+            arrivals: Vec::new(),
             report: MeshReport {
                 nodes: settings.nodes,
                 gateways: settings.gateways,
                 links: links.len() / 2,
                 ..MeshReport::default()
             },
+            links,
         };
         let interval = milliseconds(settings.interval);
         for id in 0..settings.nodes {
@@ -167,6 +200,55 @@ impl<'a> Mesh<'a> {
         mesh
     }
 
+    /// Lets the next thing happen, where that is due by `time`. False where nothing was.
+    pub(super) fn step(&mut self, time: u64) -> bool {
+        let Some(first) = self
+            .events
+            .first_entry()
+            .filter(|first| first.key().0 <= time)
+        else {
+            return false;
+        };
+        let ((time, _), event) = first.remove_entry();
+        // A poll may have come in between.
+        self.now = self.now.max(time);
+        self.happens(event);
+        true
+    }
+
+    /// When the next thing happens.
+    pub(super) fn due(&self) -> Option<u64> {
+        self.events.first_key_value().map(|((time, _), _)| *time)
+    }
+
+    /// Lets time pass in which nothing happens.
+    pub(super) fn wait_until(&mut self, time: u64) {
+        self.now = self.now.max(time);
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.now >= self.end
+    }
+
+    /// Ends it: what is under way arrives or gets lost, and nothing new begins.
+    pub(super) fn end(&mut self) {
+        self.end = self.now;
+    }
+
+    pub(super) fn is_alive(&self, id: u16) -> bool {
+        self.nodes.contains_key(&id)
+    }
+
+    /// A number for something that sets out.
+    fn number(&mut self) -> u32 {
+        self.numbered = self.numbered.wrapping_add(1);
+        if self.under_way.len() >= MOST_UNDER_WAY {
+            self.under_way.pop_first();
+        }
+        self.under_way.insert(self.numbered, 0);
+        self.numbered
+    }
+
     fn schedule(&mut self, time: u64, event: Event) {
         self.events.insert((time, self.made), event);
         self.made += 1;
@@ -174,18 +256,22 @@ impl<'a> Mesh<'a> {
 
     fn happens(&mut self, event: Event) {
         match event {
+            Event::Tick(_) | Event::Reading(_) | Event::Death if self.is_over() => {}
             Event::Tick(id) => {
                 let Some(node) = self.nodes.get_mut(&id) else {
                     return;
                 };
                 node.tick(self.now);
                 self.tell(id);
-                let next = self.now + u64::from(ROUTING.interval_ms);
-                if next < self.end {
-                    self.schedule(next, Event::Tick(id));
+                self.schedule(self.now + u64::from(ROUTING.interval_ms), Event::Tick(id));
+            }
+            Event::Reading(id) => {
+                if self.take_reading(id).is_some() {
+                    let interval = self.settings.interval.as_millis();
+                    let next = self.now + u64::try_from(interval).unwrap_or(u64::MAX / 4);
+                    self.schedule(next, Event::Reading(id));
                 }
             }
-            Event::Reading(id) => self.take_reading(id),
             Event::Death => self.kill(),
             Event::Heard { from, to, message } => {
                 let cost = self.links.get(&(from, to)).map_or(Metric::MAX, cost);
@@ -203,6 +289,8 @@ impl<'a> Mesh<'a> {
                 self.carry_out(to, packet, verdict);
             }
             Event::Unacknowledged { from, to, packet } => self.try_again(from, to, packet),
+            Event::PollArrives(poll) => self.take_poll(poll),
+            Event::PollUnacknowledged(poll) => self.pass_on_again(poll),
             Event::Waited { at, waits, waiting } => {
                 let count = self.waiting.entry(at).or_default();
                 *count = count.saturating_sub(1);
@@ -231,22 +319,18 @@ impl<'a> Mesh<'a> {
         }
     }
 
-    fn take_reading(&mut self, id: u16) {
-        if !self.nodes.contains_key(&id) {
-            return;
+    /// A node takes a reading; its number, or nothing where the node is dead.
+    pub(super) fn take_reading(&mut self, id: u16) -> Option<u32> {
+        if !self.is_alive(id) {
+            return None;
         }
-        let next =
-            self.now + u64::try_from(self.settings.interval.as_millis()).unwrap_or(u64::MAX / 4);
-        self.readings += 1;
         self.report.readings += 1;
         if !self.reaches_gateway(id) {
             self.report.cut_off += 1;
         }
-        let (number, taken_at) = (self.readings, self.now);
+        let (number, taken_at) = (self.number(), self.now);
         self.look(id, 0, Waiting::Own { number, taken_at });
-        if next < self.end {
-            self.schedule(next, Event::Reading(id));
-        }
+        Some(number)
     }
 
     /// Sends a reading on if there is a route now, and lets it wait otherwise.
@@ -261,7 +345,7 @@ impl<'a> Mesh<'a> {
                     let packet = Packet {
                         header,
                         taken_at,
-                        hops: 0,
+                        path: Vec::new(),
                         attempts: 0,
                     };
                     (packet, next_hop)
@@ -277,7 +361,7 @@ impl<'a> Mesh<'a> {
                     },
                     next_hop,
                 ),
-                _ => return self.wait(at, waits, waiting),
+                _ => return self.wait(at, waits, Waiting::Passing(packet)),
             },
         };
         self.send(at, next_hop.0, packet);
@@ -321,34 +405,41 @@ impl<'a> Mesh<'a> {
 
     /// Sends a reading over a link, and waits for the acknowledgement.
     fn send(&mut self, from: u16, to: u16, packet: Packet) {
-        self.report.frames += 1;
         let packet = Packet {
             attempts: packet.attempts + 1,
             ..packet
         };
-        let link = self.links.get(&(from, to)).copied();
-        let Link { loss, delay_ms } = link.unwrap_or(Link {
-            loss: 1.0,
-            delay_ms: 0,
-        });
-        let is_there = self.nodes.contains_key(&to) && !self.chance.random_bool(loss);
-        if is_there {
-            let arrived = Packet {
-                hops: packet.hops + 1,
-                ..packet
-            };
+        let sent = self.transmit(from, to);
+        if sent.arrives {
+            let mut arrived = packet.clone();
+            arrived.path.push(from);
             self.schedule(
-                self.now + delay_ms,
+                self.now + sent.delay_ms,
                 Event::Arrives {
                     to,
                     packet: arrived,
                 },
             );
         }
-        let is_acknowledged = is_there && !self.chance.random_bool(loss);
-        if !is_acknowledged {
-            let time = self.now + 2 * delay_ms + ACKNOWLEDGED_WITHIN;
+        if !sent.is_acknowledged {
+            let time = self.now + 2 * sent.delay_ms + ACKNOWLEDGED_WITHIN;
             self.schedule(time, Event::Unacknowledged { from, to, packet });
+        }
+    }
+
+    /// Sends a frame over a link.
+    fn transmit(&mut self, from: u16, to: u16) -> Transmission {
+        self.report.frames += 1;
+        let link = self.links.get(&(from, to)).copied();
+        let Link { loss, delay_ms } = link.unwrap_or(Link {
+            loss: 1.0,
+            delay_ms: 0,
+        });
+        let arrives = self.is_alive(to) && !self.chance.random_bool(loss);
+        Transmission {
+            delay_ms,
+            arrives,
+            is_acknowledged: arrives && !self.chance.random_bool(loss),
         }
     }
 
@@ -370,14 +461,18 @@ impl<'a> Mesh<'a> {
         let report = &mut self.report;
         match verdict {
             Verdict::Deliver => {
-                let Header { origin, number, .. } = packet.header;
-                if !self.delivered.insert((origin, number)) {
+                let number = packet.header.number;
+                if self.under_way.remove(&number).is_none() {
                     report.duplicates += 1;
                     return;
                 }
                 report.delivered += 1;
-                *report.hops.entry(packet.hops).or_default() += 1;
+                let hops = u32::try_from(packet.path.len()).unwrap_or(u32::MAX);
+                *report.hops.entry(hops).or_default() += 1;
                 report.slowest_ms = report.slowest_ms.max(self.now - packet.taken_at);
+                let route = std::iter::once(at).chain(packet.path.into_iter().rev());
+                let route = route.collect();
+                self.arrivals.push(Arrival::AtGateway { number, route });
             }
             Verdict::Forward { header, next_hop } => {
                 let packet = Packet {

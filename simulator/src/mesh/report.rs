@@ -36,6 +36,20 @@ pub struct MeshReport {
     pub hops: BTreeMap<u32, u64>,
     /// The longest time from a node to a gateway, in milliseconds.
     pub slowest_ms: u64,
+    /// What came of polls, where a site polled it; its readings are heartbeats and answers then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub polls: Option<MeshPolls>,
+}
+
+/// What came of the polls of a site.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct MeshPolls {
+    /// Those that the gateways heard.
+    pub heard: u64,
+    /// Those whose answer arrived at a gateway, and was published.
+    pub answered: u64,
+    /// Those that got lost in the mesh, or whose answers did.
+    pub lost: u64,
 }
 
 impl MeshReport {
@@ -94,6 +108,17 @@ impl fmt::Display for MeshReport {
         write!(formatter, "hops: {:.2} on average;", self.mean_hops())?;
         for (hops, count) in &self.hops {
             write!(formatter, " {hops}: {count}")?;
+        }
+        if let Some(MeshPolls {
+            heard,
+            answered,
+            lost,
+        }) = self.polls
+        {
+            write!(
+                formatter,
+                "\n{heard} polls heard, {answered} answered, {lost} lost in the mesh"
+            )?;
         }
         Ok(())
     }
