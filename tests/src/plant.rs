@@ -14,6 +14,13 @@ use crate::api::Api;
 /// a test that passes never waits this long.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
+/// A token of the scope `admin`, for a site that was started with [`ADMIN_SETTING`].
+pub const ADMIN_TOKEN: &str = "e2e_admin";
+
+/// The gateway's setting `tokens` with that token, whose holder is `officer`.
+pub const ADMIN_SETTING: &str =
+    "officer:admin:b27c35c2508290b7c6e3aada6e835664cc84a56c24432c19616dc74d956c339f";
+
 /// A running site whose state goes when the test passes and stays when it fails.
 pub struct Plant {
     /// The processes.

@@ -15,15 +15,11 @@ use fieldledger_attest::tree::RootBuilder;
 use fieldledger_e2e::{
     api::Entry,
     device::{Device, heartbeat, sensor_id},
-    plant::{PATIENCE, Plant, until},
+    plant::{ADMIN_SETTING, ADMIN_TOKEN, PATIENCE, Plant, until},
 };
 use futures::StreamExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
-
-const TOKEN: &str = "e2e_admin";
-const TOKENS: &str =
-    "officer:admin:b27c35c2508290b7c6e3aada6e835664cc84a56c24432c19616dc74d956c339f";
 
 const BOOT: &str = "boot-1";
 
@@ -82,7 +78,8 @@ fn answer(id: &str, answers: Answers, sequence: u64) -> Result<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reading_is_provable_from_the_device_to_the_checkpoint() -> Result<()> {
-    let plant = Plant::start_with(|options| options.set("http-gateway", "tokens", TOKENS)).await?;
+    let plant =
+        Plant::start_with(|options| options.set("http-gateway", "tokens", ADMIN_SETTING)).await?;
     let id = sensor_id(7);
     let client = plant.nats().await?;
     let who = Arc::new(Mutex::new((Answers::Signed(1), 0_u64)));
@@ -150,7 +147,7 @@ async fn a_reading_is_provable_from_the_device_to_the_checkpoint() -> Result<()>
     let mut plant = plant;
     plant.restart().await?;
     let retire = ["devices", "retire", &id, "--reason", "broken"];
-    let retired = plant.command_line(TOKEN, &retire).await?;
+    let retired = plant.command_line(ADMIN_TOKEN, &retire).await?;
     ensure!(retired["key"] == approved["key"], "{retired}");
     until_attested(&plant, &id, "retired", "BadSecurityChecksFailed").await?;
 
@@ -296,7 +293,7 @@ async fn prove(plant: &Plant, reading: &Entry, fingerprint: &str) -> Result<()> 
 async fn decide(plant: &Plant, path: &str, body: &Value) -> Result<(u16, Value)> {
     let headers = [
         ("content-type", "application/json"),
-        ("authorization", &*format!("Bearer {TOKEN}")),
+        ("authorization", &*format!("Bearer {ADMIN_TOKEN}")),
     ];
     let answer = plant
         .api
