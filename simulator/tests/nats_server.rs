@@ -490,14 +490,14 @@ async fn being_told_to_stop_is_no_failure() {
     }
 }
 
-#[tokio::test]
-async fn the_program_ends_on_sigterm_with_a_summary() {
-    let server = Server::start();
+/// Starts the program, polls one of its sensors once, and tells it to end; what it printed.
+async fn polled_once(server: &Server, arguments: &[&str]) -> Vec<u8> {
     let client = server.client().await;
     let mut heartbeats = client.subscribe("sim.heartbeat").await.unwrap();
     client.flush().await.unwrap();
     let program = Command::new(env!("CARGO_BIN_EXE_fieldledger-simulator"))
-        .args(["--json", "--sensors", "3", "--url", &server.nats().url])
+        .args(["--json", "--url", &server.nats().url])
+        .args(arguments)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -508,7 +508,14 @@ async fn the_program_ends_on_sigterm_with_a_summary() {
     assert!(terminated.unwrap().success());
     let output = program.wait_with_output().unwrap();
     assert!(output.status.success());
-    let stdout = String::from_utf8(output.stdout).unwrap();
+    output.stdout
+}
+
+#[tokio::test]
+async fn the_program_ends_on_sigterm_with_a_summary() {
+    let server = Server::start();
+    let printed = polled_once(&server, &["--sensors", "3"]).await;
+    let stdout = String::from_utf8(printed).unwrap();
     let summary: Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
     assert_eq!(summary["kind"], "summary");
     assert_eq!(summary["sensors"], 3);
@@ -519,37 +526,19 @@ async fn the_program_ends_on_sigterm_with_a_summary() {
 async fn a_polled_mesh_ends_on_sigterm_with_a_report() {
     let server = Server::start();
     let client = server.client().await;
-    let mut heartbeats = client.subscribe("sim.heartbeat").await.unwrap();
     let mut goodbyes = client.subscribe("sim.disconnect.*").await.unwrap();
     client.flush().await.unwrap();
-    let program = Command::new(env!("CARGO_BIN_EXE_fieldledger-simulator"))
-        .args([
-            "--mesh",
-            "--mesh-polled",
-            "--mesh-nodes",
-            "5",
-            "--mesh-loss",
-            "0",
-        ])
-        .args([
-            "--heartbeat",
-            "100",
-            "--json",
-            "--disconnect",
-            "--url",
-            &server.nats().url,
-        ])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let heartbeat = next_heartbeat(&mut heartbeats).await;
-    let polled = client.request(heartbeat.poll_topic, "".into()).await;
-    polled.unwrap();
-    let terminated = Command::new("kill").arg(program.id().to_string()).status();
-    assert!(terminated.unwrap().success());
-    let output = program.wait_with_output().unwrap();
-    assert!(output.status.success());
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let small = [
+        "--mesh-nodes",
+        "5",
+        "--mesh-loss",
+        "0",
+        "--heartbeat",
+        "100",
+    ];
+    let polled = ["--mesh", "--mesh-polled", "--disconnect"];
+    let printed = polled_once(&server, &[&polled[..], &small].concat()).await;
+    let report: Value = serde_json::from_slice(&printed).unwrap();
     assert_eq!(report["polls"]["heard"], 1);
     assert_eq!(report["polls"]["answered"], 1);
     assert_eq!(report["polls"]["lost"], 0);

@@ -44,6 +44,10 @@ pub struct SensorProfile {
     pub calibration: Option<Calibration>,
 }
 
+/// How far a device's clock may be from the server's, microseconds: five minutes, as much as one that
+/// is set once a day by hand may be wrong, and more than one that is set over a network ever is.
+pub const CLOCK_TOLERANCE: u64 = 300_000_000;
+
 /// How one poll ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -3,16 +3,14 @@
 use std::borrow::Cow;
 
 use fieldledger_audit::{EventColumns, timestamp, validate};
-use fieldledger_field::batch::{Attestation, Calibration, Outcome, PollBatch, SensorProfile};
+use fieldledger_field::batch::{
+    Attestation, CLOCK_TOLERANCE, Calibration, Outcome, PollBatch, SensorProfile,
+};
 
 use crate::quality::{Quality, Severity};
 use crate::record::{
     ACTION, EvidenceText, Recorded, STATUS_COMM_ERROR, STATUS_SUCCESS, STATUS_VALUE_ERROR,
 };
-
-/// How far a device's clock may be from the server's, microseconds: five minutes, as much as one that
-/// is set once a day by hand may be wrong, and more than one that is set over a network ever is.
-pub const CLOCK_TOLERANCE: u64 = 300_000_000;
 
 /// Why a batch can never be accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -12,18 +12,17 @@
 
 use fieldledger_attest::evidence::Evidence;
 use fieldledger_attest::reading::Clock;
-use fieldledger_field::batch::{Attestation, Outcome};
+use fieldledger_field::batch::{CLOCK_TOLERANCE, Outcome};
 use fieldledger_field::bulk::{Bulk, BulkReading};
 use uuid::Uuid;
 
+use super::polls::empty_result;
 use super::{Action, Engine, PollResult};
 use crate::error_chain::chain;
 use crate::moment::Moment;
+use crate::poll_book::Flight;
 use crate::receipt::Receipt;
-
-/// A time that a device gives is taken for that of its measurement unless it lies further than this
-/// in the future, microseconds.
-const AHEAD_AT_MOST: u64 = 300_000_000;
+use crate::sensor::Sensor;
 
 impl Engine {
     /// A message on a sensor's history topic.
@@ -56,81 +55,66 @@ impl Engine {
                 "sensor {id}: the signature of its history is {}",
                 attestation.name()
             );
-            self.record_forgery(id, &bulk, attestation, now);
+            // Parsed messages have a reading.
+            if let Some(reading) = bulk.readings.last() {
+                let number = self.polls.number_without_poll();
+                let mut trace = historical(sensor, number, &bulk.boot, reading, now);
+                trace.attestation = attestation;
+                // A forger's idea of the time is worth nothing.
+                trace.polled_at = now.wall;
+                self.actions.push(Action::Result(trace));
+            }
             return;
         }
         sensor.last_reply = Some(now.wall);
         self.counters.history.readings += u64::from(readings);
-        let ack = bulk.ack();
+        let mut receipt = Some(Box::new(Receipt {
+            subject: sensor.device.read.history_ack(),
+            ack: bulk.ack(),
+        }));
         let last = bulk.readings.len().saturating_sub(1);
         for (index, (reading, evidence)) in bulk.readings.iter().zip(&evidence).enumerate() {
-            let Some(mut result) = self.historical(id, &bulk.boot, reading, attestation, now)
-            else {
-                return;
-            };
-            result.evidence = evidence_text(evidence);
-            if index == last
-                && let Some(sensor) = self.sensors.get(&id)
-            {
-                result.receipt = Some(Box::new(Receipt {
-                    subject: sensor.device.read.history_ack(),
-                    ack: ack.clone(),
-                }));
-            }
-            self.actions.push(Action::Result(result));
+            let number = self.polls.number_without_poll();
+            self.actions.push(Action::Result(PollResult {
+                attestation,
+                evidence: evidence_text(evidence),
+                receipt: receipt.take_if(|_| index == last),
+                ..historical(sensor, number, &bulk.boot, reading, now)
+            }));
         }
     }
+}
 
-    /// The trace of a message that nobody who may have signed it.
-    fn record_forgery(&mut self, id: Uuid, bulk: &Bulk, attestation: Attestation, now: Moment) {
-        let Some(reading) = bulk.readings.last() else {
-            return;
-        };
-        if let Some(result) = self.historical(id, &bulk.boot, reading, attestation, now) {
-            // A forger's idea of the time is worth nothing.
-            let result = PollResult {
-                polled_at: now.wall,
-                ..result
-            };
-            self.actions.push(Action::Result(result));
-        }
-    }
-
-    fn historical(
-        &mut self,
-        id: Uuid,
-        boot: &str,
-        reading: &BulkReading,
-        attestation: Attestation,
-        now: Moment,
-    ) -> Option<PollResult> {
-        let sensor = self.sensors.get(&id)?;
-        let (device_at, device_up) = match reading.clock {
-            Clock::Utc(at) => (Some(at), None),
-            Clock::Uptime(up) => (None, Some(up)),
-        };
-        let started = sensor.booted_at(boot);
-        let measured = device_at
-            .filter(|at| *at <= now.wall + AHEAD_AT_MOST)
-            .or_else(|| Some(started?.saturating_add(device_up?).min(now.wall)));
-        Some(PollResult {
-            sensor: id,
-            profile: sensor.profile.clone(),
-            poll: self.polls.number_without_poll(),
-            polled_at: measured.unwrap_or(now.wall),
-            received_at: now.wall,
-            outcome: Outcome::Historical,
-            text: reading.value.clone(),
-            boot: boot.to_owned(),
-            sequence: Some(reading.seq),
-            device_at,
-            unit: reading.unit.clone(),
-            sequence_reused: false,
-            device_up,
-            attestation,
-            evidence: String::new(),
-            receipt: None,
-        })
+/// A reading that no poll asked for, nothing said yet of who signed it.
+fn historical(
+    sensor: &Sensor,
+    number: u64,
+    boot: &str,
+    reading: &BulkReading,
+    now: Moment,
+) -> PollResult {
+    let (device_at, device_up) = match reading.clock {
+        Clock::Utc(at) => (Some(at), None),
+        Clock::Uptime(up) => (None, Some(up)),
+    };
+    let started = sensor.booted_at(boot);
+    // A device's time is taken for that of its measurement unless it lies in the future.
+    let measured = device_at
+        .filter(|at| *at <= now.wall + CLOCK_TOLERANCE)
+        .or_else(|| Some(started?.saturating_add(device_up?).min(now.wall)));
+    let flight = Flight {
+        number,
+        sensor: sensor.device.id,
+        polled_at: measured.unwrap_or(now.wall),
+    };
+    PollResult {
+        text: reading.value.clone(),
+        boot: boot.to_owned(),
+        sequence: Some(reading.seq),
+        device_at,
+        unit: reading.unit.clone(),
+        device_up,
+        ..empty_result(sensor, flight, Outcome::Historical, now)
     }
 }
 

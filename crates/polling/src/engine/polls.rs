@@ -239,7 +239,12 @@ fn earliest_poll(sensor: &Sensor, at: u64) -> u64 {
     }
 }
 
-fn empty_result(sensor: &Sensor, flight: Flight, outcome: Outcome, now: Moment) -> PollResult {
+pub(super) fn empty_result(
+    sensor: &Sensor,
+    flight: Flight,
+    outcome: Outcome,
+    now: Moment,
+) -> PollResult {
     PollResult {
         sensor: flight.sensor,
         profile: sensor.profile.clone(),
