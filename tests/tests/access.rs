@@ -239,6 +239,7 @@ fn foreign(victim: &User) -> Vec<String> {
         "wadm.api.default.model.get",
         "fieldledger.polls.x.0",
         "fieldledger.dead.x",
+        "fieldledger.brokers.fieldledger-sensor_reader",
         "events.audit",
         "sim.heartbeat",
         "picow.heartbeat",

@@ -3,6 +3,7 @@
 
 mod artifacts;
 mod bench;
+mod brokers;
 mod build;
 mod debian;
 mod firmware;
@@ -44,6 +45,8 @@ enum Task {
     Up(up::UpArgs),
     /// Say who may connect to the field's server: devices and programs.
     User(user::UserArgs),
+    /// Send the polling provider, or a device, to other servers of the field.
+    Brokers(brokers::BrokersArgs),
     /// Check format, lints and docs, and run all tests.
     Test(test::TestArgs),
     /// Give the parsers bytes that nobody would write.
@@ -62,6 +65,7 @@ async fn main() -> ExitCode {
         Task::Firmware => firmware::build(),
         Task::Up(args) => up::run(args).await,
         Task::User(args) => user::run(args),
+        Task::Brokers(args) => brokers::run(args).await,
         Task::Test(args) => test::run(&args).await,
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Bench(args) => bench::run(&args).await,

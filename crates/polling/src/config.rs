@@ -141,8 +141,10 @@ pub struct Config {
 /// A NATS server and the right to use it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Connection {
-    /// Addresses of one cluster.
+    /// Addresses of one cluster, or of several servers, best first.
     pub servers: Vec<String>,
+    /// The address that names a user and a password, if any does.
+    pub login: Option<String>,
     /// How often a better server is looked for.
     pub return_after: Duration,
     /// Servers that each store what is stored.
@@ -170,6 +172,15 @@ pub enum Seed {
 }
 
 impl Connection {
+    /// The same user at other servers.
+    #[must_use]
+    pub fn at(&self, servers: &[String]) -> Self {
+        Self {
+            servers: servers.to_vec(),
+            ..self.clone()
+        }
+    }
+
     /// The addresses as logs may hold them: a URL can carry a user and a password.
     #[must_use]
     pub fn without_passwords(&self) -> Vec<String> {
@@ -369,8 +380,10 @@ impl Values<'_> {
             (None, None) => None,
         };
         let return_after: u64 = self.number("RETURN_AFTER_S", 600, 1..=86_400)?;
+        let login = servers.iter().find(|server| server.contains('@')).cloned();
         Ok(Connection {
             servers,
+            login,
             return_after: Duration::from_secs(return_after),
             replicas: self.number("REPLICAS", 1, 1..=5)?,
             credentials,

@@ -7,6 +7,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`config`] | the link's settings, checked |
+//! | [`brokers`] | a list of servers that an operator sends |
 //! | [`engine`] | registration, scheduling, correlation, liveness |
 //! | [`enrolment`] | which key is a sensor's, and what its signatures are worth |
 //! | [`batcher`] | results gathered into batches |
@@ -18,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 pub mod batcher;
+pub mod brokers;
 pub mod config;
 pub mod engine;
 pub mod state;
@@ -37,7 +39,7 @@ mod token_bucket;
 
 pub use batcher::{BatchLimits, Batcher, Sealed};
 pub use config::{Config, ConfigError};
-pub use engine::{Action, Engine, PollResult, Rejection, RestoreError, Settings};
+pub use engine::{Action, Engine, Memory, PollResult, Rejection, RestoreError, Settings};
 pub use enrolment::{EnrolError, Impostor, Keys, Standing};
 pub use error_chain::chain;
 pub use moment::Moment;

@@ -26,6 +26,7 @@
 mod access;
 mod adopted;
 mod artifacts;
+mod brokers;
 mod emulator;
 mod error;
 mod host;
@@ -44,6 +45,7 @@ pub use access::Access;
 pub use access::user::{DEVICE_PREFIX, OPEN_PREFIXES, Role, User};
 pub use access::users::{FieldUsers, NewUser};
 pub use artifacts::Artifacts;
+pub use brokers::{BrokerAnswer, BrokerList, FieldOperator};
 pub use emulator::{Emulator, HOST_OF_EMULATOR};
 pub use error::SiteError;
 pub use host::{Host, HostOptions};

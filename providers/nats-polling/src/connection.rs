@@ -45,6 +45,16 @@ pub(crate) enum ConnectError {
         /// What the system says.
         source: io::Error,
     },
+    /// A batch may be larger than a message can be there.
+    #[error(
+        "setting BATCH_BYTES is {bytes}, but this NATS server takes at most {max_payload} bytes"
+    )]
+    SmallMessages {
+        /// As configured.
+        bytes: usize,
+        /// As the server says.
+        max_payload: usize,
+    },
     /// No server, or none that lets us in.
     #[error("cannot connect to {servers}")]
     Connect {
@@ -133,10 +143,9 @@ pub(crate) async fn probe(connection: &Connection, server: &str) -> Result<Clien
 fn login(connection: &Connection) -> Result<ConnectOptions, ConnectError> {
     let Some(Credentials { jwt, seed }) = &connection.credentials else {
         // The client itself passes over what stands before the `@`.
-        let addresses = connection.servers.iter();
-        let mut addresses = addresses.filter_map(|server| server.parse::<ServerAddr>().ok());
-        let named = addresses.find(ServerAddr::has_user_pass);
-        return Ok(match named {
+        let named = connection.login.as_ref();
+        let named = named.and_then(|server| server.parse::<ServerAddr>().ok());
+        return Ok(match named.filter(ServerAddr::has_user_pass) {
             Some(address) => ConnectOptions::with_user_and_password(
                 address.username().unwrap_or_default().to_owned(),
                 address.password().unwrap_or_default().to_owned(),

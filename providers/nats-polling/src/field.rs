@@ -10,7 +10,7 @@ use fieldledger_attest::identity::PublicKey;
 use fieldledger_field::poll::Poll;
 use fieldledger_polling::config::Subscription;
 use fieldledger_polling::{
-    Action, Batcher, Counters, Engine, Keys, LivenessCounts, PollResult, Rejection, Sealed,
+    Action, Batcher, Counters, Engine, Keys, LivenessCounts, Memory, PollResult, Rejection, Sealed,
     SensorState, chain,
 };
 use futures::FutureExt;
@@ -58,6 +58,7 @@ enum Inbound {
 #[derive(Debug)]
 pub(crate) enum Question {
     Status(oneshot::Sender<(Counters, LivenessCounts)>),
+    Memory(oneshot::Sender<Memory>),
     Sensors {
         offset: usize,
         limit: usize,
@@ -179,11 +180,12 @@ impl Field {
     }
 
     /// Polls until told to stop, then until the polls under way have ended, or [`DRAIN`] has passed.
+    /// What was counted.
     pub(crate) async fn run(
         mut self,
-        mut questions: mpsc::Receiver<Question>,
+        questions: &mut mpsc::Receiver<Question>,
         stop: CancellationToken,
-    ) {
+    ) -> Counters {
         let mut drained_by: Option<Instant> = None;
         loop {
             self.follow_up().await;
@@ -212,6 +214,7 @@ impl Field {
         for lane in &mut self.lanes {
             hand_over(&lane.batches, lane.batcher.take_all());
         }
+        self.engine.counters().clone()
     }
 
     /// Lets time pass and does what is to be done.
@@ -305,6 +308,9 @@ impl Field {
         match question {
             Question::Status(answer) => {
                 let _ = answer.send((self.engine.counters().clone(), self.engine.liveness()));
+            }
+            Question::Memory(answer) => {
+                let _ = answer.send(self.engine.memory());
             }
             Question::Sensors {
                 offset,

@@ -1,12 +1,14 @@
 //! One link: a connection, an engine, and the way of its results to the reader.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_nats::Client;
 use bytes::Bytes;
 use fieldledger_attest::identity::PublicKey;
+use fieldledger_polling::brokers::Ordered;
+use fieldledger_polling::config::Connection;
 use fieldledger_polling::{
     Batcher, Config, Counters, Engine, EnrolError, Keys, LivenessCounts, RestoreError, SensorState,
     chain,
@@ -20,9 +22,10 @@ use uuid::Uuid;
 
 use crate::backoff::Backoff;
 use crate::clock::{Clock, wall_now};
-use crate::connection::{Connections, connect};
+use crate::connection::{ConnectError, Connections, connect};
 use crate::delivery::Delivery;
 use crate::field::{Decision, Field, Lane, Parts, Question};
+use crate::orders::Orders;
 use crate::progress::{DeliveryStatus, Progress};
 use crate::ranking::Ranking;
 use crate::reader::Reader;
@@ -38,6 +41,9 @@ const PENDING_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Questions waiting for the engine.
 const QUESTIONS: usize = 64;
+
+/// How many lists of servers lead on to a newer one. Each takes a connection.
+const LISTS_MAX: usize = 8;
 
 /// Why a question has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -84,7 +90,6 @@ pub struct Status {
 /// A running instance. Dropping it without [`Instance::stop`] ends it at once.
 #[derive(Debug)]
 pub struct Instance {
-    epoch: String,
     started_at: u64,
     questions: mpsc::Sender<Question>,
     shared: Arc<Shared>,
@@ -96,7 +101,10 @@ pub struct Instance {
 #[derive(Debug)]
 struct Shared {
     progress: Arc<Progress>,
-    storage: tokio::sync::OnceCell<Storage>,
+    /// Names the present run.
+    epoch: std::sync::Mutex<String>,
+    /// There while polling is.
+    storage: std::sync::Mutex<Option<Storage>>,
     /// The answer when JetStream was last asked.
     pending: AtomicU64,
     /// Why it has not started yet.
@@ -107,30 +115,19 @@ impl Instance {
     /// Starts polling in the background. A server that cannot be reached is tried again and again.
     #[must_use]
     pub fn start(config: Config, reader: Arc<dyn Reader>) -> Self {
-        let run = Uuid::new_v4();
-        let epoch = run.simple().to_string();
         let (asker, questions) = mpsc::channel(QUESTIONS);
         let shared = Arc::new(Shared {
             progress: Arc::default(),
-            storage: tokio::sync::OnceCell::new(),
+            epoch: std::sync::Mutex::default(),
+            storage: std::sync::Mutex::default(),
             pending: AtomicU64::new(0),
             obstacle: std::sync::Mutex::new("connecting".to_owned()),
         });
         let stop = CancellationToken::new();
-        let start = Start {
-            config,
-            reader,
-            epoch: epoch.clone(),
-            // The lower half of a random UUID, of which 62 bits are random.
-            seed: run.as_u64_pair().1,
-            shared: Arc::clone(&shared),
-            connections: Connections::new(),
-            stop: stop.clone(),
-        };
+        let start = Start::new(config, reader, &shared, &asker, &stop);
         let mut tasks = JoinSet::new();
-        tasks.spawn(start.run(questions));
+        tasks.spawn(start.run_all(questions));
         Self {
-            epoch,
             started_at: wall_now(),
             questions: asker,
             shared,
@@ -159,7 +156,7 @@ impl Instance {
         let (counters, liveness) = asked.unwrap_or_default();
         let batches_pending = self.shared.pending().await;
         Status {
-            epoch: self.epoch.clone(),
+            epoch: self.shared.epoch(),
             started_at: self.started_at,
             counters,
             liveness,
@@ -213,7 +210,7 @@ impl Instance {
         &self,
         question: impl FnOnce(oneshot::Sender<T>) -> Question,
     ) -> Result<T, AskError> {
-        if self.shared.storage.get().is_none() {
+        if self.shared.storage().is_none() {
             return Err(AskError::Starting(self.shared.obstacle()));
         }
         let (sender, answer) = oneshot::channel();
@@ -226,7 +223,7 @@ impl Instance {
 impl Shared {
     /// Batches in the stream; as of before, where JetStream does not say so at once.
     async fn pending(&self) -> u64 {
-        if let Some(storage) = self.storage.get()
+        if let Some(storage) = self.storage()
             && let Ok(Ok(pending)) = tokio::time::timeout(PENDING_PATIENCE, storage.pending()).await
         {
             self.pending.store(pending, Relaxed);
@@ -234,39 +231,98 @@ impl Shared {
         self.pending.load(Relaxed)
     }
 
+    fn epoch(&self) -> String {
+        let epoch = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
+        epoch.clone()
+    }
+
+    fn set_epoch(&self, name: &str) {
+        let mut epoch = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
+        name.clone_into(&mut epoch);
+    }
+
+    fn storage(&self) -> Option<Storage> {
+        let storage = self.storage.lock().unwrap_or_else(PoisonError::into_inner);
+        storage.clone()
+    }
+
+    fn set_storage(&self, present: Option<Storage>) {
+        let mut storage = self.storage.lock().unwrap_or_else(PoisonError::into_inner);
+        *storage = present;
+    }
+
     fn obstacle(&self) -> String {
-        self.obstacle
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone()
+        let obstacle = self.obstacle.lock().unwrap_or_else(PoisonError::into_inner);
+        obstacle.clone()
     }
 
     fn set_obstacle(&self, text: String) {
-        *self
-            .obstacle
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = text;
+        let mut obstacle = self.obstacle.lock().unwrap_or_else(PoisonError::into_inner);
+        *obstacle = text;
     }
 }
 
-/// Everything an instance is started with.
+/// Everything a run is started with. One follows the other where an operator sends other servers.
 struct Start {
     config: Config,
     reader: Arc<dyn Reader>,
     epoch: String,
     seed: u64,
     shared: Arc<Shared>,
+    /// The list of servers that counts, as far as it is known.
+    ordered: Ordered,
+    /// What earlier runs have counted.
+    counters: Counters,
     connections: Connections,
+    asker: mpsc::Sender<Question>,
     stop: CancellationToken,
 }
 
 impl Start {
-    async fn run(self, questions: mpsc::Receiver<Question>) {
+    fn new(
+        config: Config,
+        reader: Arc<dyn Reader>,
+        shared: &Arc<Shared>,
+        asker: &mpsc::Sender<Question>,
+        stop: &CancellationToken,
+    ) -> Self {
+        let (epoch, seed) = name_of_run();
+        shared.set_epoch(&epoch);
+        Self {
+            config,
+            reader,
+            epoch,
+            seed,
+            shared: Arc::clone(shared),
+            ordered: Ordered::default(),
+            counters: Counters::default(),
+            connections: Connections::new(),
+            asker: asker.clone(),
+            stop: stop.clone(),
+        }
+    }
+
+    /// One run after the other, each with the servers that were sent during the one before.
+    async fn run_all(mut self, mut questions: mpsc::Receiver<Question>) {
+        while let Some((ordered, counters)) = self.run(&mut questions).await {
+            (self.ordered, self.counters) = (ordered, counters);
+            (self.epoch, self.seed) = name_of_run();
+            self.shared
+                .set_obstacle("moving to other servers".to_owned());
+            self.shared.set_epoch(&self.epoch);
+            self.shared.progress.begin();
+        }
+    }
+
+    /// Polls until told to stop, or sent to other servers.
+    async fn run(&self, questions: &mut mpsc::Receiver<Question>) -> Option<(Ordered, Counters)> {
         let reached = tokio::select! {
             reached = self.reach() => reached,
-            () = self.stop.cancelled() => return,
+            () = self.stop.cancelled() => return None,
         };
         let Reached {
+            connection,
+            ordered,
             client,
             storage,
             lanes,
@@ -285,7 +341,7 @@ impl Start {
         let end_of_delivery = CancellationToken::new();
         let mut deliveries = self.deliveries(&storage, lanes, &end_of_delivery);
         let ranking = Ranking {
-            connection: self.config.connection.clone(),
+            connection,
             client: client.clone(),
             connections: self.connections.clone(),
             storage: storage.clone(),
@@ -293,10 +349,30 @@ impl Start {
             reader: Arc::clone(&self.reader),
             call_timeout: Duration::from_millis(self.config.call_timeout_ms),
             progress: Arc::clone(&self.shared.progress),
+            questions: self.asker.clone(),
         };
+        let orders = Orders {
+            link: self.config.connection.clone(),
+            present: ordered,
+            instance: self.config.instance.clone(),
+            batch_bytes: self.config.batch.bytes,
+            client: client.clone(),
+            storage: storage.clone(),
+            progress: Arc::clone(&self.shared.progress),
+            questions: self.asker.clone(),
+        };
+        let next = Arc::new(OnceLock::new());
+        let end_of_run = self.stop.child_token();
         // Ends with the field: a move in the middle of a stop would hold that up.
         let mut looking_around = JoinSet::new();
         looking_around.spawn(ranking.run());
+        looking_around.spawn({
+            let (next, end_of_run) = (Arc::clone(&next), end_of_run.clone());
+            async move {
+                let _ = next.set(orders.next().await);
+                end_of_run.cancel();
+            }
+        });
         let parts = Parts {
             client,
             clock,
@@ -307,16 +383,20 @@ impl Start {
             progress: Arc::clone(&self.shared.progress),
             buffer_max: self.config.buffer_max,
         };
+        let mut counters = Counters::default();
         match Field::open(parts, &self.config.subscriptions).await {
             Ok(field) => {
                 // From here on questions have answers.
-                let _ = self.shared.storage.set(storage.clone());
+                self.shared.set_storage(Some(storage.clone()));
                 info!(
                     epoch = self.epoch,
                     instance = self.config.instance,
                     "polling"
                 );
-                field.run(questions, self.stop.clone()).await;
+                counters = field.run(questions, end_of_run).await;
+                if next.get().is_some() {
+                    self.shared.set_storage(None);
+                }
             }
             Err(error) => error!(%error, "cannot subscribe to heartbeats; nothing is polled"),
         }
@@ -336,6 +416,8 @@ impl Start {
             instance = self.config.instance,
             "polling has ended"
         );
+        let next = next.get().filter(|_| !self.stop.is_cancelled());
+        Some((next?.clone(), counters))
     }
 
     /// For each lane a batcher, and the task that stores its batches.
@@ -402,31 +484,55 @@ impl Start {
     }
 
     async fn reach_once(&self) -> Result<Reached, StorageError> {
-        let client = connect(&self.config.connection, &self.connections).await?;
-        let max_payload = client.server_info().max_payload;
-        if self.config.batch.bytes > max_payload {
-            let bytes = self.config.batch.bytes;
-            return Err(format!(
-                "setting BATCH_BYTES is {bytes}, but this NATS server takes at most {max_payload} bytes"
-            )
-            .into());
-        }
-        let storage = Storage::open(
-            &client,
-            &self.config.instance,
-            self.config.connection.replicas,
-        )
-        .await?;
+        let (connection, ordered, client, storage) = self.follow().await?;
         let lanes = storage.all_lanes(self.config.lanes).await?;
         let sensors = storage.load_sensors().await?;
         let keys = storage.load_keys().await?;
         Ok(Reached {
+            connection,
+            ordered,
             client,
             storage,
             lanes,
             sensors,
             keys,
         })
+    }
+
+    /// Goes where the link's settings say, and on to where a list of an operator's leads that is kept
+    /// there.
+    async fn follow(&self) -> Result<(Connection, Ordered, Client, Storage), StorageError> {
+        let link = &self.config.connection;
+        let shown = link.without_passwords();
+        let mut ordered = self.ordered.clone();
+        for _ in 0..LISTS_MAX {
+            let servers = ordered.servers(&shown).unwrap_or(&link.servers);
+            let connection = link.at(servers);
+            let (client, storage) = self.open(&connection).await?;
+            let kept = storage.load_order().await?;
+            let Some(newer) = kept.filter(|kept| kept.version > ordered.version) else {
+                return Ok((connection, ordered, client, storage));
+            };
+            let servers = newer.servers(&shown).unwrap_or(&link.servers);
+            let is_there = servers == connection.servers;
+            ordered = newer;
+            if is_there {
+                return Ok((connection, ordered, client, storage));
+            }
+        }
+        Err(format!("{LISTS_MAX} lists of brokers lead from server to server").into())
+    }
+
+    async fn open(&self, connection: &Connection) -> Result<(Client, Storage), StorageError> {
+        let client = connect(connection, &self.connections).await?;
+        let bytes = self.config.batch.bytes;
+        let max_payload = client.server_info().max_payload;
+        if bytes > max_payload {
+            return Err(ConnectError::SmallMessages { bytes, max_payload }.into());
+        }
+        let (instance, replicas) = (&self.config.instance, connection.replicas);
+        let storage = Storage::open(&client, instance, replicas).await?;
+        Ok((client, storage))
     }
 
     /// An engine that knows the sensors of earlier runs.
@@ -439,6 +545,7 @@ impl Start {
     ) -> Engine {
         let now = clock.now();
         let mut engine = Engine::new(self.config.engine.clone(), self.seed, now);
+        engine.count_on_from(self.counters.clone());
         for (sensor, keys) in keys {
             engine.restore_keys(sensor, keys);
         }
@@ -453,6 +560,10 @@ impl Start {
 
 /// What there has to be before polling starts.
 struct Reached {
+    /// To whom, of all that counts now.
+    connection: Connection,
+    /// The list that was taken last.
+    ordered: Ordered,
     client: Client,
     storage: Storage,
     /// Lanes to deliver from: those configured, and any that earlier runs had beside them.
@@ -461,6 +572,13 @@ struct Reached {
     sensors: Vec<(String, Bytes)>,
     /// Keys of sensors that were approved or retired.
     keys: Vec<(Uuid, Keys)>,
+}
+
+/// A name for a run, and chance for its jitter.
+fn name_of_run() -> (String, u64) {
+    let run = Uuid::new_v4();
+    // The lower half of a random UUID, of which 62 bits are random.
+    (run.simple().to_string(), run.as_u64_pair().1)
 }
 
 /// Waits for tasks, and says whether they ended in time.

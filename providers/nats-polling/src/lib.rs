@@ -13,7 +13,8 @@
 //! | [`wasmcloud`] | the lattice's side: links, calls to the reader, the registry interface |
 //!
 //! Inside an instance: `connection` and `clock`; `field` (the engine with a network), `sensor_store`
-//! (what a restart must know), `ranking` (which of several servers), `storage` (streams and buckets), `spool` (batches into the stream),
+//! (what a restart must know), `ranking` (which of several servers), `orders` (which others an operator
+//! sends), `rest` (when to move), `storage` (streams and buckets), `spool` (batches into the stream),
 //! `delivery` (batches out of it), `progress` and `latency` (what `status` says of both).
 #![forbid(unsafe_code)]
 
@@ -27,8 +28,10 @@ mod connection;
 mod delivery;
 mod field;
 mod latency;
+mod orders;
 mod progress;
 mod ranking;
+mod rest;
 mod sensor_store;
 mod spool;
 mod storage;

@@ -17,6 +17,8 @@ pub(crate) struct Progress {
     held: AtomicBool,
     /// Whether it does: no poll is under way, and none will be before it is let go.
     still: AtomicBool,
+    /// Held by whoever moves to another server: one at a time.
+    pub(crate) moves: tokio::sync::Mutex<()>,
     /// Told when that number falls.
     pub(crate) stored_some: Notify,
     batches_stored: AtomicU64,
@@ -51,6 +53,12 @@ pub struct DeliveryStatus {
 impl Progress {
     pub(crate) fn buffered(&self) -> usize {
         self.buffered.load(Relaxed)
+    }
+
+    /// Nothing is under way yet. What an earlier run could not store is lost, and was said to be.
+    pub(crate) fn begin(&self) {
+        self.buffered.store(0, Relaxed);
+        self.hold(false);
     }
 
     /// Has polling stand still, or go on.

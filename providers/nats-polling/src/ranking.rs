@@ -11,22 +11,19 @@ use async_nats::Client;
 use async_nats::connection::State;
 use fieldledger_polling::chain;
 use fieldledger_polling::config::Connection;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::connection::{Connections, probe};
 use crate::delivery::Delivery;
+use crate::field::Question;
+use crate::orders::remembered;
 use crate::progress::Progress;
 use crate::reader::Reader;
+use crate::rest::{LOOK_AGAIN, come_to_rest};
 use crate::storage::{Storage, StorageError};
-
-/// How long polling may stand still before a move: polls end within POLL_TIMEOUT_MS, batches within
-/// their age, and what is not delivered by then has a reason that a move does not mend.
-const STILL_WITHIN: Duration = Duration::from_secs(10);
-
-/// Pause between two looks whether something has become true.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 pub(crate) struct Ranking {
     pub(crate) connection: Connection,
@@ -37,6 +34,7 @@ pub(crate) struct Ranking {
     pub(crate) reader: Arc<dyn Reader>,
     pub(crate) call_timeout: Duration,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) questions: mpsc::Sender<Question>,
 }
 
 impl Ranking {
@@ -75,7 +73,7 @@ impl Ranking {
                 continue;
             }
             if is_better {
-                self.go_to_better(&shown).await;
+                self.go_to_better(&other, &shown).await;
                 // The others are looked at the next time, from there.
                 return;
             }
@@ -125,14 +123,18 @@ impl Ranking {
     }
 
     /// Changes the server at a moment when nothing is under way, so that no poll is lost.
-    async fn go_to_better(&self, server: &str) {
-        self.progress.hold(true);
-        let still = tokio::time::timeout(STILL_WITHIN, async {
-            while !self.progress.is_still() || !self.nothing_waits().await {
-                tokio::time::sleep(LOOK_AGAIN).await;
+    async fn go_to_better(&self, other: &Client, server: &str) {
+        let _turn = self.progress.moves.lock().await;
+        if come_to_rest(&self.progress, &self.storage, true).await {
+            // What was decided here counts there, too.
+            if let Err(error) = self.take_along(other).await {
+                let error = chain(error.as_ref());
+                warn!(
+                    server,
+                    error, "a better server is back, but takes no records; staying"
+                );
+                return self.progress.hold(false);
             }
-        });
-        if still.await.is_ok() {
             info!(server, "a better server is back; moving there");
             let connected = self.connections.next();
             // Fails only where the client has ended, and polling with it.
@@ -148,8 +150,15 @@ impl Ranking {
         self.progress.hold(false);
     }
 
-    async fn nothing_waits(&self) -> bool {
-        let delivered = self.storage.pending().await;
-        self.progress.buffered() == 0 && delivered.is_ok_and(|batches| batches == 0)
+    /// Stores what the engine knows of sensors and keys at a server that has streams of its own.
+    async fn take_along(&self, other: &Client) -> Result<(), StorageError> {
+        let there = self.storage.at(other).await?;
+        if there.created().await? == self.storage.created().await? {
+            return Ok(());
+        }
+        match remembered(&self.questions).await {
+            Some(memory) => there.remember(&memory).await,
+            None => Err("polling has ended".into()),
+        }
     }
 }

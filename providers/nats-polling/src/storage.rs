@@ -1,16 +1,21 @@
-//! What an instance keeps in JetStream: batches on their way, batches given up, known sensors.
+//! What an instance keeps in JetStream: batches on their way, batches given up, known sensors, their
+//! keys, and the list of servers that counts.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
 use async_nats::jetstream::context::Publish;
-use async_nats::jetstream::stream::{self, RetentionPolicy, StorageType, Stream};
+use async_nats::jetstream::stream::{
+    self as stored_stream, LastRawMessageErrorKind, RetentionPolicy, StorageType, Stream,
+};
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, HeaderMap};
 use bytes::Bytes;
-use fieldledger_polling::Keys;
-use futures::{StreamExt, TryStreamExt};
+use fieldledger_polling::brokers::Ordered;
+use fieldledger_polling::{Keys, Memory};
+use futures::{StreamExt, TryStreamExt, stream};
 use tracing::info;
 use uuid::Uuid;
 
@@ -23,6 +28,12 @@ const SENSORS: &str = "FIELDLEDGER_SENSORS";
 
 /// Keys of sensors, as operators decided; keys `<instance>.<sensor id>`.
 const KEYS: &str = "FIELDLEDGER_KEYS";
+
+/// Lists of servers that operators have sent, keys `<instance>`.
+const BROKERS: &str = "FIELDLEDGER_BROKERS";
+
+/// Records written at a time when all of them are.
+const CONCURRENCY: usize = 16;
 
 /// How long JetStream may take to acknowledge a write, or to answer a question.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -83,26 +94,27 @@ impl Storage {
     }
 
     async fn create_missing(&self) -> Result<(), StorageError> {
-        let polls = stream::Config {
+        let polls = stored_stream::Config {
             name: POLLS.to_owned(),
             description: Some("poll results on their way to the log".to_owned()),
             subjects: vec!["fieldledger.polls.>".to_owned()],
             retention: RetentionPolicy::WorkQueue,
             duplicate_window: DUPLICATE_WINDOW,
             storage: StorageType::File,
-            ..stream::Config::default()
+            ..stored_stream::Config::default()
         };
-        let dead_letters = stream::Config {
+        let dead_letters = stored_stream::Config {
             name: DEAD_LETTERS.to_owned(),
             description: Some("poll results that could not be delivered, and why".to_owned()),
             subjects: vec!["fieldledger.dead.>".to_owned()],
             duplicate_window: DUPLICATE_WINDOW,
             storage: StorageType::File,
-            ..stream::Config::default()
+            ..stored_stream::Config::default()
         };
         let sensors = bucket(SENSORS, "sensors that were heard of");
         let keys = bucket(KEYS, "keys of sensors, approved and retired");
-        for mut config in [polls, dead_letters, sensors, keys] {
+        let brokers = bucket(BROKERS, "lists of servers that operators have sent");
+        for mut config in [polls, dead_letters, sensors, keys, brokers] {
             config.num_replicas = self.replicas;
             self.context.get_or_create_stream(config).await?;
         }
@@ -237,6 +249,65 @@ impl Storage {
         Ok(all)
     }
 
+    /// Stores a list of servers for the next start.
+    pub(crate) async fn save_order(&self, ordered: &Ordered) -> Result<(), StorageError> {
+        let subject = self.order_subject();
+        let record = serde_json::to_vec(ordered)?;
+        self.context.publish(subject, record.into()).await?.await?;
+        Ok(())
+    }
+
+    /// The list of servers that was taken last. One that cannot be read ends the attempt: it may say that
+    /// this is not where to be.
+    pub(crate) async fn load_order(&self) -> Result<Option<Ordered>, StorageError> {
+        let stream = self.context.get_stream_no_info(format!("KV_{BROKERS}"));
+        let subject = self.order_subject();
+        let record = match stream
+            .await?
+            .get_last_raw_message_by_subject(&subject)
+            .await
+        {
+            Ok(record) => record,
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let ordered = serde_json::from_slice(&record.payload);
+        Ok(Some(ordered.map_err(|error| {
+            format!("record {subject} cannot be read: {error}")
+        })?))
+    }
+
+    /// Stores what an engine knows where that is not what is stored already.
+    pub(crate) async fn remember(&self, memory: &Memory) -> Result<(), StorageError> {
+        let mut records = Vec::new();
+        for (id, keys) in &memory.keys {
+            records.push((
+                self.subject(KEYS, &id.to_string()),
+                serde_json::to_vec(keys)?,
+            ));
+        }
+        for (id, record) in &memory.sensors {
+            records.push((self.sensor_subject(&id.to_string()), record.clone()));
+        }
+        let mut stored = HashMap::new();
+        for bucket in [KEYS, SENSORS] {
+            for (key, record) in self.load(bucket).await? {
+                stored.insert(self.subject(bucket, &key), record);
+            }
+        }
+        records.retain(|(subject, record)| stored.get(subject).is_none_or(|old| old != record));
+        let writes = records.into_iter().map(|(subject, record)| async move {
+            self.context.publish(subject, record.into()).await?.await?;
+            Ok::<(), StorageError>(())
+        });
+        stream::iter(writes)
+            .buffer_unordered(CONCURRENCY)
+            .try_collect::<()>()
+            .await
+    }
+
     /// The records of this instance's sensors.
     pub(crate) async fn load_sensors(&self) -> Result<Vec<(String, Bytes)>, StorageError> {
         let records = self.load(SENSORS).await?;
@@ -277,6 +348,10 @@ impl Storage {
             .await?)
     }
 
+    fn order_subject(&self) -> String {
+        format!("$KV.{BROKERS}.{}", self.instance)
+    }
+
     fn sensor_subject(&self, id: &str) -> String {
         self.subject(SENSORS, id)
     }
@@ -287,8 +362,8 @@ impl Storage {
 }
 
 /// A key-value bucket, spelt as the stream it is: its records are read back in one sweep.
-fn bucket(name: &str, description: &str) -> stream::Config {
-    stream::Config {
+fn bucket(name: &str, description: &str) -> stored_stream::Config {
+    stored_stream::Config {
         name: format!("KV_{name}"),
         description: Some(description.to_owned()),
         subjects: vec![format!("$KV.{name}.>")],
@@ -296,10 +371,10 @@ fn bucket(name: &str, description: &str) -> stream::Config {
         allow_rollup: true,
         allow_direct: true,
         deny_delete: true,
-        discard: stream::DiscardPolicy::New,
+        discard: stored_stream::DiscardPolicy::New,
         duplicate_window: DUPLICATE_WINDOW,
         storage: StorageType::File,
-        ..stream::Config::default()
+        ..stored_stream::Config::default()
     }
 }
 

@@ -136,6 +136,15 @@ pub struct PollResult {
     pub receipt: Option<Box<Receipt>>,
 }
 
+/// What outlives an engine.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    /// What was decided about keys.
+    pub keys: Vec<(Uuid, Keys)>,
+    /// Records of the sensors that are registered.
+    pub sensors: Vec<(Uuid, Vec<u8>)>,
+}
+
 /// Why a heartbeat did not count.
 #[derive(Debug, Error)]
 pub enum Rejection {
@@ -381,6 +390,22 @@ impl Engine {
             .take(limit)
             .map(Sensor::state)
             .collect()
+    }
+
+    /// What a start at another server must know: decisions about keys, and records of sensors, as
+    /// [`Engine::restore_keys`] and [`Engine::restore`] take them.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        let records = self.sensors.iter();
+        Memory {
+            keys: self.keys.clone().into_iter().collect(),
+            sensors: records.map(|(id, sensor)| (*id, sensor.record())).collect(),
+        }
+    }
+
+    /// Goes on counting where an earlier run has ended.
+    pub fn count_on_from(&mut self, counters: Counters) {
+        self.counters = counters;
     }
 
     /// Keys that were approved or retired in earlier runs. To be told before [`Engine::restore`].

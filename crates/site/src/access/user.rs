@@ -13,6 +13,9 @@ pub const OPEN_PREFIXES: [&str; 2] = ["sim", "picow"];
 /// Where programs publish events.
 pub(crate) const EVENTS: &str = "events.audit";
 
+/// Where an operator sends the polling provider, by the name of its instance, to other servers.
+const BROKERS: &str = "fieldledger.brokers.*";
+
 /// What a device says on a subject of its own, and what it hears there.
 const SAID: [&str; 5] = ["heartbeat", "read", "history", "disconnect", "command_ack"];
 const HEARD: [&str; 4] = ["poll", "history_ack", "command", "brokers"];
@@ -83,12 +86,21 @@ impl Role {
             "publish": allowed(&publish),
             "subscribe": allowed(&subscribe),
         });
-        if matches!(self, Self::Device { .. } | Self::Simulator | Self::Open) {
-            // A poll names an inbox of the polling provider's. It may be answered once, there and
-            // nowhere else; a minute covers POLL_TIMEOUT_MS with LATE_WINDOW_MS as they usually are.
+        if self.answers() {
+            // A poll names an inbox of the polling provider's, and a list of brokers one of the
+            // operator's. It may be answered once, there and nowhere else; a minute covers
+            // POLL_TIMEOUT_MS with LATE_WINDOW_MS as they usually are.
             permissions["allow_responses"] = json!({"max": 1, "expires": "1m"});
         }
         permissions
+    }
+
+    /// Whether it is asked things.
+    fn answers(&self) -> bool {
+        match self {
+            Self::Device { .. } | Self::Simulator | Self::Open | Self::Polling => true,
+            Self::Program | Self::Events | Self::Operator => false,
+        }
     }
 }
 
@@ -115,7 +127,8 @@ fn below(prefixes: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// Devices' subjects, and what is stored: streams, buckets and the answers of JetStream.
+/// Devices' subjects, and what is stored: streams, buckets and the answers of JetStream. Lists of brokers
+/// are heard, and that an operator sent one is an event.
 fn polling() -> (Vec<String>, Vec<String>) {
     let mut field = below(&OPEN_PREFIXES);
     field.push(format!("{DEVICE_PREFIX}.>"));
@@ -128,7 +141,8 @@ fn polling() -> (Vec<String>, Vec<String>) {
     ];
     let mut publish = field.clone();
     publish.extend(stored.map(str::to_owned));
-    field.push("_INBOX.>".to_owned());
+    publish.push(EVENTS.to_owned());
+    field.extend(["_INBOX.>", BROKERS].map(str::to_owned));
     (publish, field)
 }
 

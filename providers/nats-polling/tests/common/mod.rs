@@ -58,6 +58,13 @@ impl Server {
         }
     }
 
+    /// One that cannot do all that polling needs, as `more` says after all else.
+    pub async fn start_small(more: &str) -> Self {
+        let server = Self::start_as("small", "", more);
+        server.client().await;
+        server
+    }
+
     pub fn uri(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
