@@ -1,22 +1,55 @@
 //! The payload of a poll.
 //!
+//! ```json
+//! {"poll":12}
+//! {"poll":13,"boot":"a1b2","stored":[6,7]}
+//! ```
+//!
 //! The original sent the word `poll`; its devices ignore the payload, and so may any device. One
 //! that reads it can repeat the number in its answer, which then is matched exactly.
+//!
+//! To a sensor with a key the server also says which answers it has stored since the poll before. Such a
+//! device keeps each answer until it is named there, and sends one that is not as history
+//! ([`bulk`](crate::bulk)). Where `boot` and `stored` are missing the server will never say so, and
+//! nothing is kept for it.
 
 use serde::{Deserialize, Serialize};
 
-/// `{"poll":<number>}`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Most answers that a poll names. More of them are stored between two polls only where storing took
+/// several intervals; those that are left out arrive once more, as history.
+pub const MAX_STORED: usize = 16;
+
+/// `{"poll":<number>}`, or that with what is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Poll {
     /// Number of the poll within the provider's run, below 2^53.
     pub poll: u64,
+    /// Which answers are stored, for a sensor that keeps them until then.
+    #[serde(flatten)]
+    pub stored: Option<Stored>,
+}
+
+/// Answers that are stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    /// The boot that they are of; empty where the server has none of this run.
+    pub boot: String,
+    /// Their sequence numbers, at most [`MAX_STORED`].
+    pub stored: Vec<u64>,
 }
 
 impl Poll {
+    /// A poll that says nothing of what is stored.
+    #[must_use]
+    pub fn numbered(poll: u64) -> Self {
+        Self { poll, stored: None }
+    }
+
     /// The bytes to send.
     #[must_use]
-    pub fn payload(self) -> Vec<u8> {
-        format!("{{\"poll\":{}}}", self.poll).into_bytes()
+    pub fn payload(&self) -> Vec<u8> {
+        // A text and numbers: there is nothing in it that JSON could not hold.
+        serde_json::to_vec(self).unwrap_or_default()
     }
 }
 
@@ -26,8 +59,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_payload_is_the_type_in_json() {
-        let poll = Poll { poll: 17 };
-        assert_eq!(poll.payload(), serde_json::to_vec(&poll).unwrap());
+    fn the_payload_is_what_devices_read() {
+        let numbered = Poll::numbered(17);
+        let telling = Poll {
+            poll: 18,
+            stored: Some(Stored {
+                boot: "a1b2".to_owned(),
+                stored: vec![6, 7],
+            }),
+        };
+        for (poll, text) in [
+            (numbered, r#"{"poll":17}"#),
+            (telling, r#"{"poll":18,"boot":"a1b2","stored":[6,7]}"#),
+        ] {
+            assert_eq!(poll.payload(), text.as_bytes());
+            assert_eq!(serde_json::from_str::<Poll>(text).unwrap(), poll);
+        }
     }
 }

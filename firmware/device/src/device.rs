@@ -11,11 +11,11 @@ use thiserror::Error;
 
 use crate::actuator::{Actuator, Channel, MAX_CHANNEL_BYTES, Value, Verdict};
 use crate::brokers::{Address, Brokers, MAX_BROKERS};
-use crate::clock::Now;
+use crate::clock::{Now, SECOND};
 use crate::config::Config;
 use crate::incoming::{self, IncomingError};
 use crate::messages::{self, MIN_MESSAGE_BYTES, Speaker};
-use crate::ring::{Ring, Waiting};
+use crate::ring::{Ring, Second, Waiting};
 use crate::sensor::{Fault, Profile, Sensor, Text};
 use crate::topics::{Purpose, Topic, Topics};
 
@@ -30,6 +30,13 @@ const MAX_POLLS: usize = 4;
 
 /// Commands that wait for their answers.
 const MAX_COMMAND_ACKS: usize = 8;
+
+/// How long an answer takes to be stored at most, with its batch and a server that is slow: a poll later
+/// than that would name it.
+const STORED_WITHIN: u64 = 5 * SECOND;
+
+/// After so many intervals and [`STORED_WITHIN`] nobody will say any more that an answer is stored.
+const HOPEFUL_INTERVALS: u64 = 2;
 
 /// What a sensor listens to.
 const SENSOR_TOPICS: [Purpose; 2] = [Purpose::Poll, Purpose::HistoryAck];
@@ -100,6 +107,8 @@ struct Unit<S, const RING: usize> {
     sent_through: Option<u64>,
     polls: Deque<Poll, MAX_POLLS>,
     polled_at: u64,
+    /// When a poll last said which answers are stored.
+    told_at: u64,
     read_at: u64,
     beat_at: u64,
 }
@@ -108,6 +117,8 @@ struct Unit<S, const RING: usize> {
 struct Poll {
     number: Option<u64>,
     reply: Option<Topic>,
+    /// Whether the poller says which answers are stored, so that this one is kept until then.
+    is_telling: bool,
 }
 
 /// A command that waits for its answer.
@@ -141,12 +152,47 @@ impl<S: Sensor, const RING: usize> Unit<S, RING> {
             sequence: self.next_sequence,
             clock: now.clock(),
             value,
+            answered: None,
         };
         if messages::reading(&waiting, &self.profile).is_err() {
             return Err(Fault("reading cannot be signed"));
         }
         self.next_sequence += 1;
         Ok(waiting)
+    }
+
+    /// From when on the first of its readings is to be sent as history.
+    fn history_at(&self) -> Option<u64> {
+        let first = self.ring.iter().next()?;
+        let has_unsent = self.ring.iter().any(|waiting| waiting.answered.is_none());
+        Some(match has_unsent {
+            true => 0,
+            false => self.history_of_at(first),
+        })
+    }
+
+    /// From when on this one is: at once where it was never sent, and as an answer where it should have
+    /// been named as stored by then.
+    fn history_of_at(&self, waiting: &Waiting) -> u64 {
+        let Some(answered) = waiting.answered else {
+            return 0;
+        };
+        let stored_by = answered.end().saturating_add(STORED_WITHIN);
+        if self.told_at >= stored_by {
+            return 0;
+        }
+        let hope = self.interval().saturating_mul(HOPEFUL_INTERVALS);
+        stored_by.saturating_add(hope)
+    }
+
+    /// How many of its readings, from the oldest on, are to be sent as history now. An acknowledgement is
+    /// for all up to a number, so none of those before the last is left out.
+    fn history_due(&self, up: u64) -> usize {
+        let last = self
+            .ring
+            .iter()
+            .rposition(|waiting| self.history_of_at(waiting) <= up);
+        last.map_or(0, |place| place + 1)
     }
 
     /// When it samples by itself, unless it is polled before.
@@ -272,6 +318,7 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
             sent_through: None,
             polls: Deque::new(),
             polled_at: 0,
+            told_at: 0,
             read_at: 0,
             beat_at: 0,
         };
@@ -355,10 +402,18 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
         for unit in &mut self.units {
             if topics.is(topic, unit.profile.id, Purpose::Poll) {
                 unit.polled_at = now.up;
+                let incoming::Poll { number, stored } = incoming::poll(payload);
+                if let Some(stored) = &stored {
+                    unit.told_at = now.up;
+                    if stored.boot == self.boot {
+                        unit.ring.drop_answers(&stored.sequences);
+                    }
+                }
                 let poll = Poll {
-                    number: incoming::poll(payload),
+                    number,
                     // An inbox longer than any topic is none that a server makes.
                     reply: reply.and_then(|reply| Topic::try_from(reply).ok()),
+                    is_telling: stored.is_some(),
                 };
                 if unit.polls.is_full() {
                     unit.polls.pop_front();
@@ -496,7 +551,14 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
         };
         debug_assert!(written.is_ok(), "MIN_MESSAGE_BYTES holds any answer");
         let read_topic = || speaker.topics().of(unit.profile.id, Purpose::Read);
-        Some(poll.reply.unwrap_or_else(read_topic))
+        let topic = poll.reply.unwrap_or_else(read_topic);
+        if let (Ok(waiting), true) = (read, poll.is_telling) {
+            unit.ring.push(Waiting {
+                answered: Some(Second::of(now.up)),
+                ..waiting
+            });
+        }
+        Some(topic)
     }
 
     fn command_answer(&mut self) -> Option<Topic> {
@@ -543,12 +605,12 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
         }
         let count = self.units.len();
         let mut places = (0..count).map(|step| (self.history.turn + step) % count);
-        let has_waiting = |place: &usize| {
+        let is_due = |place: &usize| {
             self.units
                 .get(*place)
-                .is_some_and(|unit| !unit.ring.is_empty())
+                .is_some_and(|unit| unit.history_due(now.up) > 0)
         };
-        let place = places.find(has_waiting)?;
+        let place = places.find(is_due)?;
         self.history.turn = (place + 1) % count;
         self.history.next_at = now.up.saturating_add(self.history.patience);
         let longest = self.config.history_patience_limit;
@@ -561,7 +623,7 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
             boot: BootId::new(&self.boot).ok()?,
         };
         let most = self.config.history_batch.clamp(1, MAX_LEAVES as usize);
-        let readings = unit.ring.iter();
+        let readings = unit.ring.iter().take(unit.history_due(now.up));
         let written = speaker.history(&unit.profile, readings, most, &mut self.payload);
         debug_assert!(written.is_ok(), "MIN_MESSAGE_BYTES holds a reading");
         unit.sent_through = unit.sent_through.max(Some(written.ok()?));
@@ -588,8 +650,8 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
             return 0;
         }
         let beats = self.units.iter().map(|unit| unit.beat_at);
-        let has_history = self.units.iter().any(|unit| !unit.ring.is_empty());
-        let history = has_history.then_some(self.history.next_at);
+        let due = self.units.iter().filter_map(Unit::history_at).min();
+        let history = due.map(|due| due.max(self.history.next_at));
         beats.chain(history).min().unwrap_or(u64::MAX).min(earliest)
     }
 
@@ -615,13 +677,20 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
         self.units.iter().map(|unit| unit.profile.id)
     }
 
-    /// Readings that wait for an acknowledgement, and those that found no room, of all sensors.
+    /// Readings of which nobody said that they are stored, answers among them, and readings that found no
+    /// room before they were sent, of all sensors.
     #[must_use]
     pub fn waiting_and_lost(&self) -> (usize, u64) {
         let add = |(waiting, lost), unit: &Unit<S, RING>| {
             (waiting + unit.ring.len(), lost + unit.ring.lost())
         };
         self.units.iter().fold((0, 0), add)
+    }
+
+    /// Answers that gave way before anyone said that they are stored, of all sensors; most of them are.
+    #[must_use]
+    pub fn unconfirmed(&self) -> u64 {
+        self.units.iter().map(|unit| unit.ring.unconfirmed()).sum()
     }
 
     /// Readings of a sensor that wait for an acknowledgement, oldest first.

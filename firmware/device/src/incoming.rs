@@ -2,13 +2,14 @@
 //!
 //! ```json
 //! {"poll":12}
+//! {"poll":13,"boot":"a1b2","stored":[6]}
 //! {"boot":"a1b2","seq":8}
 //! {"boot":"a1b2","channel":"valve","epoch":3,"seq":7,"on":true,"for":300000}
 //! {"boot":"a1b2","channel":"dimmer","epoch":3,"seq":8,"level":40,"until":1767323045000006}
 //! {"version":2,"brokers":["mqtt://10.0.0.1:1883","mqtt://10.0.0.2:1883"]}
 //! ```
 //!
-//! In turn: a poll, an acknowledgement of history, commands, a list of brokers. Fields that are not
+//! In turn: a poll, a poll of one who says which answers are stored, an acknowledgement of history, commands, a list of brokers. Fields that are not
 //! known are ignored; a string with an escape is refused, since nothing here needs one.
 
 use heapless::Vec;
@@ -24,6 +25,9 @@ pub const MAX_INCOMING_BYTES: usize = 2_048;
 /// Most brackets of both kinds that open in a message. The parser calls itself for each level, and
 /// this bounds the stack that a hostile message can take.
 const MAX_BRACKETS: usize = 8;
+
+/// Most answers of which a poll says that they are stored.
+pub const MAX_STORED: usize = 16;
 
 /// Why a message is not obeyed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -72,9 +76,34 @@ pub struct Command<'a> {
     pub end: End,
 }
 
+/// A poll.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Poll<'a> {
+    /// Its number.
+    pub number: Option<u64>,
+    /// What the poller says about earlier answers, if it is one that does.
+    pub stored: Option<Stored<'a>>,
+}
+
+/// Answers that are stored, of those since the poll before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored<'a> {
+    /// The boot that they are of; empty where the poller knows of none.
+    pub boot: &'a str,
+    /// Their numbers, in any order.
+    pub sequences: Vec<u64, MAX_STORED>,
+}
+
 #[derive(Deserialize)]
 struct PollMessage {
     poll: u64,
+}
+
+#[derive(Deserialize)]
+struct TellingPollMessage<'a> {
+    poll: u64,
+    boot: &'a str,
+    stored: Vec<u64, MAX_STORED>,
 }
 
 #[derive(Deserialize)]
@@ -125,12 +154,27 @@ fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, IncomingError> {
     Ok(message)
 }
 
-/// The number of a poll. Anything can be a poll; one that is no JSON has no number.
+/// A poll. Anything can be one; one that is no JSON has no number, and says nothing of answers.
 #[must_use]
-pub fn poll(bytes: &[u8]) -> Option<u64> {
+pub fn poll(bytes: &[u8]) -> Poll<'_> {
+    if let Ok(TellingPollMessage { poll, boot, stored }) = read(bytes)
+        && in_range(poll)
+    {
+        let stored = Stored {
+            boot,
+            sequences: stored,
+        };
+        return Poll {
+            number: Some(poll),
+            stored: Some(stored),
+        };
+    }
     let message: Option<PollMessage> = read(bytes).ok();
     let number = message.map(|message| message.poll);
-    number.filter(|number| in_range(*number))
+    Poll {
+        number: number.filter(|number| in_range(*number)),
+        stored: None,
+    }
 }
 
 /// The boot and the last number that are stored.
@@ -217,9 +261,43 @@ mod tests {
             (b"\xff", None),
             (b"{\"poll\":9007199254740992}", None),
             (b"{\"poll\":-1}", None),
+            (b"{\"poll\":12,\"boot\":7,\"stored\":[]}", Some(12)),
+            (b"{\"poll\":12,\"boot\":\"b\"}", Some(12)),
+            (b"{\"poll\":12,\"boot\":\"b\",\"stored\":[-1]}", Some(12)),
+            (b"{\"poll\":12,\"boot\":\"b\",\"stored\":{}}", Some(12)),
         ] {
-            assert_eq!(poll(bytes), number, "{bytes:?}");
+            let stored = None;
+            assert_eq!(poll(bytes), Poll { number, stored }, "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn a_poll_of_the_server_says_what_is_stored() {
+        use fieldledger_field::poll::{self as server, Poll as Sent};
+        assert_eq!(server::MAX_STORED, MAX_STORED);
+        let number = fieldledger_attest::NUMBERS_END - 1;
+        for length in [0, 1, MAX_STORED] {
+            let stored = server::Stored {
+                boot: "b".repeat(crate::device::MAX_BOOT_BYTES),
+                stored: std::vec![number; length],
+            };
+            let sent = Sent {
+                poll: number,
+                stored: Some(stored.clone()),
+            };
+            let bytes = sent.payload();
+            let Poll {
+                number: heard,
+                stored: told,
+            } = poll(&bytes);
+            let told = told.unwrap();
+            assert_eq!((heard, told.boot), (Some(number), stored.boot.as_str()));
+            assert_eq!(*told.sequences, *stored.stored);
+        }
+        // One number too many, and it says nothing: what it could not name would be lost.
+        let many = std::format!(r#"{{"poll":1,"boot":"b","stored":{:?}}}"#, [1; 17]);
+        let (number, stored) = (Some(1), None);
+        assert_eq!(poll(many.as_bytes()), Poll { number, stored });
     }
 
     #[test]
@@ -300,7 +378,7 @@ mod tests {
 
         #[test]
         fn near_misses_never_panic(
-            text in r#"\{("(boot|seq|on|for|poll|brokers|x)":("[a-z]{0,3}"|-?[0-9]{0,20}|true|null|\[\]|\{\}),?){0,6}\}?"#,
+            text in r#"\{("(boot|seq|on|for|poll|stored|brokers|x)":("[a-z]{0,3}"|-?[0-9]{0,20}|true|null|\[[0-9]{0,3}\]|\{\}),?){0,6}\}?"#,
         ) {
             let bytes = text.as_bytes();
             let _ = (poll(bytes), history_ack(bytes), command(bytes), brokers(bytes));

@@ -17,8 +17,9 @@ pub const MAX_TEXT_BYTES: usize = 24;
 /// The longest unit, in bytes.
 pub const MAX_UNIT_BYTES: usize = 32;
 
-/// A decimal number as it will be signed, such as `21.50`.
-pub type Text = String<MAX_TEXT_BYTES>;
+/// A decimal number as it will be signed, such as `21.50`. Its length takes one byte, since a ring holds
+/// hundreds.
+pub type Text = String<MAX_TEXT_BYTES, u8>;
 
 /// Why there is no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,10 @@
-//! A device in a world where polls, messages, acknowledgements and brokers get lost and boards reboot.
-//! A server that checks every signature adds up what reached it.
+//! A device in a world where polls, answers, messages, acknowledgements and brokers get lost, boards
+//! reboot, and the server dies before it has stored what it heard. A server that checks every signature
+//! adds up what it has.
 #![allow(clippy::unwrap_used)]
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use fieldledger_attest::identity::DeviceKey;
@@ -13,8 +14,9 @@ use fieldledger_device::clock::SECOND;
 use fieldledger_device::sensor::{DEVICE_NUMBER, Fault, Profile, Sensor, Text, derived_id};
 use fieldledger_device::topics::Style;
 use fieldledger_device::{Action, Config, Device, Now};
-use fieldledger_field::bulk::Bulk;
+use fieldledger_field::bulk::{Bulk, HistoryAck};
 use fieldledger_field::heartbeat::{Heartbeat, Limits, POLL_INTERVALS_MS};
+use fieldledger_field::poll::{self, Poll};
 use fieldledger_field::reply::Reply;
 use fieldledger_field::topic::TopicRules;
 use proptest::prelude::*;
@@ -38,6 +40,24 @@ impl Sensor for Counting {
 /// What a server keeps of a reading.
 type Content = (String, Clock);
 
+/// Boot, sensor and number of a reading.
+type Number = (String, Uuid, u64);
+
+/// What reached the server and is not stored yet.
+enum Heard {
+    Answer {
+        number: Number,
+        content: Content,
+        /// Whether the device keeps it until it hears that it is stored.
+        is_kept: bool,
+    },
+    History {
+        sensor: Uuid,
+        readings: Vec<(Number, Content)>,
+        ack: HistoryAck,
+    },
+}
+
 struct World {
     device: Device<Counting, 2, RING, 2_048>,
     up: u64,
@@ -48,13 +68,24 @@ struct World {
     is_broker_up: bool,
     loses_messages: bool,
     loses_acks: bool,
-    /// Whether a message was ever lost on its way, in this boot.
+    /// Whether polls lose on their way what they say of stored answers.
+    loses_told: bool,
+    /// Whether the server takes its time to store what it hears.
+    stalls: bool,
+    /// Whether a message was ever lost on its way, or an acknowledgement came late, in this boot.
     has_lost: bool,
-    /// Whatever was ever published, by boot, sensor and number.
-    emitted: BTreeMap<(String, Uuid, u64), Content>,
-    /// What reached the server.
-    received: BTreeMap<(String, Uuid, u64), Content>,
-    /// Answers of this boot that were published and did not reach it, by sensor.
+    /// Whether the poll that is being answered says which answers are stored, by sensor.
+    is_telling: BTreeMap<Uuid, bool>,
+    /// What the server will say is stored, with its next poll.
+    to_tell: BTreeMap<Uuid, poll::Stored>,
+    heard: Vec<Heard>,
+    /// Whatever was ever published.
+    emitted: BTreeMap<Number, Content>,
+    /// What the server has stored.
+    received: BTreeMap<Number, Content>,
+    /// What the device was told is stored.
+    told: BTreeSet<Number>,
+    /// Answers of this boot that the device did not keep and that did not reach the log, by sensor.
     answers_lost: BTreeMap<Uuid, u64>,
     /// What the last heartbeat said of each sensor.
     announced_lost: BTreeMap<Uuid, u64>,
@@ -108,7 +139,13 @@ impl World {
             is_broker_up: true,
             loses_messages: false,
             loses_acks: false,
+            loses_told: false,
+            stalls: false,
             has_lost: false,
+            is_telling: BTreeMap::new(),
+            to_tell: BTreeMap::new(),
+            heard: Vec::new(),
+            told: BTreeSet::new(),
             emitted: BTreeMap::new(),
             received: BTreeMap::new(),
             answers_lost: BTreeMap::new(),
@@ -200,13 +237,121 @@ impl World {
         assert_eq!((reply.unit.as_str(), &reply.boot), ("Cel", &self.boot()));
         let number = (reply.boot.clone(), sensor, reply.seq.unwrap());
         let content = (reply.value.clone(), reply.clock().unwrap());
-        let before = self.emitted.insert(number.clone(), content.clone());
-        assert_eq!(before, None, "a number was given twice");
+        let later = self.emitted.range(number.clone()..);
+        let is_newest = later.take_while(|later| later.0.1 == sensor).count() == 0;
+        assert!(is_newest, "an answer is not the newest reading");
+        self.emitted.insert(number.clone(), content.clone());
         self.answers += 1;
-        match self.loses_messages {
-            true => *self.answers_lost.entry(sensor).or_default() += 1,
-            false => assert_eq!(self.received.insert(number, content), None),
+        let heard = Heard::Answer {
+            number,
+            content,
+            is_kept: self.is_telling[&sensor],
+        };
+        self.hear(heard);
+    }
+
+    /// The server hears of readings, or they are lost on their way.
+    fn hear(&mut self, heard: Heard) {
+        if self.loses_messages {
+            return self.lose(&heard);
         }
+        self.heard.push(heard);
+        if !self.stalls {
+            self.store();
+        }
+    }
+
+    fn lose(&mut self, heard: &Heard) {
+        if let Heard::Answer {
+            number, is_kept, ..
+        } = heard
+            && !is_kept
+            && number.0 == self.boot()
+        {
+            *self.answers_lost.entry(number.1).or_default() += 1;
+        }
+    }
+
+    /// What was heard is stored, and the device hears of that.
+    fn store(&mut self) {
+        for heard in std::mem::take(&mut self.heard) {
+            match heard {
+                Heard::Answer {
+                    number, content, ..
+                } => {
+                    let to_tell = self.to_tell.entry(number.1).or_default();
+                    if to_tell.boot != number.0 {
+                        to_tell.boot.clone_from(&number.0);
+                        to_tell.stored.clear();
+                    }
+                    to_tell.stored.push(number.2);
+                    // As the server does, and as little as the device is ready for.
+                    if to_tell.stored.len() > poll::MAX_STORED {
+                        to_tell.stored.remove(0);
+                    }
+                    self.append(number, content);
+                }
+                Heard::History {
+                    sensor,
+                    readings,
+                    ack,
+                } => {
+                    for (number, content) in readings {
+                        self.append(number, content);
+                    }
+                    if !self.loses_acks && self.device.is_connected() {
+                        let known = self.emitted.keys();
+                        let acknowledged = known.filter(|number| {
+                            (&number.0, number.1) == (&ack.boot, sensor) && number.2 <= ack.seq
+                        });
+                        self.told.extend(acknowledged.cloned());
+                        let topic = format!("picow/{sensor}/history_ack");
+                        let ack = serde_json::to_vec(&ack).unwrap();
+                        self.device.message(self.now(), &topic, None, &ack).unwrap();
+                    }
+                }
+            }
+        }
+    }
+
+    /// The log has each number once.
+    fn append(&mut self, number: Number, content: Content) {
+        let before = self.received.insert(number, content.clone());
+        assert!(
+            before.is_none_or(|before| before == content),
+            "one number, two readings"
+        );
+    }
+
+    /// A poll, with what is stored where `is_telling`.
+    fn poll(&mut self, sensor: Uuid, is_telling: bool) {
+        if !self.device.is_connected() {
+            return;
+        }
+        let stored = self.to_tell.get_mut(&sensor).map(|known| poll::Stored {
+            boot: known.boot.clone(),
+            stored: std::mem::take(&mut known.stored),
+        });
+        let mut stored = stored.unwrap_or_default();
+        if self.loses_told {
+            stored.stored.clear();
+        }
+        let numbers = stored.stored.iter();
+        let numbers = numbers.map(|number| (stored.boot.clone(), sensor, *number));
+        if is_telling {
+            self.told.extend(numbers);
+        }
+        let poll = Poll {
+            poll: 1,
+            stored: is_telling.then_some(stored),
+        };
+        self.is_telling.insert(sensor, is_telling);
+        let topic = format!("picow/{sensor}/poll");
+        let payload = poll.payload();
+        let heard = self.device.message(self.now(), &topic, None, &payload);
+        heard.unwrap();
+        // Another poll may be of another kind.
+        self.drain();
     }
 
     fn history(&mut self, sensor: Uuid, payload: &[u8]) {
@@ -214,6 +359,7 @@ impl World {
         let evidence = bulk.attested(sensor, key().public()).unwrap();
         assert!(evidence.len() <= 5);
         self.histories += 1;
+        let mut readings = Vec::new();
         for reading in &bulk.readings {
             let number = (bulk.boot.clone(), sensor, reading.seq);
             let content = (reading.value.clone(), reading.clock);
@@ -222,15 +368,18 @@ impl World {
                 before.is_none_or(|before| before == content),
                 "one number, two readings"
             );
-            if !self.loses_messages {
-                self.received.insert(number, content);
-            }
+            assert!(
+                !self.told.contains(&number),
+                "{number:?} is known to be stored"
+            );
+            readings.push((number, content));
         }
-        if !self.loses_messages && !self.loses_acks {
-            let topic = format!("picow/{sensor}/history_ack");
-            let ack = serde_json::to_vec(&bulk.ack()).unwrap();
-            self.device.message(self.now(), &topic, None, &ack).unwrap();
-        }
+        let ack = bulk.ack();
+        self.hear(Heard::History {
+            sensor,
+            readings,
+            ack,
+        });
     }
 
     /// Lets time pass, and wakes the device when it wants to.
@@ -243,15 +392,17 @@ impl World {
         }
     }
 
+    /// Polls each sensor once, and lets a second pass.
+    fn poll_all(&mut self, is_telling: bool) {
+        for number in 0..SENSORS {
+            self.step(&Event::Poll(number, is_telling));
+        }
+        self.pass(SECOND);
+    }
+
     fn step(&mut self, event: &Event) {
         match event {
-            Event::Poll(number) => {
-                if self.device.is_connected() {
-                    let topic = format!("picow/{}/poll", sensor(*number));
-                    let poll = br#"{"poll":1}"#;
-                    self.device.message(self.now(), &topic, None, poll).unwrap();
-                }
-            }
+            Event::Poll(number, is_telling) => self.poll(sensor(*number), *is_telling),
             Event::Pass(time) => self.pass(*time),
             Event::BrokerDown => {
                 self.is_broker_up = false;
@@ -268,6 +419,24 @@ impl World {
                 self.loses_acks = *lose;
                 self.has_lost |= lose;
             }
+            Event::LoseTold(lose) => {
+                self.loses_told = *lose;
+                self.has_lost |= lose;
+            }
+            Event::Stall(stall) => {
+                self.stalls = *stall;
+                self.has_lost |= stall;
+                if !stall {
+                    self.store();
+                }
+            }
+            Event::ServerDies => {
+                self.has_lost |= !self.heard.is_empty();
+                self.to_tell.clear();
+                for heard in std::mem::take(&mut self.heard) {
+                    self.lose(&heard);
+                }
+            }
             Event::LearnTime => self.utc_offset = Some(1_767_323_045_000_000),
             Event::HostileAck(number, seq) => {
                 let topic = format!("picow/{}/history_ack", sensor(*number));
@@ -283,7 +452,10 @@ impl World {
             }
             Event::Garbage(topic, bytes) => {
                 let topic = format!("picow/{}/{topic}", sensor(0));
+                // Whatever it is, as a poll it says nothing of answers.
+                self.is_telling.insert(sensor(0), false);
                 let _ = self.device.message(self.now(), &topic, None, bytes);
+                self.drain();
             }
             Event::Reboot => {
                 self.boots += 1;
@@ -291,7 +463,8 @@ impl World {
                 self.up = 0;
                 self.utc_offset = None;
                 self.answers_lost.clear();
-                self.has_lost = self.loses_messages || self.loses_acks;
+                self.has_lost =
+                    self.loses_messages || self.loses_acks || self.loses_told || self.stalls;
                 self.announced_lost.clear();
                 self.last_beat = None;
             }
@@ -303,16 +476,19 @@ impl World {
         self.is_broker_up = true;
         self.loses_messages = false;
         self.loses_acks = false;
+        self.loses_told = false;
+        self.step(&Event::Stall(false));
         // The longest waits are twenty seconds for an acknowledgement and a minute for the broker.
         // Polled all the while, the device samples no more.
         for _ in 0..110 {
-            for number in 0..SENSORS {
-                self.step(&Event::Poll(number));
-            }
-            self.pass(SECOND);
+            self.poll_all(true);
         }
+        // The next poll would name these.
         let (waiting, _) = self.device.waiting_and_lost();
-        assert_eq!(waiting, 0, "the ring was not emptied");
+        assert_eq!(waiting, SENSORS as usize, "the ring was not emptied");
+        for number in 0..SENSORS {
+            assert_eq!(self.unsent(sensor(number)), 0);
+        }
         // One more heartbeat of each.
         self.pass(31 * SECOND);
         let boot = self.boot();
@@ -326,8 +502,10 @@ impl World {
             let answers_lost = self.answers_lost.get(&sensor).copied().unwrap_or_default();
             let announced = self.announced_lost[&sensor];
             let missing = count.get() - received - self.unsent(sensor);
-            // Of what it counts as lost the server may have some: only the acknowledgement was.
-            let explained = answers_lost..=answers_lost + announced;
+            // Of what it counts as lost the server may have some: only the acknowledgement was. And so
+            // it is with answers that gave way.
+            let most = answers_lost + announced + self.device.unconfirmed();
+            let explained = answers_lost..=most;
             assert!(
                 explained.contains(&missing),
                 "{missing} of {count:?}, {explained:?}"
@@ -352,12 +530,16 @@ impl World {
 
 #[derive(Debug, Clone)]
 enum Event {
-    Poll(u32),
+    /// Of this sensor; true where the server says what it has stored.
+    Poll(u32, bool),
     Pass(u64),
     BrokerDown,
     BrokerUp,
     LoseMessages(bool),
     LoseAcks(bool),
+    LoseTold(bool),
+    Stall(bool),
+    ServerDies,
     LearnTime,
     HostileAck(u32, u64),
     Garbage(&'static str, Vec<u8>),
@@ -367,12 +549,16 @@ enum Event {
 fn event() -> impl Strategy<Value = Event> {
     let topics = prop::sample::select(vec!["poll", "history_ack", "command", "brokers", "x"]);
     prop_oneof![
-        6 => (0..SENSORS).prop_map(Event::Poll),
+        6 => (0..SENSORS, prop::bool::weighted(0.8))
+            .prop_map(|(sensor, is_telling)| Event::Poll(sensor, is_telling)),
         8 => (0..6_000_000_u64).prop_map(Event::Pass),
         2 => Just(Event::BrokerDown),
         2 => Just(Event::BrokerUp),
         1 => any::<bool>().prop_map(Event::LoseMessages),
         1 => any::<bool>().prop_map(Event::LoseAcks),
+        1 => any::<bool>().prop_map(Event::LoseTold),
+        1 => any::<bool>().prop_map(Event::Stall),
+        1 => Just(Event::ServerDies),
         1 => Just(Event::LearnTime),
         1 => (0..SENSORS, 0..50_u64).prop_map(|(sensor, seq)| Event::HostileAck(sensor, seq)),
         1 => (topics, prop::collection::vec(any::<u8>(), 0..40))
@@ -382,11 +568,91 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 #[test]
-fn a_polled_device_answers_and_keeps_nothing() {
+fn a_polled_device_answers_and_keeps_nothing_that_is_stored() {
     let mut world = World::new();
+    world.pass(SECOND / 2);
+    for seconds in 1..=100 {
+        world.poll_all(true);
+        assert_eq!(world.device.waiting_and_lost(), (2, 0));
+        assert_eq!((world.answers, world.histories), (2 * seconds, 0));
+    }
     world.settle_and_add_up();
-    assert!(world.answers >= 2 * 109, "{}", world.answers);
-    assert_eq!(world.device.waiting_and_lost().1, 0);
+    assert_eq!(world.device.unconfirmed(), 0);
+}
+
+#[test]
+fn for_a_poller_that_never_says_what_is_stored_nothing_is_kept() {
+    let mut world = World::new();
+    world.pass(SECOND / 2);
+    for _ in 0..60 {
+        world.poll_all(false);
+        assert_eq!(world.device.waiting_and_lost(), (0, 0));
+    }
+    assert_eq!((world.answers, world.histories), (120, 0));
+}
+
+#[test]
+fn an_answer_that_is_lost_is_sent_once_more_and_the_others_are_not() {
+    let mut world = World::new();
+    world.pass(SECOND / 2);
+    for _ in 0..3 {
+        world.poll_all(true);
+    }
+    world.step(&Event::LoseMessages(true));
+    world.poll_all(true);
+    world.step(&Event::LoseMessages(false));
+    // The server could still be storing them.
+    for _ in 0..5 {
+        world.poll_all(true);
+        let received = world.received.len() as u64;
+        assert_eq!((received, world.histories), (world.answers - 2, 0));
+    }
+    for _ in 0..5 {
+        world.poll_all(true);
+    }
+    assert_eq!(world.received.len() as u64, world.answers);
+    assert_eq!(world.histories, 2);
+    assert_eq!(world.device.waiting_and_lost(), (2, 0));
+}
+
+#[test]
+fn answers_that_a_server_took_with_it_are_sent_to_the_next() {
+    let mut world = World::new();
+    world.pass(SECOND / 2);
+    world.step(&Event::Stall(true));
+    for _ in 0..4 {
+        world.poll_all(true);
+    }
+    world.step(&Event::ServerDies);
+    world.step(&Event::Stall(false));
+    assert_eq!(world.received.len(), 0);
+    world.settle_and_add_up();
+    let first = (world.boot(), sensor(0), 0);
+    assert!(world.received.contains_key(&first));
+    assert_eq!(world.device.unconfirmed(), 0);
+}
+
+#[test]
+fn a_server_that_says_nothing_of_answers_displaces_no_reading_that_was_never_sent() {
+    let mut world = World::new();
+    world.pass(SECOND / 2);
+    world.step(&Event::BrokerDown);
+    world.pass(4 * SECOND);
+    let (waiting, _) = world.device.waiting_and_lost();
+    assert!(waiting >= 2 * 4, "{waiting}");
+    world.step(&Event::BrokerUp);
+    world.step(&Event::LoseAcks(true));
+    world.step(&Event::LoseTold(true));
+    while !world.device.is_connected() {
+        world.pass(SECOND);
+    }
+    let (_, lost) = world.device.waiting_and_lost();
+    for _ in 0..60 {
+        world.poll_all(true);
+    }
+    assert_eq!(world.device.waiting_and_lost(), (2 * RING, lost));
+    assert!(world.device.unconfirmed() > 50);
+    world.settle_and_add_up();
 }
 
 #[test]

@@ -104,7 +104,7 @@ impl Rig {
 
     /// Polls until the device answers on its read topic.
     pub async fn poll(&self, device: &Device, answers: &mut Subscriber, number: u64) -> Reply {
-        let poll = fieldledger_field::poll::Poll { poll: number }.payload();
+        let poll = fieldledger_field::poll::Poll::numbered(number).payload();
         for _ in 0..PATIENCE.as_secs() {
             let subject = device.poll.to_string();
             let sent = self.client.publish(subject, poll.clone().into()).await;

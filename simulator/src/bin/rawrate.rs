@@ -227,9 +227,7 @@ impl Requester {
         self.sent_at.push(Instant::now());
         let topic = self.poll_topics[number % self.poll_topics.len()].clone();
         let reply = format!("{}.{number}", self.inbox);
-        let poll = Poll {
-            poll: number as u64,
-        };
+        let poll = Poll::numbered(number as u64);
         let sent = self
             .client
             .publish_with_reply(topic, reply, poll.payload().into());
