@@ -185,10 +185,10 @@ impl Field {
             self.now.steady = self.now.steady.max(wake);
             self.engine.tick(self.now);
             for action in self.engine.take_actions() {
-                if let Action::Poll { subject, number } = action {
+                if let Action::Poll { subject, poll } = action {
                     let sensor = subject.rsplit('.').next().context("no sensor")?;
                     let sensor = Uuid::parse_str(sensor)?.as_u128() as u64;
-                    polls.push((sensor, number));
+                    polls.push((sensor, poll.poll));
                 }
             }
         }

@@ -15,7 +15,8 @@
 //!
 //! Inside the engine: `sensor` (one sensor's state), `poll_book` (polls under way and lately given
 //! up), `routes` (subjects to sensors), `origin` (who may announce whom), `agenda` (what is due when),
-//! `token_bucket` (rates) and `record` (what survives a restart).
+//! `token_bucket` (rates), `receipt` and `stored_answers` (what devices wait to hear) and `record` (what
+//! survives a restart).
 #![forbid(unsafe_code)]
 
 pub mod batcher;
@@ -35,6 +36,7 @@ mod receipt;
 mod record;
 mod routes;
 mod sensor;
+mod stored_answers;
 mod token_bucket;
 
 pub use batcher::{BatchLimits, Batcher, Sealed};
@@ -44,5 +46,5 @@ pub use enrolment::{EnrolError, Impostor, Keys, Standing};
 pub use error_chain::chain;
 pub use moment::Moment;
 pub use origin::OriginError;
-pub use receipt::Receipt;
+pub use receipt::{Receipt, StoredAnswer};
 pub use state::{Counters, HistoryCounters, Liveness, LivenessCounts, PollCounters, SensorState};

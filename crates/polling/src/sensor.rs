@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use fieldledger_field::batch::SensorProfile;
 use fieldledger_field::heartbeat::Device;
+use fieldledger_field::poll::Stored;
 use fieldledger_field::reply::Reply;
 
-use crate::enrolment::Enrolment;
+use crate::enrolment::{Enrolment, Standing};
 use crate::moment::Moment;
 use crate::record::Record;
 use crate::state::{Liveness, PollCounters, SensorState};
+use crate::stored_answers::StoredAnswers;
 use crate::token_bucket::TokenBucket;
 
 /// Heartbeats of one sensor: the original's come every 30 or 60 s, a restarting one sends a few.
@@ -73,6 +75,8 @@ pub(crate) struct Sensor {
     booted: Option<(String, u64)>,
     /// The highest sequence number of the device's present boot.
     last_sequence: Option<(String, u64)>,
+    /// Of which it is to hear.
+    pub(crate) stored_answers: StoredAnswers,
 }
 
 impl Sensor {
@@ -104,7 +108,24 @@ impl Sensor {
             history_bucket: TokenBucket::full(HISTORIES_PER_SECOND, HISTORY_BURST, now.steady),
             booted: None,
             last_sequence: None,
+            stored_answers: StoredAnswers::default(),
         }
+    }
+
+    /// Whether polls are to say which answers are stored. A device without a key has no history that it
+    /// could send instead, and that of a retired key is refused.
+    pub(crate) fn is_to_keep_answers(&self) -> bool {
+        let is_refused = matches!(
+            self.enrolment.standing(),
+            Standing::Unsigned | Standing::Retired
+        );
+        self.device.identity.is_some() && !is_refused
+    }
+
+    /// What a poll that is sent now says of stored answers.
+    pub(crate) fn stored_to_name(&mut self) -> Option<Stored> {
+        self.is_to_keep_answers()
+            .then(|| self.stored_answers.to_name())
     }
 
     pub(crate) fn may_send_heartbeat(&mut self, steady_now: u64) -> bool {

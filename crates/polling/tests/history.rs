@@ -3,54 +3,13 @@
 
 mod common;
 
+use common::signed::{BOOT, approve, bulk, key, signed_heartbeat};
 use common::{Field, SECOND, heartbeat, id, settings};
-use fieldledger_attest::heartbeat::Possession;
-use fieldledger_attest::identity::DeviceKey;
 use fieldledger_attest::reading::{Clock, Reading};
 use fieldledger_attest::statement::{BootId, Statement};
-use fieldledger_attest::tree::RootBuilder;
 use fieldledger_field::batch::{Attestation, Outcome};
-use fieldledger_polling::{PollResult, Rejection};
+use fieldledger_polling::{PollResult, Receipt, Rejection};
 use serde_json::{Value, json};
-
-const BOOT: &str = "boot-1";
-
-fn key(seed: u8) -> DeviceKey {
-    DeviceKey::from_seed(&[seed; 32])
-}
-
-fn signed_heartbeat(n: u32, key: &DeviceKey) -> Value {
-    let possession = Possession {
-        sensor: *id(n).as_bytes(),
-        boot: BootId::new(BOOT).unwrap(),
-        beat: 1,
-    };
-    let mut heartbeat = heartbeat(n, 60_000);
-    heartbeat["key"] = key.public().to_string().into();
-    heartbeat["boot"] = BOOT.into();
-    heartbeat["beat"] = 1.into();
-    heartbeat["key_sig"] = possession.sign(key).to_string().into();
-    heartbeat
-}
-
-/// A message with these numbers, times of the device and one value.
-fn bulk(n: u32, key: &DeviceKey, readings: &[(u64, Clock)]) -> Value {
-    let mut tree = RootBuilder::new();
-    let mut listed = Vec::new();
-    for (seq, clock) in readings {
-        tree.push(&Reading::new(*seq, *clock, "21.5", "Cel").unwrap())
-            .unwrap();
-        let mut reading = json!({"value": "21.5", "seq": seq, "unit": "Cel"});
-        match clock {
-            Clock::Utc(at) => reading["at"] = (*at).into(),
-            Clock::Uptime(up) => reading["up"] = (*up).into(),
-        }
-        listed.push(reading);
-    }
-    let boot = BootId::new(BOOT).unwrap();
-    let statement = Statement::of_tree(*id(n).as_bytes(), boot, tree).unwrap();
-    json!({"boot": BOOT, "sig": statement.sign(key).to_string(), "readings": listed})
-}
 
 fn send(field: &mut Field, n: u32, message: &Value) -> Vec<PollResult> {
     let before = field.results.len();
@@ -62,9 +21,7 @@ fn send(field: &mut Field, n: u32, message: &Value) -> Vec<PollResult> {
 fn approved() -> Field {
     let mut field = Field::new(settings());
     field.announce(&signed_heartbeat(1, &key(1))).unwrap();
-    let fingerprint = key(1).public().fingerprint().to_string();
-    let keys = field.engine.approve(id(1), &fingerprint).unwrap();
-    field.engine.decide(id(1), keys);
+    approve(&mut field, 1, &key(1));
     field
 }
 
@@ -87,12 +44,12 @@ fn each_reading_is_a_result_and_the_last_one_is_acknowledged() {
     let mut numbers: Vec<u64> = results.iter().map(|result| result.poll).collect();
     numbers.dedup();
     assert_eq!(numbers.len(), 64, "each has a number of its own");
-    let receipt = results.last().unwrap().receipt.clone().unwrap();
-    assert_eq!(
-        receipt.subject.as_str(),
-        format!("sim.history_ack.{}", id(1))
-    );
-    assert_eq!((&*receipt.ack.boot, receipt.ack.seq), (BOOT, 63));
+    let receipt = results.last().unwrap().receipt.as_deref().unwrap();
+    let Receipt::History { subject, ack } = receipt else {
+        panic!("{receipt:?}")
+    };
+    assert_eq!(subject.as_str(), format!("sim.history_ack.{}", id(1)));
+    assert_eq!((&*ack.boot, ack.seq), (BOOT, 63));
     assert_eq!(field.engine.counters().history.readings, 64);
 }
 

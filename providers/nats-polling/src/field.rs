@@ -11,7 +11,7 @@ use fieldledger_field::poll::Poll;
 use fieldledger_polling::config::Subscription;
 use fieldledger_polling::{
     Action, Batcher, Counters, Engine, Keys, LivenessCounts, Memory, PollResult, Rejection, Sealed,
-    SensorState, chain,
+    SensorState, StoredAnswer, chain,
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -112,6 +112,8 @@ pub(crate) struct Field {
     decisions: mpsc::UnboundedSender<Decided>,
     /// Decisions that are being stored.
     deciding: FuturesUnordered<BoxFuture<'static, Stored>>,
+    /// Answers that are stored by now.
+    stored: mpsc::UnboundedReceiver<Vec<StoredAnswer>>,
     progress: Arc<Progress>,
     buffer_max: usize,
     paused: bool,
@@ -126,6 +128,7 @@ pub(crate) struct Parts {
     pub(crate) lanes: Vec<Lane>,
     pub(crate) records: mpsc::UnboundedSender<Change>,
     pub(crate) decisions: mpsc::UnboundedSender<Decided>,
+    pub(crate) stored: mpsc::UnboundedReceiver<Vec<StoredAnswer>>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) buffer_max: usize,
 }
@@ -143,6 +146,7 @@ impl Field {
             lanes,
             records,
             decisions,
+            stored,
             progress,
             buffer_max,
         } = parts;
@@ -172,6 +176,7 @@ impl Field {
             records,
             decisions,
             deciding: FuturesUnordered::new(),
+            stored,
             progress,
             buffer_max,
             paused: false,
@@ -203,6 +208,11 @@ impl Field {
                 Some(inbound) = self.inbound.next() => self.take_in_round(inbound),
                 Some(question) = questions.recv() => self.answer(question),
                 Some(stored) = self.deciding.next() => self.decided(stored),
+                Some(answers) = self.stored.recv() => {
+                    for answer in answers {
+                        self.engine.answer_stored(answer);
+                    }
+                }
                 () = tokio::time::sleep_until(wake.into()) => {}
                 () = self.progress.stored_some.notified(), if self.paused => {}
                 () = stop.cancelled(), if drained_by.is_none() => {
@@ -382,7 +392,7 @@ impl Field {
 
     async fn perform(&mut self, action: Action) {
         match action {
-            Action::Poll { subject, number } => self.poll(subject, number).await,
+            Action::Poll { subject, poll } => self.poll(subject, &poll).await,
             Action::Subscribe { pattern } => self.subscribe(pattern).await,
             Action::Unsubscribe { pattern } => {
                 if let Some(subscription) = self.topic_subscriptions.remove(&pattern) {
@@ -395,9 +405,9 @@ impl Field {
         }
     }
 
-    async fn poll(&mut self, subject: String, number: u64) {
-        let reply = format!("{}.{number}", self.inbox);
-        let payload = Poll { poll: number }.payload().into();
+    async fn poll(&mut self, subject: String, poll: &Poll) {
+        let reply = format!("{}.{}", self.inbox, poll.poll);
+        let payload = poll.payload().into();
         let publish = self.client.publish_with_reply(subject, reply, payload);
         // What fails here is a connection that is being lost: the poll then ends by its timeout.
         let _ = tokio::time::timeout(PUBLISH_PATIENCE, publish).await;

@@ -11,7 +11,7 @@ use fieldledger_polling::brokers::Ordered;
 use fieldledger_polling::config::Connection;
 use fieldledger_polling::{
     Batcher, Config, Counters, Engine, EnrolError, Keys, LivenessCounts, RestoreError, SensorState,
-    chain,
+    StoredAnswer, chain,
 };
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
@@ -337,7 +337,9 @@ impl Start {
         let (decisions, decided) = mpsc::unbounded_channel();
         store.spawn(sensor_store::run_decisions(storage.clone(), decided));
         let spool_deadline = CancellationToken::new();
-        let (field_lanes, mut spools) = self.spools(&client, &storage, &spool_deadline);
+        let (tell_stored, stored) = mpsc::unbounded_channel();
+        let (field_lanes, mut spools) =
+            self.spools(&client, &storage, &tell_stored, &spool_deadline);
         let end_of_delivery = CancellationToken::new();
         let mut deliveries = self.deliveries(&storage, lanes, &end_of_delivery);
         let ranking = Ranking {
@@ -380,6 +382,7 @@ impl Start {
             lanes: field_lanes,
             records,
             decisions,
+            stored,
             progress: Arc::clone(&self.shared.progress),
             buffer_max: self.config.buffer_max,
         };
@@ -425,6 +428,7 @@ impl Start {
         &self,
         client: &Client,
         storage: &Storage,
+        stored: &mpsc::UnboundedSender<Vec<StoredAnswer>>,
         deadline: &CancellationToken,
     ) -> (Vec<Lane>, JoinSet<()>) {
         let mut lanes = Vec::new();
@@ -439,6 +443,7 @@ impl Start {
                 lane,
                 progress: Arc::clone(&self.shared.progress),
                 connections: self.connections.clone(),
+                stored: stored.clone(),
                 deadline: deadline.clone(),
             };
             tasks.spawn(spool.run(waiting));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_nats::Client;
 use bytes::Bytes;
 use fieldledger_field::batch::PollBatch;
-use fieldledger_polling::{Receipt, Sealed};
+use fieldledger_polling::{Receipt, Sealed, StoredAnswer};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -29,6 +29,8 @@ pub(crate) struct Spool {
     pub(crate) lane: u32,
     pub(crate) progress: Arc<Progress>,
     pub(crate) connections: Connections,
+    /// Where it says which answers are stored, a batch at a time.
+    pub(crate) stored: mpsc::UnboundedSender<Vec<StoredAnswer>>,
     /// Once cancelled, a batch that cannot be stored is given up.
     pub(crate) deadline: CancellationToken,
 }
@@ -38,7 +40,7 @@ impl Spool {
     pub(crate) async fn run(self, mut batches: mpsc::UnboundedReceiver<Sealed>) {
         while let Some(Sealed { batch, receipts }) = batches.recv().await {
             if self.store(&batch).await {
-                self.send(receipts).await;
+                self.tell(receipts).await;
             } else {
                 error!(
                     lane = self.lane,
@@ -52,12 +54,22 @@ impl Spool {
 
     /// Tells devices what is stored. One that does not hear it sends its readings again, and the log
     /// knows those it has.
-    async fn send(&self, receipts: Vec<Receipt>) {
-        for Receipt { subject, ack } in receipts {
-            // A text and a number.
-            let payload = Bytes::from(serde_json::to_vec(&ack).unwrap_or_default());
-            let publish = self.client.publish(subject.to_string(), payload);
-            let _ = tokio::time::timeout(RECEIPT_PATIENCE, publish).await;
+    async fn tell(&self, receipts: Vec<Receipt>) {
+        let mut answers = Vec::new();
+        for receipt in receipts {
+            match receipt {
+                Receipt::Answer(answer) => answers.push(answer),
+                Receipt::History { subject, ack } => {
+                    // A text and a number.
+                    let payload = Bytes::from(serde_json::to_vec(&ack).unwrap_or_default());
+                    let publish = self.client.publish(subject.to_string(), payload);
+                    let _ = tokio::time::timeout(RECEIPT_PATIENCE, publish).await;
+                }
+            }
+        }
+        if !answers.is_empty() {
+            // At a stop nobody polls any more.
+            let _ = self.stored.send(answers);
         }
     }
 

@@ -68,7 +68,7 @@ impl Engine {
         }
         sensor.last_reply = Some(now.wall);
         self.counters.history.readings += u64::from(readings);
-        let mut receipt = Some(Box::new(Receipt {
+        let mut receipt = Some(Box::new(Receipt::History {
             subject: sensor.device.read.history_ack(),
             ack: bulk.ack(),
         }));

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use fieldledger_field::batch::{Attestation, Outcome, SensorProfile};
 use fieldledger_field::bulk::MAX_BULK_READINGS;
 use fieldledger_field::heartbeat::{HeartbeatError, Limits};
+use fieldledger_field::poll::Poll;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use thiserror::Error;
@@ -21,7 +22,7 @@ use crate::enrolment::{EnrolError, Enrolment, Impostor, Keys};
 use crate::moment::Moment;
 use crate::origin::OriginError;
 use crate::poll_book::PollBook;
-use crate::receipt::Receipt;
+use crate::receipt::{Receipt, StoredAnswer};
 use crate::routes::{Change, Route, Routes};
 use crate::sensor::Sensor;
 use crate::state::{Counters, Liveness, LivenessCounts, SensorState};
@@ -80,8 +81,8 @@ pub enum Action {
     Poll {
         /// Where to.
         subject: String,
-        /// Number of the poll; its answer comes back with this number.
-        number: u64,
+        /// What it says. Its answer comes back with its number.
+        poll: Poll,
     },
     /// Store what a restart needs to know of a sensor.
     Save {
@@ -322,6 +323,18 @@ impl Engine {
             Some(Route::Disconnect(sensor)) => self.remove(sensor, now),
             Some(Route::History(sensor)) => self.history(sensor, payload, now),
             None => self.counters.unsolicited += 1,
+        }
+    }
+
+    /// An answer is stored for good: its sensor hears of it with the next poll.
+    pub fn answer_stored(&mut self, answer: StoredAnswer) {
+        let StoredAnswer {
+            sensor,
+            boot,
+            sequence,
+        } = answer;
+        if let Some(sensor) = self.sensors.get_mut(&sensor) {
+            sensor.stored_answers.add(boot, sequence);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Polls: when they are sent, how they are answered or given up.
 
 use fieldledger_field::batch::{Attestation, Outcome};
+use fieldledger_field::poll::Poll;
 use fieldledger_field::reply::{Reply, Unparsable};
 use uuid::Uuid;
 
@@ -9,6 +10,7 @@ use super::{Action, Engine, PollResult};
 use crate::agenda::Task;
 use crate::moment::Moment;
 use crate::poll_book::Flight;
+use crate::receipt::{Receipt, StoredAnswer};
 use crate::sensor::{Phase, Sensor};
 
 /// First polls are spread over one interval, but over no more than this: five seconds keep 20,000
@@ -73,6 +75,8 @@ impl Engine {
             return;
         };
         sensor.heard(now);
+        // There is one poll under way at a time, so this one said all that was named.
+        sensor.stored_answers.heard();
         let result = match answer {
             Ok(reply) => {
                 sensor.counters.replies += 1;
@@ -212,7 +216,12 @@ impl Engine {
                 sensor.counters.polls += 1;
                 self.counters.polls.polls += 1;
                 let subject = sensor.device.poll.to_string();
-                self.actions.push(Action::Poll { subject, number });
+                let stored = sensor.stored_to_name();
+                let poll = Poll {
+                    poll: number,
+                    stored,
+                };
+                self.actions.push(Action::Poll { subject, poll });
             }
         }
     }
@@ -278,6 +287,18 @@ fn with_reply(
     }
     // What somebody else says must not use up the numbers of the sensor's own readings.
     let sequence_reused = attestation.is_credible() && sensor.reuses_sequence(&reply);
+    // Only such an answer is in the log under the device's number.
+    let is_numbered = attestation.is_credible() && !sequence_reused && !reply.boot.is_empty();
+    let number = reply
+        .seq
+        .filter(|_| is_numbered && sensor.is_to_keep_answers());
+    let receipt = number.map(|sequence| {
+        Box::new(Receipt::Answer(StoredAnswer {
+            sensor: flight.sensor,
+            boot: reply.boot.clone(),
+            sequence,
+        }))
+    });
     PollResult {
         text: reply.value,
         boot: reply.boot,
@@ -288,6 +309,7 @@ fn with_reply(
         sequence_reused,
         attestation,
         evidence: evidence.as_ref().map_or_else(String::new, evidence_text),
+        receipt,
         ..empty_result(sensor, flight, outcome, now)
     }
 }

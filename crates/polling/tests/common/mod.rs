@@ -1,9 +1,12 @@
 //! A field that exists in memory: a clock, and books of what the engine asked for.
 #![allow(clippy::unwrap_used, unreachable_pub, dead_code)]
 
+pub mod signed;
+
 use std::collections::HashMap;
 
 use fieldledger_field::heartbeat::Limits;
+use fieldledger_field::poll::Stored;
 use fieldledger_field::topic::TopicRules;
 use fieldledger_polling::{Action, Engine, Liveness, Moment, PollResult, Rejection, Settings};
 use serde_json::{Value, json};
@@ -68,6 +71,8 @@ pub struct Field {
     pub engine: Engine,
     pub now: Moment,
     pub polls: Vec<Sent>,
+    /// What each of them says of stored answers.
+    pub told: Vec<Option<Stored>>,
     pub results: Vec<PollResult>,
     pub subscriptions: Vec<String>,
     pub records: HashMap<Uuid, Vec<u8>>,
@@ -83,6 +88,7 @@ impl Field {
             engine: Engine::new(settings, 7, now),
             now,
             polls: Vec::new(),
+            told: Vec::new(),
             results: Vec::new(),
             subscriptions: Vec::new(),
             records: HashMap::new(),
@@ -160,10 +166,11 @@ impl Field {
                     );
                     self.subscriptions.retain(|made| *made != pattern);
                 }
-                Action::Poll { subject, number } => {
+                Action::Poll { subject, poll } => {
                     let sensor = subject.rsplit('.').next().unwrap().parse().unwrap();
-                    let at = self.now.steady;
+                    let (at, number) = (self.now.steady, poll.poll);
                     self.polls.push(Sent { sensor, number, at });
+                    self.told.push(poll.stored);
                 }
                 Action::Save { sensor, record } => {
                     self.records.insert(sensor, record);
