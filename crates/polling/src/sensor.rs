@@ -123,9 +123,9 @@ impl Sensor {
     }
 
     /// What a poll that is sent now says of stored answers.
-    pub(crate) fn stored_to_name(&mut self) -> Option<Stored> {
+    pub(crate) fn stored_for_poll(&mut self) -> Option<Stored> {
         self.is_to_keep_answers()
-            .then(|| self.stored_answers.to_name())
+            .then(|| self.stored_answers.for_poll())
     }
 
     pub(crate) fn may_send_heartbeat(&mut self, steady_now: u64) -> bool {

@@ -37,7 +37,7 @@ impl StoredAnswers {
     }
 
     /// What a poll that is sent now says.
-    pub(crate) fn to_name(&mut self) -> Stored {
+    pub(crate) fn for_poll(&mut self) -> Stored {
         self.named = self.sequences.len();
         Stored {
             boot: self.boot.clone(),
@@ -57,13 +57,13 @@ mod tests {
     use super::*;
 
     fn named(answers: &mut StoredAnswers) -> Vec<u64> {
-        answers.to_name().stored
+        answers.for_poll().stored
     }
 
     #[test]
     fn what_is_stored_is_named_until_a_poll_is_answered() {
         let mut answers = StoredAnswers::default();
-        assert_eq!(answers.to_name(), Stored::default());
+        assert_eq!(answers.for_poll(), Stored::default());
         answers.add("a".to_owned(), 1);
         assert_eq!(named(&mut answers), [1]);
         answers.add("a".to_owned(), 2);
@@ -76,7 +76,7 @@ mod tests {
             boot: "a".to_owned(),
             stored: vec![3],
         };
-        assert_eq!(answers.to_name(), expected);
+        assert_eq!(answers.for_poll(), expected);
         answers.heard();
         answers.heard();
         assert!(named(&mut answers).is_empty());
@@ -101,13 +101,13 @@ mod tests {
     fn another_boot_begins_anew() {
         let mut answers = StoredAnswers::default();
         answers.add("a".to_owned(), 7);
-        let _ = answers.to_name();
+        let _ = answers.for_poll();
         answers.add("b".to_owned(), 0);
         answers.heard();
         let expected = Stored {
             boot: "b".to_owned(),
             stored: vec![0],
         };
-        assert_eq!(answers.to_name(), expected);
+        assert_eq!(answers.for_poll(), expected);
     }
 }

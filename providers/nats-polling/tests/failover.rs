@@ -1,5 +1,6 @@
 //! Servers die in turn: polling goes on at the next, comes back, and no reading that was accepted is
-//! lost or doubled. How long each takes is printed, not asserted.
+//! lost or doubled; of a device with a key none is lost at all. How long each takes is printed, not
+//! asserted.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -9,7 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
+use common::keeper::Keeper;
 use common::{Server, TestReader, config_of, eventually, free_port, heartbeat, id, start};
+use fieldledger_field::batch::PollBatch;
 use fieldledger_provider_nats_polling::instance::Instance;
 use fieldledger_provider_nats_polling::reader::IngestError;
 use futures::StreamExt as _;
@@ -17,7 +20,8 @@ use tokio::task::JoinHandle;
 
 const STREAM: &str = "FIELDLEDGER_POLLS";
 
-/// An answer under way this long before a server is killed may be lost with it: a poll's timeout.
+/// An answer of a device without a key, under way this long before a server is killed, may be lost with
+/// it: a poll's timeout.
 const UNDER_WAY: Duration = Duration::from_millis(300);
 
 /// A device that counts upwards, and takes the next server where one is lost.
@@ -92,9 +96,11 @@ async fn read_again(reader: &TestReader, what: &str, since: Instant) -> (Instant
     outage
 }
 
-/// Everything that was said outside of the outages was taken, and nothing twice.
+/// Everything that was said outside of the outages was taken, and nothing twice; of the device with a key
+/// everything.
 async fn settle(
     device: &Wanderer,
+    keeper: &Keeper,
     reader: &TestReader,
     instance: Instance,
     outages: &[(Instant, Instant)],
@@ -108,6 +114,9 @@ async fn settle(
             .then_some(())
     })
     .await;
+    let kept = keeper.has_delivered(reader).await;
+    println!("none of {kept} readings is missing");
+    assert!(kept > 30);
     instance.stop().await;
     // Panics where a poll came in two batches; a batch that came twice is the ledger's to recognise.
     let polls = reader.polls().len();
@@ -117,13 +126,22 @@ async fn settle(
     for batch in reader.taken.lock().unwrap().iter() {
         if !batches.contains(&batch.id) {
             batches.push(batch.id.clone());
-            taken.extend(batch.text.iter().filter(|text| !text.is_empty()).cloned());
+            taken.extend(answers_of(batch));
         }
     }
     let count = taken.len();
     taken.sort();
     taken.dedup();
     assert_eq!(taken.len(), count, "a reading was taken twice");
+}
+
+/// What the device without a key answered.
+fn answers_of(batch: &PollBatch) -> impl Iterator<Item = String> {
+    let device = id(1).to_string();
+    let rows = batch.sensor.iter().zip(&batch.text);
+    let rows = rows.filter(move |(sensor, _)| batch.sensors[**sensor as usize].id == device);
+    rows.filter(|(_, text)| !text.is_empty())
+        .map(|(_, text)| text.clone())
 }
 
 async fn stream_state(server: &Server) -> Option<jetstream::stream::Info> {
@@ -158,7 +176,9 @@ async fn the_nodes_of_a_cluster_die_in_turn() {
     let settings = [("REPLICAS", "3"), ("RETURN_AFTER_S", "1")];
     let reader = TestReader::willing();
     let instance = start(config_of(&uri, &settings), &reader).await;
-    let device = Wanderer::start(&[&servers[0], &servers[1], &servers[2]]).await;
+    let all = [&servers[0], &servers[1], &servers[2]];
+    let keeper = Keeper::start(&all);
+    let device = Wanderer::start(&all).await;
     eventually("readings", || async {
         (reader.texts(1).len() > 10).then_some(())
     })
@@ -179,7 +199,7 @@ async fn the_nodes_of_a_cluster_die_in_turn() {
         outages.push(read_again(&reader, &what, since).await);
         servers[killed].start_again().await;
     }
-    settle(&device, &reader, instance, &outages).await;
+    settle(&device, &keeper, &reader, instance, &outages).await;
 }
 
 #[tokio::test]
@@ -206,6 +226,7 @@ async fn separate_brokers_take_over_and_nothing_is_left_behind() {
     });
     let uri = format!("{},{}", best.uri(), next.uri());
     let instance = start(config_of(&uri, &[("RETURN_AFTER_S", "1")]), &reader).await;
+    let keeper = Keeper::start(&[&best, &next]);
     let device = Wanderer::start(&[&best, &next]).await;
     eventually("readings", || async {
         (reader.texts(1).len() > 10).then_some(())
@@ -242,5 +263,5 @@ async fn separate_brokers_take_over_and_nothing_is_left_behind() {
     let since = Instant::now();
     next.kill();
     outages.push(read_again(&reader, "the next broker, where the device was", since).await);
-    settle(&device, &reader, instance, &outages).await;
+    settle(&device, &keeper, &reader, instance, &outages).await;
 }

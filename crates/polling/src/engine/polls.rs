@@ -216,7 +216,7 @@ impl Engine {
                 sensor.counters.polls += 1;
                 self.counters.polls.polls += 1;
                 let subject = sensor.device.poll.to_string();
-                let stored = sensor.stored_to_name();
+                let stored = sensor.stored_for_poll();
                 let poll = Poll {
                     poll: number,
                     stored,

@@ -1,6 +1,8 @@
 //! A real nats-server, devices as plain NATS clients, and a reader that does as it is told.
 #![allow(clippy::unwrap_used, unreachable_pub, dead_code)]
 
+pub mod keeper;
+
 use std::collections::{BTreeSet, HashMap};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
