@@ -15,8 +15,11 @@ impl Sensor for Fixed {
     }
 }
 
-/// A byte that picks the topic, then the message, for a device that is connected. Whatever it is, the
-/// device comes to rest, and answers polls.
+/// A poll of one who will say which answers are stored.
+const TELLING_POLL: &[u8] = br#"{"poll":1,"boot":"","stored":[]}"#;
+
+/// A byte that picks the topic, then the message, for a device that is connected and keeps three answers.
+/// Whatever it is, the device comes to rest, answers polls, and keeps what it keeps in order.
 pub(crate) fn message(data: &[u8]) {
     const PURPOSES: [Purpose; 4] = [
         Purpose::Poll,
@@ -66,6 +69,12 @@ pub(crate) fn message(data: &[u8]) {
         prefix: "picow",
         style: Style::Mqtt,
     };
+    let poll = topics.of([1; 16], Purpose::Poll);
+    for _ in 0..3 {
+        let heard = device.message(now, &poll, None, TELLING_POLL);
+        heard.expect("anything is a poll");
+        rest(&mut device, now);
+    }
     let id = match purpose {
         Purpose::Poll | Purpose::HistoryAck => [1; 16],
         _ => [2; 16],
@@ -74,6 +83,15 @@ pub(crate) fn message(data: &[u8]) {
     let _ = device.message(now, &topic, None, payload);
     let answers = rest(&mut device, now);
     assert_eq!(answers, u32::from(purpose == Purpose::Poll));
+    let kept = device.waiting_of([1; 16]).map(|waiting| waiting.sequence);
+    assert!(kept.is_sorted_by(|one, next| one < next));
+    assert_eq!((device.waiting_and_lost().1, device.unconfirmed()), (0, 0));
+    // Much later what is left is history.
+    let later = Now {
+        up: 60_000_000,
+        ..now
+    };
+    rest(&mut device, later);
 }
 
 /// Does nothing of what it says, until it says nothing; its answers to polls.

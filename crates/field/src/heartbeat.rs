@@ -88,7 +88,8 @@ pub struct Heartbeat {
     /// The key of the device, and the proof that it has it.
     #[serde(flatten)]
     pub identity: Option<Identity>,
-    /// Readings of this boot that were dropped before anyone acknowledged them.
+    /// Readings of this boot that were dropped before anyone acknowledged them, other than answers to polls:
+    /// of those, most are stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<u64>,
 }

@@ -10,7 +10,7 @@
 //! | [`config`] | what it is told once |
 //! | [`sensor`] | what measures, and the sensors' ids |
 //! | [`topics`] | where it publishes and listens |
-//! | [`ring`] | readings that nobody has taken yet |
+//! | [`ring`] | readings of which nobody has said that they are stored |
 //! | [`actuator`] | outputs: commands, epochs, expiry, neutral values |
 //! | [`brokers`] | which broker next |
 //! | [`incoming`] | what arrives, parsed |
@@ -23,7 +23,9 @@
 //! }
 //! ```
 //!
-//! **Live.** A poll is answered with a reading that is signed, numbered and dated. **Outage.** While
+//! **Live.** A poll is answered with a reading that is signed, numbered and dated. Where polls say which
+//! answers are stored, each is kept until it is named, and what is not named goes out again as history.
+//! **Outage.** While
 //! it is not connected, or nobody polled a sensor for a few of its intervals, the device samples at the
 //! sensor's interval and keeps the readings in a ring of fixed size. Connected again it sends them in
 //! bulk, one message at a time and behind everything live, and drops them only when the server says

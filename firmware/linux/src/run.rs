@@ -64,7 +64,8 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     }
     outputs::set_neutral(&settings.outputs);
     let (waiting, lost) = device.waiting_and_lost();
-    tracing::info!(waiting, lost, "device stops");
+    let unconfirmed = device.unconfirmed();
+    tracing::info!(waiting, lost, unconfirmed, "device stops");
     if let Some(link) = connection.link.take() {
         for sensor in device.sensors() {
             link.publish(&device.disconnect_topic(sensor), b"disconnect");
