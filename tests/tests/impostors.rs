@@ -55,6 +55,7 @@ async fn impostors_are_known_and_honest_devices_lose_no_reading() -> Result<()> 
     stolen_numbers(api, &client).await?;
     clocks_far_off(api, &client).await?;
     a_flood_of_answers(api, &client).await?;
+    false_news_of_the_living(api, &client).await?;
 
     let process = honest.stop().await;
     let answers = account::answers(&plant.path("honest.jsonl"))?;
@@ -215,7 +216,7 @@ async fn replayed_answers(api: &Api, client: &Client) -> Result<()> {
     let (id, other) = (sensor_id(2), sensor_id(3));
     let before = api.metric(UNSOLICITED).await?;
     let _parrot = Parrot::start(client, &id, &other).await?;
-    let _devices = (
+    let devices = (
         counting(client, &id).await?,
         counting(client, &other).await?,
     );
@@ -226,6 +227,7 @@ async fn replayed_answers(api: &Api, client: &Client) -> Result<()> {
         refused >= ENOUGH as f64,
         "only {refused} answers were refused"
     );
+    drop(devices);
     leave(client, &[&id, &other]).await
 }
 
@@ -234,7 +236,7 @@ async fn replayed_answers(api: &Api, client: &Client) -> Result<()> {
 async fn stolen_numbers(api: &Api, client: &Client) -> Result<()> {
     let (id, thief) = (sensor_id(4), sensor_id(5));
     let count = AtomicU64::new(0);
-    let _thief = Device::start(client, "sim.heartbeat", &quick(&thief), move |poll| {
+    let thieving = Device::start(client, "sim.heartbeat", &quick(&thief), move |poll| {
         let number = count.fetch_add(1, Ordering::Relaxed) + 1;
         vec![poll.direct(answer(FALSE_VALUE, number, poll))]
     })
@@ -243,7 +245,7 @@ async fn stolen_numbers(api: &Api, client: &Client) -> Result<()> {
         Ok((readings_of(api, &thief).await?.len() >= ENOUGH).then_some(()))
     })
     .await?;
-    let _device = counting(client, &id).await?;
+    let device = counting(client, &id).await?;
     is_complete(api, &id).await?;
     for (owner, entries) in [
         (&id, readings_of(api, &id).await?),
@@ -255,6 +257,7 @@ async fn stolen_numbers(api: &Api, client: &Client) -> Result<()> {
             ensure!(producer == Some(&expected), "{:?}", entry.envelope);
         }
     }
+    drop((device, thieving));
     leave(client, &[&id, &thief]).await
 }
 
@@ -264,7 +267,7 @@ async fn clocks_far_off(api: &Api, client: &Client) -> Result<()> {
     let began = now_micros()?;
     for (sensor, at) in [(6, 0), (7, IN_2255)] {
         let id = sensor_id(sensor);
-        let _device = Device::start(client, "sim.heartbeat", &quick(&id), move |poll| {
+        let device = Device::start(client, "sim.heartbeat", &quick(&id), move |poll| {
             let said = json!({"value": 20.5, "seq": poll.number, "boot": BOOT, "at": at});
             vec![poll.direct(said.to_string())]
         })
@@ -276,12 +279,13 @@ async fn clocks_far_off(api: &Api, client: &Client) -> Result<()> {
             (began..=now_micros()?).contains(&polled_at),
             "{reading}, and it began at {began}"
         );
+        drop(device);
         leave(client, &[&id]).await?;
     }
     // No number of microseconds that JSON could hold.
     let id = sensor_id(8);
     let said = r#"{"value":20.5,"at":"9999-12-31T23:59:59Z"}"#;
-    let _device = Device::start(client, "sim.heartbeat", &quick(&id), move |poll| {
+    let device = Device::start(client, "sim.heartbeat", &quick(&id), move |poll| {
         vec![poll.direct(said)]
     })
     .await?;
@@ -291,6 +295,7 @@ async fn clocks_far_off(api: &Api, client: &Client) -> Result<()> {
         entry.field("status") == "VALUE_ERROR" && reading["raw"] == said,
         "{reading}"
     );
+    drop(device);
     leave(client, &[&id]).await
 }
 
@@ -312,7 +317,7 @@ async fn a_flood_of_answers(api: &Api, client: &Client) -> Result<()> {
     const ANSWERS: usize = 500;
     let id = sensor_id(9);
     let before = api.metric(UNSOLICITED).await?;
-    let _device = Device::start(client, "sim.heartbeat", &quick(&id), |poll| {
+    let device = Device::start(client, "sim.heartbeat", &quick(&id), |poll| {
         vec![poll.direct(FALSE_VALUE); ANSWERS]
     })
     .await?;
@@ -329,7 +334,38 @@ async fn a_flood_of_answers(api: &Api, client: &Client) -> Result<()> {
     let refused = api.metric(UNSOLICITED).await? - before;
     let least = (ENOUGH - 1) * (ANSWERS - 1);
     ensure!(refused >= least as f64, "{refused} refused, not {least}");
+    drop(device);
     leave(client, &[&id]).await
+}
+
+/// A sensor that answers has neither moved nor left, whoever says so in its name; one that is gone has.
+async fn false_news_of_the_living(api: &Api, client: &Client) -> Result<()> {
+    let id = sensor_id(10);
+    let device = counting(client, &id).await?;
+    is_complete(api, &id).await?;
+    let mut moved = Vec::new();
+    for topic in ["poll_topic", "read_topic", "disconnect_topic"] {
+        let mut heartbeat = quick(&id);
+        heartbeat[topic] = json!(format!("sim.elsewhere.{id}"));
+        moved.push(heartbeat);
+    }
+    are_refused(api, client, &moved, moved.len()).await?;
+    let before = readings_of(api, &id).await?.len();
+    leave(client, &[&id]).await?;
+    // It announces itself but once, so that whoever had forgotten it would never hear of it again.
+    until("readings after a forged farewell", PATIENCE, async || {
+        let readings = readings_of(api, &id).await?.len();
+        Ok((readings >= before + ENOUGH).then_some(()))
+    })
+    .await?;
+    is_complete(api, &id).await?;
+    drop(device);
+    leave(client, &[&id]).await?;
+    until("the sensor is forgotten", PATIENCE, async || {
+        let asked = api.get(&format!("/api/sensors/{id}")).await?;
+        Ok((asked.status == 404).then_some(()))
+    })
+    .await
 }
 
 async fn leave(client: &Client, ids: &[&String]) -> Result<()> {

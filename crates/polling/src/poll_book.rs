@@ -68,6 +68,11 @@ impl PollBook {
         number
     }
 
+    /// The number given last.
+    pub(crate) fn last_number(&self) -> u64 {
+        self.next_number - 1
+    }
+
     /// Ends a poll under way.
     pub(crate) fn finish(&mut self, number: u64) -> Option<Flight> {
         self.flying.remove(&number)

@@ -23,6 +23,11 @@ const HEARTBEAT_BURST: u32 = 10;
 const HISTORIES_PER_SECOND: u32 = 4;
 const HISTORY_BURST: u32 = 8;
 
+/// A sensor is taken for living this long after an answer, in microseconds, or for so many intervals:
+/// three answers in a row are seldom lost.
+const LIVING_FOR: u64 = 10_000_000;
+const LIVING_INTERVALS: u64 = 3;
+
 /// Where a sensor is in its round of polls. There is at most one poll of it under way, so an answer
 /// on its read topic can belong to no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +53,12 @@ pub(crate) struct Sensor {
     pub(crate) quiet_until: u64,
     /// The poll last given up, until it is answered late or its window ends.
     pub(crate) given_up: Option<u64>,
+    /// When it last answered a poll, steady clock.
+    pub(crate) answered_at: Option<u64>,
+    /// Where it said farewell while it answered: the last poll before that. Answers to later ones count.
+    pub(crate) farewell_after: Option<u64>,
+    /// No poll before this because of a farewell, steady clock.
+    pub(crate) farewell_check_at: u64,
     /// True once it has answered a reply subject; false again when it goes down.
     pub(crate) answers_directly: bool,
     pub(crate) stale: bool,
@@ -89,6 +100,9 @@ impl Sensor {
             nominal: now.steady,
             quiet_until: now.steady,
             given_up: None,
+            answered_at: None,
+            farewell_after: None,
+            farewell_check_at: now.steady,
             answers_directly: false,
             stale: false,
             down: false,
@@ -159,9 +173,17 @@ impl Sensor {
     /// Notes an answer of any kind.
     pub(crate) fn heard(&mut self, now: Moment) {
         self.last_reply = Some(now.wall);
+        self.answered_at = Some(now.steady);
         self.failures = 0;
         self.excused = 0;
         self.down = false;
+    }
+
+    /// Whether it has answered lately, so that it is where it says and has not left.
+    pub(crate) fn is_living(&self, steady_now: u64) -> bool {
+        let long_enough = LIVING_FOR.max(LIVING_INTERVALS * self.interval());
+        let is_recent = |at: u64| steady_now.saturating_sub(at) < long_enough;
+        self.answered_at.is_some_and(is_recent)
     }
 
     /// True where the device repeated or turned back a sequence number within one boot.

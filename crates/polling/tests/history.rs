@@ -20,7 +20,7 @@ fn send(field: &mut Field, n: u32, message: &Value) -> Vec<PollResult> {
 /// A field with a sensor whose key is approved.
 fn approved() -> Field {
     let mut field = Field::new(settings());
-    field.announce(&signed_heartbeat(1, &key(1))).unwrap();
+    field.announce(&signed_heartbeat(1, 1, &key(1))).unwrap();
     approve(&mut field, 1, &key(1));
     field
 }
@@ -129,7 +129,7 @@ fn a_sensor_that_shows_no_key_has_no_history() {
     let message = bulk(1, &key(1), &[(1, Clock::Uptime(1))]);
     assert_eq!(send(&mut field, 1, &message), []);
     assert_eq!(field.subscriptions, ["sim.read.*", "sim.disconnect.*"]);
-    field.announce(&signed_heartbeat(1, &key(1))).unwrap();
+    field.announce(&signed_heartbeat(1, 1, &key(1))).unwrap();
     assert!(field.subscriptions.contains(&"sim.history.*".to_owned()));
     let results = send(&mut field, 1, &message);
     assert_eq!(results[0].attestation, Attestation::Unapproved);
@@ -184,7 +184,7 @@ fn history_is_bounded_and_waits_while_polling_pauses() {
     let readings: Vec<_> = (0..1_000).map(|n| (n, Clock::Uptime(n))).collect();
     let mut taken = 0;
     for n in 1..=10 {
-        all.announce(&signed_heartbeat(n, &key(1))).unwrap();
+        all.announce(&signed_heartbeat(n, 1, &key(1))).unwrap();
         taken += send(&mut all, n, &bulk(n, &key(1), &readings)).len();
     }
     assert_eq!(taken, 1_000, "of the 1,024 that pass at once");
@@ -199,5 +199,5 @@ fn a_site_may_take_none_but_sensors_with_a_key() {
     let mut field = Field::new(strict);
     let refused = field.announce(&heartbeat(1, 1_000));
     assert!(matches!(refused, Err(Rejection::NoKey { .. })));
-    field.announce(&signed_heartbeat(1, &key(1))).unwrap();
+    field.announce(&signed_heartbeat(1, 1, &key(1))).unwrap();
 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 /// A field with a sensor that has a key.
 fn field() -> Field {
     let mut field = Field::new(settings());
-    let mut heartbeat = signed_heartbeat(1, &key(1));
+    let mut heartbeat = signed_heartbeat(1, 1, &key(1));
     heartbeat["poll_interval"] = 1_000.into();
     field.announce(&heartbeat).unwrap();
     field

@@ -402,6 +402,9 @@ impl Field {
             Action::Save { sensor, record } => self.change_record(sensor, Some(record)),
             Action::Delete { sensor } => self.change_record(sensor, None),
             Action::Result(result) => self.batch(result),
+            Action::FarewellRefuted { sensor } => {
+                warn!(%sensor, "the sensor answers although a farewell came in its name; it stays");
+            }
         }
     }
 

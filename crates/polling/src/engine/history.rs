@@ -7,6 +7,10 @@
 //! delivered. It leaves one result, with the last of its readings, so that a flood of forgeries costs
 //! the log one entry a message.
 //!
+//! Among the readings are answers to polls of which the device does not know that they are stored. Both
+//! ways lead to the same producer and sequence of the log's, which keeps whichever came first; nothing
+//! here has to remember what went the other way, so a restart in between changes nothing.
+//!
 //! History waits behind what is live: it has rates of its own, and none of it is taken while polling
 //! pauses. What is not taken is not acknowledged, and the device sends it again.
 

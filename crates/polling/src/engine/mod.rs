@@ -98,6 +98,11 @@ pub enum Action {
     },
     /// A poll has ended, or was answered late.
     Result(PollResult),
+    /// A sensor answers although somebody said farewell in its name. It stays; people may want to know.
+    FarewellRefuted {
+        /// Which sensor.
+        sensor: Uuid,
+    },
 }
 
 /// How one poll ended. Times are microseconds since the Unix epoch.
@@ -203,6 +208,15 @@ pub enum Rejection {
     /// A sensor without a key, where all have to have one.
     #[error("sensor {sensor} shows no key, and none is registered without one here (UNSIGNED)")]
     NoKey {
+        /// Which sensor.
+        sensor: Uuid,
+    },
+    /// Other topics than those on which the sensor answers, and no approved key says so.
+    #[error(
+        "sensor {sensor} answers on other topics; it has moved once it no longer does, or where its \
+         approved key signs that"
+    )]
+    Moved {
         /// Which sensor.
         sensor: Uuid,
     },
@@ -320,7 +334,7 @@ impl Engine {
     pub fn message(&mut self, subject: &str, payload: &[u8], now: Moment) {
         match self.routes.find(subject) {
             Some(Route::Read(sensor)) => self.answer_on_read_topic(sensor, payload, now),
-            Some(Route::Disconnect(sensor)) => self.remove(sensor, now),
+            Some(Route::Disconnect(sensor)) => self.farewell(sensor, now),
             Some(Route::History(sensor)) => self.history(sensor, payload, now),
             None => self.counters.unsolicited += 1,
         }

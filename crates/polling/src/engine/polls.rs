@@ -20,6 +20,9 @@ const FIRST_POLL_WITHIN: u64 = 5_000_000;
 /// Each poll is delayed by up to this part of the interval, so that sensors do not march in step.
 const JITTER_PART: u64 = 20;
 
+/// Farewells have a sensor polled no more often than this, in microseconds, or than its interval says.
+const FAREWELL_CHECK_EVERY: u64 = 10_000_000;
+
 /// The doubling of a silent sensor's interval stops here at the latest; `retry_max_ms` is sooner.
 const DOUBLINGS_MAX: u32 = 20;
 
@@ -77,6 +80,16 @@ impl Engine {
         sensor.heard(now);
         // There is one poll under way at a time, so this one said all that was named.
         sensor.stored_answers.heard();
+        // It may have answered an earlier one before it left.
+        if sensor
+            .farewell_after
+            .take_if(|after| flight.number > *after)
+            .is_some()
+        {
+            sensor.farewell_check_at = now.steady + FAREWELL_CHECK_EVERY.min(sensor.interval());
+            let sensor = flight.sensor;
+            self.actions.push(Action::FarewellRefuted { sensor });
+        }
         let result = match answer {
             Ok(reply) => {
                 sensor.counters.replies += 1;
@@ -93,6 +106,7 @@ impl Engine {
         };
         self.actions.push(Action::Result(result));
         self.schedule_next_poll(flight.sensor, now);
+        self.check_farewell(flight.sensor, now);
     }
 
     fn answered_late(&mut self, flight: Flight, reply: Reply, now: Moment) {
@@ -130,9 +144,27 @@ impl Engine {
         }
         sensor.counters.timeouts += 1;
         self.counters.polls.timeouts += 1;
+        let has_left = sensor.farewell_after.is_some() && !self.draining;
         let result = empty_result(sensor, flight, Outcome::NoReply, now);
         self.actions.push(Action::Result(result));
+        if has_left {
+            return self.remove(flight.sensor, now);
+        }
         self.schedule_next_poll(flight.sensor, now);
+    }
+
+    /// Polls a sensor that said farewell as soon as that may be, unless it is being polled.
+    pub(super) fn check_farewell(&mut self, id: Uuid, now: Moment) {
+        let Some(sensor) = self.sensors.get(&id) else {
+            return;
+        };
+        let (Phase::Scheduled(due), Some(_)) = (sensor.phase, sensor.farewell_after) else {
+            return;
+        };
+        let at = earliest_poll(sensor, now.steady.max(sensor.farewell_check_at));
+        if at < due {
+            self.schedule_poll(id, sensor.nominal, at);
+        }
     }
 
     pub(super) fn late_window_closed(&mut self, flight: Flight) {
@@ -175,7 +207,11 @@ impl Engine {
         // Nominal times stay on a grid, so that delays and jitter do not add up; those that have
         // passed meanwhile are left out.
         let behind = now.steady.saturating_sub(sensor.nominal);
-        let nominal = sensor.nominal + interval * (behind / interval + 1);
+        let nominal = match sensor.nominal > now.steady {
+            // The poll was an extra one, because of a farewell.
+            true => sensor.nominal,
+            false => sensor.nominal + interval * (behind / interval + 1),
+        };
         let earliest = earliest_poll(sensor, nominal);
         let at = earliest + self.jitter(interval / JITTER_PART);
         self.schedule_poll(id, nominal, at);

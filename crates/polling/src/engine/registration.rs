@@ -21,6 +21,14 @@ const SAVES_UNTIL_FORGOTTEN: u64 = 8;
 
 const MICROSECONDS_PER_DAY: u64 = 86_400_000_000;
 
+/// Whether polls or answers would go another way.
+fn has_moved(known: &Device, device: &Device) -> bool {
+    let ways = |device: &Device| {
+        [&device.poll, &device.read, &device.disconnect].map(|topic| topic.as_str().to_owned())
+    };
+    ways(known) != ways(device)
+}
+
 impl Engine {
     /// A message on a heartbeat subject.
     ///
@@ -72,6 +80,11 @@ impl Engine {
         };
         if !known.may_send_heartbeat(now.steady) {
             return Err(Rejection::TooOften { sensor: id });
+        }
+        // Where a key was approved, nobody but its owner gets past what follows.
+        let is_proven = known.enrolment.keys.approved.is_some();
+        if !is_proven && known.is_living(now.steady) && has_moved(&known.device, &device) {
+            return Err(Rejection::Moved { sensor: id });
         }
         known.enrolment.meet(shown.as_ref()).map_err(impostor)?;
         self.refresh(device, now)
@@ -160,6 +173,7 @@ impl Engine {
         sensor.last_heartbeat = now.wall;
         sensor.heard_at = now.steady;
         sensor.remembered_from = now.steady;
+        sensor.farewell_after = None;
         sensor.excused = sensor.failures;
         let was_down = std::mem::take(&mut sensor.down);
         let was_stale = std::mem::take(&mut sensor.stale);
@@ -224,6 +238,21 @@ impl Engine {
             let record = sensor.record();
             self.actions.push(Action::Save { sensor: id, record });
         }
+    }
+
+    /// A sensor says that it leaves, or somebody does in its name. One that has answered lately is polled
+    /// once more: if it answers, it has not left.
+    pub(super) fn farewell(&mut self, id: Uuid, now: Moment) {
+        let last_poll = self.polls.last_number();
+        let Some(sensor) = self.sensors.get_mut(&id) else {
+            return;
+        };
+        if !sensor.is_living(now.steady) {
+            return self.remove(id, now);
+        }
+        // A farewell after each poll must not put off the end of the first.
+        sensor.farewell_after.get_or_insert(last_poll);
+        self.check_farewell(id, now);
     }
 
     /// Forgets a sensor; a poll of it that is under way ends without an answer.

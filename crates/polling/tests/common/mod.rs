@@ -74,6 +74,8 @@ pub struct Field {
     /// What each of them says of stored answers.
     pub told: Vec<Option<Stored>>,
     pub results: Vec<PollResult>,
+    /// Sensors in whose name farewells came that were not theirs.
+    pub refuted: Vec<Uuid>,
     pub subscriptions: Vec<String>,
     pub records: HashMap<Uuid, Vec<u8>>,
 }
@@ -90,6 +92,7 @@ impl Field {
             polls: Vec::new(),
             told: Vec::new(),
             results: Vec::new(),
+            refuted: Vec::new(),
             subscriptions: Vec::new(),
             records: HashMap::new(),
         }
@@ -179,6 +182,7 @@ impl Field {
                     self.records.remove(&sensor);
                 }
                 Action::Result(result) => self.results.push(result),
+                Action::FarewellRefuted { sensor } => self.refuted.push(sensor),
             }
         }
     }

@@ -15,16 +15,16 @@ pub fn key(seed: u8) -> DeviceKey {
     DeviceKey::from_seed(&[seed; 32])
 }
 
-pub fn signed_heartbeat(n: u32, key: &DeviceKey) -> Value {
+pub fn signed_heartbeat(n: u32, beat: u64, key: &DeviceKey) -> Value {
     let possession = Possession {
         sensor: *id(n).as_bytes(),
         boot: BootId::new(BOOT).unwrap(),
-        beat: 1,
+        beat,
     };
     let mut heartbeat = heartbeat(n, 60_000);
     heartbeat["key"] = key.public().to_string().into();
     heartbeat["boot"] = BOOT.into();
-    heartbeat["beat"] = 1.into();
+    heartbeat["beat"] = beat.into();
     heartbeat["key_sig"] = possession.sign(key).to_string().into();
     heartbeat
 }
