@@ -15,7 +15,8 @@
 //! `"key":"ed25519:…","boot":"a1b2","beat":3,"key_sig":"…"`, all four or none. The signature is
 //! verified here, so whatever has passed has the key that it names; whether that is the key which the
 //! sensor had before, and the count is above the last one, is for the registry to say. `"lost":12`
-//! counts readings of this boot that the device had to drop before anyone acknowledged them.
+//! counts readings of this boot that the device had to drop before it sent them, or before anyone
+//! acknowledged them as history; answers to polls are not among them.
 //!
 //! Fields that are not known are ignored: a later version may add some.
 
@@ -88,8 +89,8 @@ pub struct Heartbeat {
     /// The key of the device, and the proof that it has it.
     #[serde(flatten)]
     pub identity: Option<Identity>,
-    /// Readings of this boot that were dropped before anyone acknowledged them, other than answers to polls:
-    /// of those, most are stored.
+    /// Readings of this boot, other than answers to polls, that were dropped before anyone acknowledged
+    /// them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<u64>,
 }

@@ -649,6 +649,8 @@ mod tests {
         let late = (format!("late/{ID}/epoch"), 7);
         assert_eq!(origin(Outcome::Value, "b", Some(3), false), reading);
         assert_eq!(origin(Outcome::Late, "b", Some(3), false), reading);
+        // What a device sends again as history is the reading that its answer was.
+        assert_eq!(origin(Outcome::Historical, "b", Some(3), false), reading);
         assert_eq!(origin(Outcome::Value, "b", Some(3), true), poll);
         assert_eq!(origin(Outcome::Value, "", Some(3), false), poll);
         assert_eq!(origin(Outcome::Value, "b", None, false), poll);

@@ -23,10 +23,7 @@ const MICROSECONDS_PER_DAY: u64 = 86_400_000_000;
 
 /// Whether polls or answers would go another way.
 fn has_moved(known: &Device, device: &Device) -> bool {
-    let ways = |device: &Device| {
-        [&device.poll, &device.read, &device.disconnect].map(|topic| topic.as_str().to_owned())
-    };
-    ways(known) != ways(device)
+    known.poll != device.poll || known.read != device.read || known.disconnect != device.disconnect
 }
 
 impl Engine {
