@@ -82,10 +82,19 @@ pub const SETTINGS: [(&str, &str); 30] = [
         "FORGET_AFTER_S",
         "silence after which a sensor is forgotten",
     ),
-    ("SENSORS_MAX", "most sensors"),
+    (
+        "SENSORS_MAX",
+        "most sensors; a CONFINED one takes the place of another that has not answered",
+    ),
     ("OUTSTANDING_MAX", "most polls under way"),
-    ("PATTERNS_MAX", "most subscriptions for device topics"),
-    ("HEARTBEATS_PER_S", "most heartbeats looked at per second"),
+    (
+        "PATTERNS_MAX",
+        "most subscriptions for topics of CONFINED sensors, and as many for those of others",
+    ),
+    (
+        "HEARTBEATS_PER_S",
+        "most heartbeats of CONFINED sensors looked at per second, and as many of others",
+    ),
     (
         "HISTORY_PER_S",
         "most readings per second of those that devices kept and send later",

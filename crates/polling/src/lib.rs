@@ -14,7 +14,8 @@
 //! | [`state`] | what can be asked of an engine |
 //!
 //! Inside the engine: `sensor` (one sensor's state), `poll_book` (polls under way and lately given
-//! up), `routes` (subjects to sensors), `origin` (who may announce whom), `agenda` (what is due when),
+//! up), `poll_queue`, `heartbeat_rates` and `history_turns` (so that one takes nothing of others),
+//! `routes` (subjects to sensors), `origin` (who may announce whom), `agenda` (what is due when),
 //! `token_bucket` (rates), `receipt` and `stored_answers` (what devices wait to hear) and `record` (what
 //! survives a restart).
 #![forbid(unsafe_code)]
@@ -29,9 +30,12 @@ pub mod enrolment;
 
 mod agenda;
 mod error_chain;
+mod heartbeat_rates;
+mod history_turns;
 mod moment;
 mod origin;
 mod poll_book;
+mod poll_queue;
 mod receipt;
 mod record;
 mod routes;

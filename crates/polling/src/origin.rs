@@ -32,13 +32,7 @@ pub(crate) fn check(
     known: Option<&Device>,
     confined: &[String],
 ) -> Result<(), OriginError> {
-    let prefix_of = |subject: &str| {
-        let is_below = |prefix: &&String| {
-            let rest = subject.strip_prefix(prefix.as_str());
-            rest.is_some_and(|rest| rest.starts_with('.'))
-        };
-        confined.iter().find(is_below)
-    };
+    let prefix_of = |subject| prefix_of(subject, confined);
     let here = prefix_of(subject);
     // As the server's permissions spell it; a subject is no place for another spelling.
     let id = device.id.hyphenated().to_string();
@@ -58,6 +52,15 @@ pub(crate) fn check(
         true => Err(OriginError::SensorConfined),
         false => Ok(()),
     }
+}
+
+/// The confined prefix that a subject lies below.
+pub(crate) fn prefix_of<'a>(subject: &str, confined: &'a [String]) -> Option<&'a str> {
+    let is_below = |prefix: &&String| {
+        let rest = subject.strip_prefix(prefix.as_str());
+        rest.is_some_and(|rest| rest.starts_with('.'))
+    };
+    confined.iter().find(is_below).map(String::as_str)
 }
 
 #[cfg(test)]

@@ -83,8 +83,8 @@ impl Routes {
         owners.find(|owner| *owner != device.id)
     }
 
-    /// How many patterns there would be with `device` added.
-    pub(crate) fn patterns_with(&self, device: &Device) -> usize {
+    /// How many patterns that `count` there would be with `device` added.
+    pub(crate) fn patterns_with(&self, device: &Device, count: impl Fn(&str) -> bool) -> usize {
         let routes = routes_of(device).into_iter();
         let new: BTreeSet<String> = routes
             .map(|(subject, _)| subject.pattern(device.id))
@@ -92,7 +92,8 @@ impl Routes {
         let added = new
             .iter()
             .filter(|pattern| !self.patterns.contains_key(*pattern));
-        self.patterns.len() + added.count()
+        let known = self.patterns.keys().filter(|pattern| count(pattern));
+        known.count() + added.filter(|pattern| count(pattern)).count()
     }
 
     pub(crate) fn add(&mut self, device: &Device, change: &mut Change) {

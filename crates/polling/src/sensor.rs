@@ -15,8 +15,8 @@ use crate::stored_answers::StoredAnswers;
 use crate::token_bucket::TokenBucket;
 
 /// Heartbeats of one sensor: the original's come every 30 or 60 s, a restarting one sends a few.
-const HEARTBEATS_PER_SECOND: u32 = 1;
-const HEARTBEAT_BURST: u32 = 10;
+pub(crate) const HEARTBEATS_PER_SECOND: u32 = 1;
+pub(crate) const HEARTBEAT_BURST: u32 = 10;
 
 /// Messages of history of one sensor: a device waits a second between two, and others arrive again
 /// when an acknowledgement was lost.
@@ -164,6 +164,11 @@ impl Sensor {
     pub(crate) fn booted_at(&self, boot: &str) -> Option<u64> {
         let (known, at) = self.booted.as_ref()?;
         (known == boot).then_some(*at)
+    }
+
+    /// Whether it did not answer its last poll.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.failures > 0
     }
 
     pub(crate) fn interval(&self) -> u64 {

@@ -28,15 +28,33 @@ impl TokenBucket {
         self.take_many(1, steady_now)
     }
 
-    /// Takes so many tokens if there are as many.
-    pub(crate) fn take_many(&mut self, tokens: u32, steady_now: u64) -> bool {
+    /// Whether as many events may happen at once as ever.
+    pub(crate) fn is_full(&mut self, steady_now: u64) -> bool {
+        self.refill(steady_now);
+        self.available == self.capacity
+    }
+
+    fn refill(&mut self, steady_now: u64) {
         let elapsed = steady_now.saturating_sub(self.refilled_at);
         let gained = elapsed.saturating_mul(u64::from(self.per_second));
         self.available = self.available.saturating_add(gained).min(self.capacity);
         self.refilled_at = self.refilled_at.max(steady_now);
+    }
+
+    /// Takes so many tokens if there are as many.
+    pub(crate) fn take_many(&mut self, tokens: u32, steady_now: u64) -> bool {
+        self.take_leaving(tokens, 0, steady_now)
+    }
+
+    /// Takes so many tokens if `kept` are there beside them.
+    pub(crate) fn take_leaving(&mut self, tokens: u32, kept: u32, steady_now: u64) -> bool {
+        self.refill(steady_now);
         let Some(rest) = self.available.checked_sub(u64::from(tokens) * TOKEN) else {
             return false;
         };
+        if rest < u64::from(kept) * TOKEN {
+            return false;
+        }
         self.available = rest;
         true
     }

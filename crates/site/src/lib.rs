@@ -33,6 +33,7 @@ mod host;
 mod lattice;
 mod leftovers;
 mod manifest;
+mod mqtt_streams;
 mod nats_server;
 mod nats_version;
 mod ports;

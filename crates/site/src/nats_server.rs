@@ -14,6 +14,7 @@ use crate::access::users::FieldUsers;
 use crate::access::{Access, lattice, secret};
 use crate::adopted::adopt_streams;
 use crate::error::SiteError;
+use crate::mqtt_streams;
 use crate::nats_version::NatsVersion;
 use crate::ports::is_free;
 use crate::process::{Process, file_error};
@@ -251,6 +252,14 @@ async fn launch(options: &NatsOptions) -> Result<Process, SiteError> {
         }
     };
     process.until(START_TIMEOUT, ready).await?;
+    // A server that speaks TLS only is asked nothing here, see above.
+    if matches!(options.access, Access::Field { .. }) && options.mqtt_port.is_some() && !tls {
+        let bounded = mqtt_streams::bound(connect(options).await?).await;
+        bounded.map_err(|error| SiteError::Lattice {
+            operation: "bound what MQTT devices can have stored".to_owned(),
+            problem: error.to_string(),
+        })?;
+    }
     Ok(process)
 }
 

@@ -12,7 +12,8 @@
 //! here has to remember what went the other way, so a restart in between changes nothing.
 //!
 //! History waits behind what is live: it has rates of its own, and none of it is taken while polling
-//! pauses. What is not taken is not acknowledged, and the device sends it again.
+//! pauses. What is not taken is not acknowledged, and the device sends it again, and is taken before all
+//! who come later.
 
 use fieldledger_attest::evidence::Evidence;
 use fieldledger_attest::reading::Clock;
@@ -48,7 +49,7 @@ impl Engine {
             }
         };
         let readings = u32::try_from(bulk.readings.len()).unwrap_or(u32::MAX);
-        if !self.history_bucket.take_many(readings, now.steady) {
+        if !self.history_turns.take(id, readings, now.steady) {
             self.counters.history.deferred += 1;
             return;
         }

@@ -5,11 +5,10 @@ mod history;
 mod polls;
 mod registration;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use fieldledger_field::batch::{Attestation, Outcome, SensorProfile};
-use fieldledger_field::bulk::MAX_BULK_READINGS;
 use fieldledger_field::heartbeat::{HeartbeatError, Limits};
 use fieldledger_field::poll::Poll;
 use rand::rngs::StdRng;
@@ -19,17 +18,16 @@ use uuid::Uuid;
 
 use crate::agenda::{Agenda, Task};
 use crate::enrolment::{EnrolError, Enrolment, Impostor, Keys};
+use crate::heartbeat_rates::HeartbeatRates;
+use crate::history_turns::HistoryTurns;
 use crate::moment::Moment;
 use crate::origin::OriginError;
 use crate::poll_book::PollBook;
+use crate::poll_queue::PollQueue;
 use crate::receipt::{Receipt, StoredAnswer};
 use crate::routes::{Change, Route, Routes};
 use crate::sensor::Sensor;
 use crate::state::{Counters, Liveness, LivenessCounts, SensorState};
-use crate::token_bucket::TokenBucket;
-
-/// A message of history must find room, however slowly it is taken.
-const LONGEST_HISTORY: u32 = MAX_BULK_READINGS as u32;
 
 /// How an engine behaves. [`crate::Config`] makes one from a link's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +54,8 @@ pub struct Settings {
     pub outstanding_max: usize,
     /// How many subscriptions the sensors' topics may need at most.
     pub patterns_max: usize,
-    /// How many heartbeats are looked at per second; bursts of twice `sensors_max` pass.
+    /// How many heartbeats are looked at per second, of confined sensors and as many of all others;
+    /// bursts of twice `sensors_max` pass.
     pub heartbeats_per_s: u32,
     /// How many readings that devices had kept are taken per second, from all of them together.
     pub history_per_s: u32,
@@ -154,7 +153,7 @@ pub struct Memory {
 /// Why a heartbeat did not count.
 #[derive(Debug, Error)]
 pub enum Rejection {
-    /// Too many heartbeats from all sensors together.
+    /// Too many heartbeats from all sensors together that are confined, or that are not.
     #[error("more than {limit} heartbeats per second arrive; this one was not looked at")]
     TooManyHeartbeats {
         /// Heartbeats per second.
@@ -258,10 +257,10 @@ pub struct Engine {
     routes: Routes,
     agenda: Agenda,
     polls: PollBook,
-    /// Sensors whose poll is due but not yet sent, first come, first served.
-    waiting: VecDeque<Uuid>,
-    heartbeat_bucket: TokenBucket,
-    history_bucket: TokenBucket,
+    /// Sensors whose poll is due but not yet sent.
+    waiting: PollQueue,
+    heartbeat_rates: HeartbeatRates,
+    history_turns: HistoryTurns,
     paused: bool,
     draining: bool,
     counters: Counters,
@@ -272,7 +271,6 @@ impl Engine {
     /// An engine that knows no sensors. `seed` decides its jitter.
     #[must_use]
     pub fn new(settings: Settings, seed: u64, now: Moment) -> Self {
-        let burst = u32::try_from(settings.sensors_max.saturating_mul(2)).unwrap_or(u32::MAX);
         Self {
             random: StdRng::seed_from_u64(seed),
             sensors: HashMap::new(),
@@ -283,13 +281,13 @@ impl Engine {
                 settings.poll_timeout_ms * 1_000,
                 settings.late_window_ms * 1_000,
             ),
-            waiting: VecDeque::new(),
-            heartbeat_bucket: TokenBucket::full(settings.heartbeats_per_s, burst, now.steady),
-            history_bucket: TokenBucket::full(
-                settings.history_per_s,
-                settings.history_per_s.max(LONGEST_HISTORY),
+            waiting: PollQueue::new(settings.outstanding_max),
+            heartbeat_rates: HeartbeatRates::new(
+                settings.heartbeats_per_s,
+                settings.sensors_max,
                 now.steady,
             ),
+            history_turns: HistoryTurns::new(settings.history_per_s, now.steady),
             paused: false,
             draining: false,
             counters: Counters::default(),

@@ -57,6 +57,7 @@ impl Engine {
     }
 
     fn answer(&mut self, number: u64, answer: Result<Reply, Unparsable>, now: Moment) {
+        self.waiting.ended(number);
         if let Some(flight) = self.polls.finish(number) {
             self.answered_in_time(flight, answer, now);
             self.send_waiting(now);
@@ -128,6 +129,7 @@ impl Engine {
 
     /// Ends a poll without an answer.
     pub(super) fn poll_given_up(&mut self, flight: Flight, now: Moment) {
+        self.waiting.ended(flight.number);
         let late_window = self.settings.late_window_ms * 1_000;
         let down_after = self.settings.down_after;
         let Some(sensor) = self.sensors.get_mut(&flight.sensor) else {
@@ -230,7 +232,7 @@ impl Engine {
             && sensor.phase == Phase::Scheduled(at)
         {
             sensor.phase = Phase::Waiting;
-            self.waiting.push_back(id);
+            self.waiting.add(id, sensor.is_silent());
         }
     }
 
@@ -240,13 +242,14 @@ impl Engine {
             && !self.draining
             && self.polls.outstanding() < self.settings.outstanding_max
         {
-            let Some(id) = self.waiting.pop_front() else {
+            let Some((id, is_silent)) = self.waiting.next() else {
                 return;
             };
             if let Some(sensor) = self.sensors.get_mut(&id)
                 && sensor.phase == Phase::Waiting
             {
                 let number = self.polls.start(id, now);
+                self.waiting.sent(number, is_silent);
                 sensor.phase = Phase::Polled(number);
                 sensor.last_poll = Some(now.wall);
                 sensor.counters.polls += 1;

@@ -9,6 +9,7 @@ use super::{Action, Engine, Rejection, RestoreError};
 use crate::agenda::Task;
 use crate::enrolment::Enrolment;
 use crate::error_chain::chain;
+use crate::heartbeat_rates::Flood;
 use crate::moment::Moment;
 use crate::origin;
 use crate::record::StoredRecord;
@@ -55,11 +56,14 @@ impl Engine {
         payload: &[u8],
         now: Moment,
     ) -> Result<(), Rejection> {
-        if !self.heartbeat_bucket.take(now.steady) {
-            return Err(Rejection::TooManyHeartbeats {
+        let confined = &self.settings.confined;
+        let taken = self.heartbeat_rates.take(subject, confined, now.steady);
+        taken.map_err(|flood| match flood {
+            Flood::All => Rejection::TooManyHeartbeats {
                 limit: self.settings.heartbeats_per_s,
-            });
-        }
+            },
+            Flood::Of(sensor) => Rejection::TooOften { sensor },
+        })?;
         let device =
             Heartbeat::parse(payload, &self.settings.limits).map_err(Rejection::Heartbeat)?;
         self.check_origin(subject, &device)?;
@@ -135,11 +139,11 @@ impl Engine {
 
     fn register(&mut self, mut sensor: Sensor, now: Moment) -> Result<(), Rejection> {
         let id = sensor.device.id;
-        if self.sensors.len() >= self.settings.sensors_max {
+        self.check_topics(&sensor.device)?;
+        if self.sensors.len() >= self.settings.sensors_max && !self.make_room(&sensor, now) {
             let limit = self.settings.sensors_max;
             return Err(Rejection::TooManySensors { sensor: id, limit });
         }
-        self.check_topics(&sensor.device)?;
         let mut change = Change::default();
         self.routes.add(&sensor.device, &mut change);
         self.subscriptions_changed(change);
@@ -150,6 +154,26 @@ impl Engine {
         self.schedule_first_poll(id, now);
         self.schedule_watch(id, now.steady + self.settings.stale_after_ms * 1_000);
         Ok(())
+    }
+
+    /// Forgets one that nobody vouches for and that has not answered, for one with a place of its own.
+    fn make_room(&mut self, sensor: &Sensor, now: Moment) -> bool {
+        if !self.is_confined(&sensor.device) {
+            return false;
+        }
+        let mut others = self.sensors.values();
+        let dispensable =
+            others.find(|other| other.last_reply.is_none() && !self.is_confined(&other.device));
+        let dispensable = dispensable.map(|other| other.device.id);
+        if let Some(id) = dispensable {
+            self.remove(id, now);
+        }
+        dispensable.is_some()
+    }
+
+    /// Whether it lives where the server says who speaks.
+    fn is_confined(&self, device: &Device) -> bool {
+        origin::prefix_of(device.poll.as_str(), &self.settings.confined).is_some()
     }
 
     /// A heartbeat of a sensor that is known.
@@ -200,7 +224,11 @@ impl Engine {
             return Err(Rejection::TopicTaken { sensor, owner });
         }
         let limit = self.settings.patterns_max;
-        if self.routes.patterns_with(device) > limit {
+        // The open field cannot use up what the other needs.
+        let is_confined = self.is_confined(device);
+        let confined = &self.settings.confined;
+        let same = |pattern: &str| origin::prefix_of(pattern, confined).is_some() == is_confined;
+        if self.routes.patterns_with(device, same) > limit {
             return Err(Rejection::TooManyPatterns { sensor, limit });
         }
         Ok(())
