@@ -6,6 +6,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -378,25 +379,25 @@ async fn over_mqtt(address: SocketAddr, intruder: &User, victim: &User) -> Resul
         victim.topic("command"),
     ] {
         for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
-            let accepted = is_subscribed(intruder.mqtt(address, "intruder"), &filter, qos).await?;
+            let accepted = is_subscribed(intruder.mqtt(address, &unused()), &filter, qos).await?;
             ensure!(!accepted, "subscribed to {filter}");
         }
     }
     let own = intruder.topic("poll");
     for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
-        let options = intruder.mqtt(address, "intruder");
+        let options = intruder.mqtt(address, &unused());
         ensure!(is_subscribed(options, &own, qos).await?, "not even {own}");
     }
 
     for subject in foreign(victim) {
         let topic = subject.replace('.', "/");
         for (qos, retained) in [(QoS::AtMostOnce, false), (QoS::AtLeastOnce, true)] {
-            let options = intruder.mqtt(address, "intruder");
+            let options = intruder.mqtt(address, &unused());
             publish(options, &topic, qos, retained, false).await?;
         }
     }
     for name in ["read", "disconnect"] {
-        let mut options = intruder.mqtt(address, "intruder");
+        let mut options = intruder.mqtt(address, &unused());
         options.set_last_will(LastWill::new(
             victim.topic(name),
             MARK,
@@ -414,6 +415,13 @@ async fn over_mqtt(address: SocketAddr, intruder: &User, victim: &User) -> Resul
         .await?;
     }
     Ok(())
+}
+
+/// A client id of its own for each connection: the server holds up and then closes one whose id was in use
+/// a moment ago, which would pass for a refusal.
+fn unused() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("intruder-{}", COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Whether the server accepts a subscription. It closes the connection of some who may not.
