@@ -12,3 +12,4 @@ pub mod device;
 pub mod pico_w;
 pub mod plant;
 pub mod tree;
+pub mod uplink;

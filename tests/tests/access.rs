@@ -17,7 +17,7 @@ use fieldledger_e2e::{
     plant::{PATIENCE, Plant, until},
 };
 use fieldledger_site::{
-    Access, FieldUsers, NatsOptions, NatsServer, NewUser, Role, find_nats_server, free_port,
+    Access, FieldUsers, NatsOptions, NatsServer, NewUser, Place, Role, find_nats_server, free_port,
 };
 use futures::StreamExt as _;
 use nkeys::KeyPair;
@@ -784,6 +784,7 @@ fn options(folder: &Path, open: bool) -> Result<NatsOptions> {
         monitor_port: None,
         access: Access::Field { open },
         tls: None,
+        place: Place::Alone,
         folder: folder.join("nats"),
         logs: folder.join("logs"),
     })

@@ -12,7 +12,7 @@ use fieldledger_e2e::{
     plant::{PATIENCE, Plant, until},
 };
 use fieldledger_site::{
-    Access, FieldUsers, NatsOptions, NatsServer, NewUser, Role, find_nats_server, free_port,
+    Access, FieldUsers, NatsOptions, NatsServer, NewUser, Place, Role, find_nats_server, free_port,
 };
 use nkeys::KeyPair;
 use rumqttc::{AsyncClient, ConnectionError, MqttOptions, Packet, QoS};
@@ -161,6 +161,7 @@ async fn what_mqtt_stores_is_bounded() -> Result<()> {
         monitor_port: None,
         access: Access::Field { open: true },
         tls: None,
+        place: Place::Alone,
         folder: folder.path().join("nats"),
         logs: folder.path().join("logs"),
     })

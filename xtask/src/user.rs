@@ -157,6 +157,7 @@ fn described(user: &User) -> String {
         Role::Program => "program".to_owned(),
         Role::Polling => "the polling provider".to_owned(),
         Role::Events => "the event logger".to_owned(),
+        Role::Site { domain } => format!("the field's server of site {domain}"),
         Role::Simulator => "the simulated field".to_owned(),
         Role::Open => "whoever names no user".to_owned(),
         Role::Operator => "the operator".to_owned(),

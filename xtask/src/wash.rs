@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
-use fieldledger_site::{Access, Artifacts, NatsOptions, NatsServer, find_nats_server, is_free};
+use fieldledger_site::{
+    Access, Artifacts, NatsOptions, NatsServer, Place, find_nats_server, is_free,
+};
 use serde_json::Value;
 
 use crate::{build, program, setup};
@@ -73,6 +75,7 @@ pub(crate) async fn run(args: &WashArgs) -> anyhow::Result<()> {
         monitor_port: None,
         access: Access::Anyone,
         tls: None,
+        place: Place::Alone,
         folder: folder.path().join("nats"),
         logs: folder.path().join("logs"),
     })
@@ -193,6 +196,8 @@ impl Wash {
                 &NATS_PORT.to_string(),
             ])
             .args(["--rpc-timeout-ms", "20000", "--provider-delay", "10000"])
+            .args(["--label", "fieldledger-central=true"])
+            .args(["--label", "fieldledger-site=main"])
             .args([Path::new("--host-path"), &host])
             .args([Path::new("--host-log-path"), &log])
             .env("FIELDLEDGER_WITH_WADM", "true");

@@ -20,7 +20,7 @@ use crate::bindings::fieldledger::ledger::{
 };
 use crate::bindings::fieldledger::ui::assets;
 use crate::bindings::wrpc::rpc::error::Error as RpcError;
-use crate::{convert, gaps};
+use crate::{convert, gaps, sites};
 
 pub(crate) struct Lattice;
 
@@ -174,21 +174,39 @@ impl Backend for Lattice {
         audited("the ledger", pangea::get_kept(name))
     }
 
-    fn sensors(&self, offset: u32, limit: u32) -> Result<Vec<SensorState>, BackendError> {
+    fn sites(&self) -> Result<Vec<String>, BackendError> {
+        sites::configured()
+    }
+
+    fn sensors(
+        &self,
+        site: &str,
+        offset: u32,
+        limit: u32,
+    ) -> Result<Vec<SensorState>, BackendError> {
+        sites::select(site)?;
         let sensors = answered("polling", registry::list_sensors(offset, limit))?;
         Ok(sensors.into_iter().map(convert::sensor_state).collect())
     }
 
-    fn sensor(&self, id: &str) -> Result<Option<SensorState>, BackendError> {
+    fn sensor(&self, site: &str, id: &str) -> Result<Option<SensorState>, BackendError> {
+        sites::select(site)?;
         let sensor = answered("polling", registry::get_sensor(id))?;
         Ok(sensor.map(convert::sensor_state))
     }
 
-    fn approve_key(&self, sensor: &str, fingerprint: &str) -> Result<String, BackendError> {
+    fn approve_key(
+        &self,
+        site: &str,
+        sensor: &str,
+        fingerprint: &str,
+    ) -> Result<String, BackendError> {
+        sites::select(site)?;
         enrolled(registry::approve(sensor, fingerprint))
     }
 
-    fn retire_key_of(&self, sensor: &str) -> Result<String, BackendError> {
+    fn retire_key_of(&self, site: &str, sensor: &str) -> Result<String, BackendError> {
+        sites::select(site)?;
         enrolled(registry::retire(sensor))
     }
 
@@ -218,7 +236,8 @@ impl Backend for Lattice {
         Ok(convert::ledger_status(status))
     }
 
-    fn polling_status(&self) -> Result<PollingStatus, BackendError> {
+    fn polling_status(&self, site: &str) -> Result<PollingStatus, BackendError> {
+        sites::select(site)?;
         let status = answered("polling", registry::get_status())?;
         Ok(convert::polling_status(status))
     }

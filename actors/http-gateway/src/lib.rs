@@ -3,6 +3,7 @@
 //! | configuration | meaning |
 //! |---|---|
 //! | `tokens` | bearer tokens as `name:scopes:hash`, see `fieldledger_api::Tokens`; none by default |
+//! | `sites` | names of the sites, separated by commas: the first one's polling is linked as any part is, that of each other under the site's name; `main` by default |
 //!
 //! Each request gets an instance of its own, so there is no state here.
 #![deny(unsafe_code)]
@@ -23,6 +24,7 @@ mod bindings {
 mod convert;
 mod gaps;
 mod lattice;
+mod sites;
 
 use std::sync::Arc;
 

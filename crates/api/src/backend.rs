@@ -228,33 +228,50 @@ pub trait Backend: LogTree + Send + Sync + 'static {
     /// `NotFound` where nothing was, `Expired` where it no longer is.
     fn kept(&self, name: &str) -> Result<String, BackendError>;
 
-    /// Sensors in order of alias, then id.
+    /// The sites, each of which has a polling provider. At least one.
     ///
     /// # Errors
     ///
-    /// `Unavailable` where the polling provider does not answer.
-    fn sensors(&self, offset: u32, limit: u32) -> Result<Vec<SensorState>, BackendError>;
+    /// `Unavailable` where that is not known.
+    fn sites(&self) -> Result<Vec<String>, BackendError>;
 
-    /// One sensor, or none of that id.
+    /// Sensors of a site in order of alias, then id; at most 10,000.
     ///
     /// # Errors
     ///
-    /// `Unavailable` where the polling provider does not answer.
-    fn sensor(&self, id: &str) -> Result<Option<SensorState>, BackendError>;
+    /// `Unavailable` where the site's polling provider does not answer.
+    fn sensors(
+        &self,
+        site: &str,
+        offset: u32,
+        limit: u32,
+    ) -> Result<Vec<SensorState>, BackendError>;
+
+    /// One sensor of a site, or none of that id.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` where the site's polling provider does not answer.
+    fn sensor(&self, site: &str, id: &str) -> Result<Option<SensorState>, BackendError>;
 
     /// Makes the key of this fingerprint, which the sensor shows, its own; the key.
     ///
     /// # Errors
     ///
     /// `NotFound` where there is no such sensor, `Refused` where it does not show that key.
-    fn approve_key(&self, sensor: &str, fingerprint: &str) -> Result<String, BackendError>;
+    fn approve_key(
+        &self,
+        site: &str,
+        sensor: &str,
+        fingerprint: &str,
+    ) -> Result<String, BackendError>;
 
     /// Retires the sensor's key; the key.
     ///
     /// # Errors
     ///
     /// `NotFound` where there is no such sensor, `Refused` where it has no key.
-    fn retire_key_of(&self, sensor: &str) -> Result<String, BackendError>;
+    fn retire_key_of(&self, site: &str, sensor: &str) -> Result<String, BackendError>;
 
     /// The newest reading of each of these sensors that has one; of all for an empty list.
     ///
@@ -296,7 +313,7 @@ pub trait Backend: LogTree + Send + Sync + 'static {
     /// # Errors
     ///
     /// `Unavailable` where the polling provider does not answer.
-    fn polling_status(&self) -> Result<PollingStatus, BackendError>;
+    fn polling_status(&self, site: &str) -> Result<PollingStatus, BackendError>;
 
     /// The checkpoint to show to the world: with the cosignatures of its witnesses, and where the
     /// witness policy says so, an older one than the newest.

@@ -16,6 +16,7 @@ use crate::backend::{Backend, BackendError};
 use crate::extract::JsonBody;
 use crate::life::Admin;
 use crate::problem::Problem;
+use crate::sites;
 
 /// `action` of the entries about an approval.
 const APPROVE: &str = "DEVICE_KEY_APPROVE";
@@ -88,7 +89,9 @@ pub(crate) async fn approve_key(
         actor: &actor,
     };
     let decided = deed.carry_out(backend.as_ref(), || {
-        backend.approve_key(&sensor, &params.fingerprint)
+        sites::decide(backend.as_ref(), &sensor, |site| {
+            backend.approve_key(site, &sensor, &params.fingerprint)
+        })
     })?;
     Ok(Json(decided))
 }
@@ -119,7 +122,11 @@ pub(crate) async fn retire_key(
         reason: &params.reason,
         actor: &actor,
     };
-    let decided = deed.carry_out(backend.as_ref(), || backend.retire_key_of(&sensor))?;
+    let decided = deed.carry_out(backend.as_ref(), || {
+        sites::decide(backend.as_ref(), &sensor, |site| {
+            backend.retire_key_of(site, &sensor)
+        })
+    })?;
     Ok(Json(decided))
 }
 

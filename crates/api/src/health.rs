@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::Shared;
 use crate::backend::BackendError;
 use crate::problem::{FieldProblem, Problem};
+use crate::sites::{self, SiteAway};
 
 /// Every part answers.
 #[derive(Debug, Serialize, ToSchema)]
@@ -24,12 +25,16 @@ pub(crate) struct Health {
     sensors_stale: u32,
     /// Sensors that do not answer.
     sensors_down: u32,
+    /// Sites whose polling does not answer; absent if there is none. They poll on, and what they store
+    /// is delivered later.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sites_away: Vec<SiteAway>,
     /// How the log's checkpoints are witnessed, in a sentence.
     #[schema(example = "no witnesses are configured")]
     witnesses: String,
 }
 
-/// 200 where ledger and polling answer, else 503 that names what does not.
+/// 200 where the ledger and the polling of a site answer, else 503 that names what does not.
 ///
 /// A part that is gone shows within milliseconds. One that takes a call and never answers holds this
 /// answer back until the host's limit on execution, so give a probe a timeout of its own.
@@ -44,7 +49,7 @@ pub(crate) struct Health {
 pub(crate) async fn check_health(State(backend): State<Shared>) -> Result<Json<Health>, Problem> {
     let mut silent = Vec::new();
     let ledger = note_failure("ledger", backend.ledger_status(), &mut silent);
-    let polling = note_failure("polling", backend.polling_status(), &mut silent);
+    let polling = note_failure("polling", sites::polling(backend.as_ref()), &mut silent);
     // Shown, and no reason to be ill: a log without its witnesses still does its work.
     let witnesses = match backend.witnessing() {
         Ok(witnessing) => witnessing.own.map_or_else(
@@ -54,12 +59,14 @@ pub(crate) async fn check_health(State(backend): State<Shared>) -> Result<Json<H
         Err(_) => "not known: the ledger does not answer".to_owned(),
     };
     if let (Some(ledger), Some(polling)) = (ledger, polling) {
+        let sum = polling.sum();
         return Ok(Json(Health {
             status: "ok",
             tree_size: ledger.tree_size,
-            sensors_ok: polling.sensors_ok,
-            sensors_stale: polling.sensors_stale,
-            sensors_down: polling.sensors_down,
+            sensors_ok: sum.sensors_ok,
+            sensors_stale: sum.sensors_stale,
+            sensors_down: sum.sensors_down,
+            sites_away: polling.away,
             witnesses,
         }));
     }

@@ -48,6 +48,7 @@ mod proofs;
 mod readings;
 mod router;
 mod sensors;
+mod sites;
 mod status;
 mod tokens;
 mod witness;

@@ -14,6 +14,7 @@ use crate::backend::{
     WitnessState, Witnessing,
 };
 use crate::problem::Problem;
+use crate::sites::{self, Answers};
 
 const MICROS_PER_SECOND: f64 = 1e6;
 
@@ -29,7 +30,7 @@ const MICROS_PER_SECOND: f64 = 1e6;
 )]
 pub(crate) async fn show_metrics(State(backend): State<Shared>) -> impl IntoResponse {
     let ledger = backend.ledger_status().ok();
-    let polling = backend.polling_status().ok();
+    let polling = sites::polling(backend.as_ref()).ok();
     let one = GapQuery {
         limit: 1,
         ..GapQuery::default()
@@ -47,7 +48,7 @@ pub(crate) async fn show_metrics(State(backend): State<Shared>) -> impl IntoResp
 fn exposition(
     ledger: Option<&LedgerStatus>,
     gaps: Option<GapTotals>,
-    polling: Option<&PollingStatus>,
+    polling: Option<&Answers<PollingStatus>>,
     witnessing: &Witnessing,
 ) -> String {
     let mut text = Exposition::default();
@@ -64,8 +65,19 @@ fn exposition(
     if let Some(totals) = gaps {
         gap_metrics(&mut text, totals);
     }
-    if let Some(status) = polling {
-        polling_metrics(&mut text, status);
+    if let Some(answers) = polling {
+        text.metric(
+            "fieldledger_site_up",
+            Kind::Gauge,
+            "Whether a site's polling answers.",
+        );
+        for (site, _) in &answers.of {
+            text.labelled("site", site, 1.0);
+        }
+        for away in &answers.away {
+            text.labelled("site", &away.site, 0.0);
+        }
+        polling_metrics(&mut text, &answers.sum());
     }
     if let Some(own) = &witnessing.own {
         witness_metrics(&mut text, own);
@@ -509,7 +521,10 @@ mod tests {
         let text = exposition(
             Some(&ledger),
             Some(GapTotals::default()),
-            Some(&PollingStatus::default()),
+            Some(&Answers {
+                of: vec![("main".to_owned(), PollingStatus::default())],
+                away: Vec::new(),
+            }),
             &witnessing,
         );
         for sample in [

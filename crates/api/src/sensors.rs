@@ -15,6 +15,7 @@ use crate::Shared;
 use crate::backend::{Reading, SensorState};
 use crate::extract::{PathParameter, QueryString, whole_number};
 use crate::problem::{Problem, excerpt};
+use crate::sites::{self, SiteAway};
 
 const DEFAULT_SENSORS: u32 = 1_000;
 const MOST_SENSORS: u32 = 10_000;
@@ -40,11 +41,17 @@ pub(crate) struct SensorList {
     /// The `offset` that continues the list; absent where it has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_offset: Option<u32>,
+    /// Sites that do not answer, whose sensors are not in the list; absent if there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sites_away: Vec<SiteAway>,
 }
 
 /// A sensor's state and its newest reading in the log.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Sensor {
+    /// The site that polls it.
+    #[schema(example = "main")]
+    site: String,
     /// What the polling provider knows.
     #[serde(flatten)]
     state: SensorState,
@@ -85,12 +92,12 @@ pub(crate) async fn list_sensors(
         return Err(Problem::bad_parameters(problems));
     }
 
-    let states = backend.sensors(offset, limit)?;
+    let (states, sites_away) = sites::sensors(backend.as_ref(), offset, limit)?;
     // An empty list would ask the ledger for every sensor it ever saw.
     let readings = if states.is_empty() {
         Vec::new()
     } else {
-        let ids: Vec<String> = states.iter().map(|state| state.id.clone()).collect();
+        let ids: Vec<String> = states.iter().map(|(_, state)| state.id.clone()).collect();
         backend.latest(&ids)?
     };
     let mut latest: HashMap<String, Reading> = readings
@@ -100,7 +107,8 @@ pub(crate) async fn list_sensors(
     let full = states.len() >= limit as usize;
     let sensors = states
         .into_iter()
-        .map(|state| Sensor {
+        .map(|(site, state)| Sensor {
+            site,
             latest: latest.remove(&state.id),
             state,
         })
@@ -108,6 +116,7 @@ pub(crate) async fn list_sensors(
     Ok(Json(SensorList {
         sensors,
         next_offset: full.then(|| offset.saturating_add(limit)),
+        sites_away,
     }))
 }
 
@@ -128,12 +137,16 @@ pub(crate) async fn show_sensor(
     QueryString(NoQuery {}): QueryString<NoQuery>,
 ) -> Result<Json<Sensor>, Problem> {
     let id = parse_sensor_id(&id).map_err(|problem| Problem::bad_parameter("id", problem))?;
-    let Some(state) = backend.sensor(&id)? else {
+    let Some((site, state)) = sites::sensor(backend.as_ref(), &id)? else {
         let detail = format!("no sensor {id} has sent a heartbeat, or it was forgotten since");
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     };
     let latest = backend.latest(&[id])?.into_iter().next();
-    Ok(Json(Sensor { state, latest }))
+    Ok(Json(Sensor {
+        site,
+        state,
+        latest,
+    }))
 }
 
 /// A query string that has no parameters.

@@ -710,7 +710,7 @@ async fn metrics_keep_what_is_left_when_a_part_is_down() {
     assert!(answer.body.contains("fieldledger_up{part=\"ledger\"} 0\n"));
     assert!(answer.body.contains("fieldledger_up{part=\"polling\"} 1\n"));
     assert!(!answer.body.contains("fieldledger_ledger_tree_size"));
-    assert!(answer.body.contains("fieldledger_polling_polls_total 0\n"));
+    assert!(answer.body.contains("fieldledger_polling_polls_total 10\n"));
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use crate::batcher::BatchLimits;
 use crate::engine::Settings;
 
 /// Every setting, with what it means.
-pub const SETTINGS: [(&str, &str); 30] = [
+pub const SETTINGS: [(&str, &str); 31] = [
     (
         "SUBSCRIPTION",
         "heartbeat subjects, comma-separated, each with an optional |queue group",
@@ -115,6 +115,10 @@ pub const SETTINGS: [(&str, &str); 30] = [
         "deliveries at a time; a sensor keeps to one lane, so that its readings keep their order",
     ),
     ("CALL_TIMEOUT_MS", "how long a delivery may take"),
+    (
+        "DRAIN_PER_S",
+        "most results per second of a backlog, beside as many as are polled meanwhile",
+    ),
 ];
 
 /// The original's default was `0.0.0.0:4222`, which means the same where it means anything.
@@ -145,6 +149,8 @@ pub struct Config {
     pub lanes: u32,
     /// How long a delivery may take, in milliseconds.
     pub call_timeout_ms: u64,
+    /// Most results per second of a backlog, beside as many as are polled meanwhile.
+    pub drain_per_s: u32,
 }
 
 /// A NATS server and the right to use it.
@@ -259,6 +265,7 @@ impl Config {
             buffer_max: values.number("BUFFER_MAX", 100_000, 1_000..=10_000_000)?,
             lanes: values.number("LANES", 2, 1..=64)?,
             call_timeout_ms: values.number("CALL_TIMEOUT_MS", 20_000, 100..=600_000)?,
+            drain_per_s: values.number("DRAIN_PER_S", 10_000, 1..=1_000_000)?,
         })
     }
 }
@@ -524,6 +531,35 @@ mod tests {
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
             .collect();
         Config::from_map(&map, "app-sensor_reader", "default")
+    }
+
+    /// `wadm.yaml` is the list that an operator reads, and only what it lists can be changed by tools.
+    #[test]
+    fn the_manifest_has_every_setting_with_its_default() {
+        let manifest = include_str!("../../../wadm.yaml");
+        let (_, block) = manifest.split_once("- name: polling\n").unwrap();
+        let mut listed = HashMap::new();
+        for line in block.lines().skip(1) {
+            let line = line.trim();
+            match line.split_once(": ") {
+                _ if line.starts_with('#') => {}
+                Some((name, value)) if name.chars().all(|c| c.is_ascii_uppercase() || c == '_') => {
+                    listed.insert(name.to_owned(), value.trim_matches('"').to_owned());
+                }
+                _ => break,
+            }
+        }
+        let mut names: Vec<&str> = listed.keys().map(String::as_str).collect();
+        let mut expected = SETTINGS.map(|(name, _)| name);
+        names.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(names, expected);
+
+        // Where a default needs no more than a number, the manifest says the same as the code.
+        let mut left_out = listed.clone();
+        left_out.retain(|_, value| value.parse::<u64>().is_err());
+        let of = |map| Config::from_map(map, "app-sensor_reader", "default").unwrap();
+        assert_eq!(format!("{:?}", of(&listed)), format!("{:?}", of(&left_out)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fieldledger_site::{Access, NatsOptions, NatsServer, find_nats_server};
+use fieldledger_site::{Access, NatsOptions, NatsServer, Place, find_nats_server};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
@@ -104,6 +104,7 @@ async fn a_caller_that_falls_silent_does_not_hold_up_the_next() {
         monitor_port: None,
         access: Access::Anyone,
         tls: None,
+        place: Place::Alone,
         folder: folder.path().join("nats"),
         logs: folder.path().join("logs"),
     })

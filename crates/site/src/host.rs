@@ -31,8 +31,14 @@ pub struct HostOptions {
     pub nats_port: u16,
     /// File with a JWT and the seed of its key.
     pub nats_credentials: PathBuf,
-    /// The lattice, which this host owns alone.
+    /// The lattice.
     pub lattice: String,
+    /// JetStream domain of its buckets, if they are in one.
+    pub js_domain: Option<String>,
+    /// Whether wadm runs in it, and what that makes of what it finds.
+    pub manager: Manager,
+    /// What the manifest's spreads ask of a host: key and value.
+    pub labels: Vec<(String, String)>,
     /// What it and its providers log, such as `info`.
     pub log_level: String,
     /// Folder it works in; relative paths in provider settings start here.
@@ -41,6 +47,18 @@ pub struct HostOptions {
     pub cache: PathBuf,
     /// Folder of its log.
     pub logs: PathBuf,
+}
+
+/// Whether wadm, which places the application's parts, runs in a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manager {
+    /// It runs in another one.
+    Elsewhere,
+    /// It runs here, beside others perhaps.
+    Here,
+    /// It runs here and forgets earlier hosts, which it would believe alive for 70 s. Right only for
+    /// the first host of a lattice.
+    First,
 }
 
 /// A running host.
@@ -134,9 +152,19 @@ async fn launch(options: &HostOptions) -> Result<(Process, String), SiteError> {
         fs::create_dir_all(folder).map_err(|source| file_error("create", folder, source))?;
     }
     let mut command = Command::new(&options.program);
+    match options.manager {
+        Manager::Elsewhere => {}
+        Manager::Here => drop(command.arg("--with-wadm")),
+        Manager::First => drop(command.args(["--with-wadm", "--sole-owner"])),
+    }
+    if let Some(domain) = &options.js_domain {
+        command.args(["--js-domain", domain]);
+    }
+    for (key, value) in &options.labels {
+        command.arg("--label").arg(format!("{key}={value}"));
+    }
     command
-        .args(["--with-wadm", "--sole-owner", "--exit-with-parent"])
-        .arg("--allow-file-load")
+        .args(["--exit-with-parent", "--allow-file-load"])
         .args(["--nats-host", &options.nats_host])
         .args(["--nats-port", &options.nats_port.to_string()])
         .arg("--nats-creds")

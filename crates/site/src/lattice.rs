@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use async_nats::Client;
 use async_nats::jetstream;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::error::SiteError;
 use crate::manifest::Manifest;
@@ -84,6 +85,15 @@ impl Lattice {
             .await?;
         self.ask("deploy", format!("deploy.{name}"), "{}".to_owned())
             .await?;
+        self.until_deployed(name, patience).await
+    }
+
+    /// Waits until all parts of an application are in place.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lattice::deploy`].
+    pub async fn until_deployed(&self, name: &str, patience: Duration) -> Result<(), SiteError> {
         let deadline = Instant::now() + patience;
         loop {
             let status = self.status(name).await?;
@@ -99,6 +109,33 @@ impl Lattice {
             }
             tokio::time::sleep(ASK_AGAIN).await;
         }
+    }
+
+    /// Says of a host that ended without a word that it has stopped. wadm would believe it alive for
+    /// 70 s, and place nothing anew.
+    ///
+    /// # Errors
+    ///
+    /// [`SiteError::Lattice`] if it cannot be said.
+    pub async fn say_stopped(&self, host: &str) -> Result<(), SiteError> {
+        let subject = format!("wasmbus.evt.{}.host_stopped", self.name);
+        // A CloudEvent (https://cloudevents.io), as hosts publish it.
+        let event = json!({
+            "specversion": "1.0",
+            "id": Uuid::new_v4(),
+            "type": "com.wasmcloud.lattice.host_stopped",
+            "source": host,
+            "datacontenttype": "application/json",
+            "data": {"id": host, "labels": {}},
+        });
+        let fail = |error: String| SiteError::Lattice {
+            operation: format!("say that host {host} has stopped"),
+            problem: error,
+        };
+        let published = self.client.publish(subject, event.to_string().into()).await;
+        published.map_err(|error| fail(error.to_string()))?;
+        let flushed = self.client.flush().await;
+        flushed.map_err(|error| fail(error.to_string()))
     }
 
     /// Takes an application down.
@@ -184,7 +221,6 @@ fn lattice_error(operation: String, error: impl std::error::Error) -> SiteError 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn a_status_names_the_parts_that_are_not_in_place() {

@@ -19,7 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub fn stop_leftovers(state: &Path) -> Vec<String> {
     let mut mark = OsString::from(MARK);
     mark.push("=");
-    mark.push(state.join("logs"));
+    // The logs of the site itself, and of sites and hosts whose folders are in its own.
+    mark.push(state.join(""));
+    let mark = mark.as_encoded_bytes();
     let deadline = Instant::now() + PATIENCE;
     let mut names = Vec::new();
     loop {
@@ -28,10 +30,10 @@ pub fn stop_leftovers(state: &Path) -> Vec<String> {
             .with_environ(UpdateKind::Always)
             .without_tasks();
         system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
-        let marked = system
-            .processes()
-            .values()
-            .filter(|process| process.environ().contains(&mark));
+        let marked = system.processes().values().filter(|process| {
+            let mut variables = process.environ().iter();
+            variables.any(|variable| variable.as_encoded_bytes().starts_with(mark))
+        });
         let mut found = false;
         for process in marked {
             found = true;

@@ -8,7 +8,14 @@ use serde_yaml_ng::{Mapping, Value};
 use url::Url;
 
 use crate::error::SiteError;
+use crate::placement::SITE_LABEL;
 use crate::process::file_error;
+
+/// The part that polls a site's field.
+const POLLING: &str = "nats-polling";
+
+/// The part that answers requests about all sites.
+const GATEWAY: &str = "http-gateway";
 
 /// An OAM application whose settings can be changed before it is deployed.
 #[derive(Debug, Clone)]
@@ -96,6 +103,66 @@ impl Manifest {
                 known: known.join(", "),
             }),
         }
+    }
+
+    /// Adds the polling of a further site, as that of the main one is but on the host of its own, and
+    /// links it to the gateway under the site's name. Returns the name of the part.
+    ///
+    /// # Errors
+    ///
+    /// [`SiteError::Manifest`] if there is nothing of which it could be a further one.
+    pub fn add_site(&mut self, site: &str) -> Result<String, SiteError> {
+        let name = format!("{POLLING}-{site}");
+        let fail = |what: &str| SiteError::Manifest {
+            path: self.path.clone(),
+            problem: format!("{what}, so there is nothing to make a further site like"),
+        };
+        let parts = self.document["spec"]["components"].as_sequence();
+        let part = |name: &str| {
+            let mut parts = parts.into_iter().flatten();
+            parts.find(|part| part["name"] == name).cloned()
+        };
+        let mut further = part(POLLING).ok_or_else(|| fail("it has no nats-polling"))?;
+        let gateway = part(GATEWAY).ok_or_else(|| fail("it has no http-gateway"))?;
+        let traits = gateway["traits"].as_sequence().into_iter().flatten();
+        let mut link = traits
+            .filter(|part| part["properties"]["target"]["name"] == POLLING)
+            .find(|part| part["properties"]["name"].is_null())
+            .cloned()
+            .ok_or_else(|| fail("its http-gateway has no link to nats-polling"))?;
+        further["name"] = Value::String(name.clone());
+        for part in items(further.get_mut("traits")) {
+            let properties = part.get_mut("properties");
+            for spread in items(properties.and_then(|properties| properties.get_mut("spread"))) {
+                let labels = spread.get_mut("requirements");
+                if let Some(label) = labels.and_then(|labels| labels.get_mut(SITE_LABEL)) {
+                    *label = Value::String(site.to_owned());
+                }
+            }
+            // Two blocks of settings of one name would be one.
+            for settings in link_settings(part) {
+                let former = settings["name"].as_str().unwrap_or_default();
+                settings["name"] = Value::String(format!("{former}-{site}"));
+            }
+        }
+        link["properties"]["target"]["name"] = Value::String(name.clone());
+        link["properties"]["name"] = Value::String(site.to_owned());
+
+        let sites = self.setting(GATEWAY, "sites").unwrap_or_default();
+        self.set(GATEWAY, "sites", &format!("{sites},{site}"))?;
+        if let Some(parts) = self.document["spec"]["components"].as_sequence_mut() {
+            let gateway = parts.iter_mut().find(|part| part["name"] == GATEWAY);
+            if let Some(traits) = gateway.and_then(|part| part["traits"].as_sequence_mut()) {
+                traits.push(link);
+            }
+            parts.push(further);
+        }
+        Ok(name)
+    }
+
+    fn setting(&mut self, component: &str, property: &str) -> Option<String> {
+        let mut blocks = self.settings_of(component);
+        blocks.find_map(|settings| Some(settings.get(property)?.as_str()?.to_owned()))
     }
 
     /// Every block of settings of `component`.
@@ -252,6 +319,53 @@ spec:
             document["metadata"]["annotations"]["version"].clone()
         };
         assert_ne!(version(&before), version(&manifest.to_yaml()));
+    }
+
+    #[test]
+    fn a_further_site_has_polling_of_its_own_and_the_gateway_knows_it() {
+        let artifacts = crate::Artifacts::of_checkout();
+        let mut manifest = Manifest::load(&artifacts.manifest()).unwrap();
+        let north = manifest.add_site("north").unwrap();
+        manifest.set(&north, "URI", "nats://north").unwrap();
+        manifest.set("nats-polling", "URI", "nats://main").unwrap();
+        let parts = manifest.document["spec"]["components"].clone();
+        let part = |name: &str| {
+            let parts = parts.as_sequence().unwrap();
+            parts.iter().find(|part| part["name"] == name).unwrap()
+        };
+        for (name, site, uri, settings) in [
+            ("nats-polling", "main", "nats://main", "polling"),
+            (
+                "nats-polling-north",
+                "north",
+                "nats://north",
+                "polling-north",
+            ),
+        ] {
+            let traits = &part(name)["traits"];
+            let spread = &traits[0]["properties"]["spread"];
+            assert_eq!(spread[0]["requirements"][SITE_LABEL], site);
+            let config = &traits[1]["properties"]["source"]["config"][0];
+            assert_eq!(config["name"], settings);
+            assert_eq!(config["properties"]["URI"], uri);
+        }
+        let gateway = part("http-gateway");
+        let config = &gateway["properties"]["config"][0]["properties"];
+        assert_eq!(config["sites"], "main,north");
+        let traits = gateway["traits"].as_sequence().unwrap();
+        let links = traits.iter().map(|part| &part["properties"]);
+        let links = links.filter(|link| link["interfaces"][0] == "registry");
+        let links: Vec<_> = links
+            .map(|link| (link["name"].as_str(), link["target"]["name"].as_str()))
+            .collect();
+        assert_eq!(
+            links,
+            [
+                (None, Some("nats-polling")),
+                (Some("north"), Some("nats-polling-north"))
+            ]
+        );
+        assert!(example().add_site("north").is_err());
     }
 
     #[test]

@@ -14,10 +14,12 @@ use crate::access::users::FieldUsers;
 use crate::access::{Access, lattice, secret};
 use crate::adopted::adopt_streams;
 use crate::error::SiteError;
+use crate::leafnodes::{self, LATTICE_DOMAIN, Place};
 use crate::mqtt_streams;
 use crate::nats_version::NatsVersion;
 use crate::ports::is_free;
 use crate::process::{Process, file_error};
+use crate::site::reachable;
 
 /// A server with much in its streams reads it all at the start.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -42,6 +44,8 @@ pub struct NatsOptions {
     pub access: Access,
     /// What it proves to be itself with; connections are not encrypted if absent.
     pub tls: Option<TlsFiles>,
+    /// Where it stands among those of several sites.
+    pub place: Place,
     /// Folder of its configuration, its streams and its users' secrets.
     pub folder: PathBuf,
     /// Folder of its log.
@@ -62,6 +66,12 @@ impl NatsOptions {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         SocketAddr::new(self.listen, self.port)
+    }
+
+    /// Where to reach what may listen on all interfaces.
+    #[must_use]
+    pub fn reachable(&self) -> SocketAddr {
+        reachable(self.address())
     }
 
     /// The users, where this is the field's server.
@@ -92,7 +102,12 @@ impl NatsOptions {
     fn prepare_access(&self) -> Result<String, SiteError> {
         match self.access {
             Access::Anyone => Ok(String::new()),
-            Access::Lattice => lattice::configuration(&self.folder),
+            Access::Lattice => {
+                if let Place::Leaf(leaf) = &self.place {
+                    lattice::join(&self.folder, &leaf.hub_folder)?;
+                }
+                lattice::configuration(&self.folder)
+            }
             Access::Field { open } => {
                 let users = self.users();
                 users.prepare(open)?;
@@ -102,14 +117,51 @@ impl NatsOptions {
         }
     }
 
+    /// What belongs into its configuration for the servers of other sites.
+    fn leafnodes(&self) -> Result<String, SiteError> {
+        match (&self.place, self.access) {
+            (Place::Alone, _) => Ok(String::new()),
+            (Place::Hub { port }, _) => Ok(leafnodes::hub(self.listen, *port)),
+            (Place::Leaf(leaf), Access::Lattice) => leaf.of_lattice(&self.folder),
+            (Place::Leaf(leaf), Access::Field { .. } | Access::Anyone) => {
+                let login = FieldUsers::of(&leaf.hub_folder).site_login(&leaf.site)?;
+                Ok(leaf.of_field(&login))
+            }
+        }
+    }
+
+    /// The lattice is one, and so are its buckets: the hub has them. What is stored of the field is
+    /// stored at its site.
+    fn jetstream(&self) -> String {
+        let domain = match (&self.place, self.access) {
+            (Place::Leaf(_), Access::Lattice) => return String::new(),
+            (Place::Leaf(leaf), _) => Some(leaf.site.as_str()),
+            // A leaf node reaches streams that are elsewhere only by the name of their domain.
+            (Place::Hub { .. }, Access::Lattice) => Some(LATTICE_DOMAIN),
+            (Place::Alone | Place::Hub { .. }, _) => None,
+        };
+        let domain = domain.map_or(String::new(), |name| format!("    domain: {name:?}\n"));
+        let streams = self.streams();
+        format!(
+            "jetstream {{\n\
+             \x20   store_dir: {streams:?}\n\
+             \x20   # A message is acknowledged only once it is on disk.\n\
+             \x20   sync_interval: always\n\
+             {domain}}}\n"
+        )
+    }
+
+    fn has_jetstream(&self) -> bool {
+        !self.jetstream().is_empty()
+    }
+
     fn streams(&self) -> PathBuf {
         self.folder.join("jetstream")
     }
 
-    /// The configuration file, with what `access` says.
-    fn configuration(&self, access: &str) -> String {
+    /// The configuration file, with what `access` and `leafnodes` say.
+    fn configuration(&self, access: &str, leafnodes: &str) -> String {
         let Self { listen, .. } = self;
-        let streams = self.streams();
         let name = match self.access {
             Access::Lattice => "fieldledger-lattice",
             Access::Anyone | Access::Field { .. } => "fieldledger",
@@ -120,14 +172,12 @@ impl NatsOptions {
         });
         let mut text = format!(
             "# Written at every start.\n\
-             server_name: {name}\n\
+             server_name: {name}{suffix}\n\
              listen: {address:?}\n\
-             jetstream {{\n\
-             \x20   store_dir: {streams:?}\n\
-             \x20   # A message is acknowledged only once it is on disk.\n\
-             \x20   sync_interval: always\n\
-             }}\n{access}{tls}\n",
+             {jetstream}{leafnodes}{access}{tls}\n",
+            suffix = self.place.suffix(),
             address = self.address().to_string(),
+            jetstream = self.jetstream(),
         );
         for (section, port) in [("mqtt", self.mqtt_port), ("http", self.monitor_port)] {
             let Some(port) = port else { continue };
@@ -158,8 +208,13 @@ impl NatsServer {
     /// [`SiteError::PortInUse`], [`SiteError::NatsTooOld`], or that of the process.
     pub async fn start(options: NatsOptions) -> Result<Self, SiteError> {
         NatsVersion::of_usable(&options.program)?;
+        let leafnodes = match options.place {
+            Place::Hub { port } => Some(port),
+            Place::Alone | Place::Leaf(_) => None,
+        };
         let listeners = [
             ("NATS", Some(options.port)),
+            ("leaf nodes", leafnodes),
             ("MQTT", options.mqtt_port),
             ("the pages of nats-server", options.monitor_port),
         ];
@@ -243,7 +298,9 @@ async fn launch(options: &NatsOptions) -> Result<Process, SiteError> {
             true => drop(TcpStream::connect(address).await.ok()?),
             false => {
                 let client = connect(options).await.ok()?;
-                jetstream::new(client).query_account().await.ok()?;
+                if options.has_jetstream() {
+                    jetstream::new(client).query_account().await.ok()?;
+                }
             }
         }
         match mqtt {
@@ -266,9 +323,9 @@ async fn launch(options: &NatsOptions) -> Result<Process, SiteError> {
 fn write_configuration(options: &NatsOptions) -> Result<PathBuf, SiteError> {
     let folder: &Path = &options.folder;
     secret::folder(folder)?;
-    let access = options.prepare_access()?;
+    let (access, leafnodes) = (options.prepare_access()?, options.leafnodes()?);
     let path = folder.join("nats-server.conf");
-    secret::write(&path, &options.configuration(&access))?;
+    secret::write(&path, &options.configuration(&access, &leafnodes))?;
     Ok(path)
 }
 
@@ -287,10 +344,11 @@ mod tests {
             monitor_port: None,
             access: Access::Anyone,
             tls: None,
+            place: Place::Alone,
             folder: "/state/nats".into(),
             logs: "/state/logs".into(),
         };
-        let text = options.configuration("");
+        let text = options.configuration("", "");
         assert!(text.contains("listen: \"127.0.0.1:4222\"\n"), "{text}");
         assert!(
             text.contains("store_dir: \"/state/nats/jetstream\"\n"),

@@ -10,12 +10,14 @@ use crate::access::users::FieldUsers;
 use crate::access::{Access, lattice};
 use crate::artifacts::Artifacts;
 use crate::error::SiteError;
-use crate::host::{Host, HostOptions};
+use crate::host::{Host, HostOptions, Manager};
 use crate::lattice::Lattice;
+use crate::leaf_site::{LeafSite, LeafSiteOptions, start_simulator};
+use crate::leafnodes::{LATTICE_DOMAIN, Place};
 use crate::manifest::Manifest;
 use crate::nats_server::{NatsOptions, NatsServer};
+use crate::placement::{MAIN_SITE, central_label, site_label};
 use crate::ports::{free_port, is_free};
-use crate::process::Process;
 use crate::simulator::Simulator;
 use crate::tools::find_nats_server;
 
@@ -54,6 +56,10 @@ pub struct SiteOptions {
     pub log_level: String,
     /// Settings of the manifest to change: component, property, value.
     pub overrides: Vec<(String, String, String)>,
+    /// Ports on which the servers of other sites join the lattice's and the field's.
+    pub leafnode_ports: [u16; 2],
+    /// Those sites.
+    pub leaves: Vec<LeafSiteOptions>,
 }
 
 impl SiteOptions {
@@ -77,6 +83,8 @@ impl SiteOptions {
             lattice: "default".to_owned(),
             log_level: "info".to_owned(),
             overrides: Vec::new(),
+            leafnode_ports: [free_port(listen)?, free_port(listen)?],
+            leaves: Vec::new(),
         })
     }
 
@@ -91,16 +99,19 @@ impl SiteOptions {
     }
 
     /// The address to reach what listens on `listen`, which may be "all interfaces".
-    fn reach(&self, port: u16) -> SocketAddr {
-        let address = match self.listen {
-            IpAddr::V4(address) if address.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            address => address,
-        };
-        SocketAddr::new(address, port)
+    pub(crate) fn reach(&self, port: u16) -> SocketAddr {
+        reachable(SocketAddr::new(self.listen, port))
+    }
+
+    fn place(&self, port: u16) -> Place {
+        match self.leaves.is_empty() {
+            true => Place::Alone,
+            false => Place::Hub { port },
+        }
     }
 
     /// The field's server.
-    fn field_server(&self) -> NatsOptions {
+    pub(crate) fn field_server(&self) -> NatsOptions {
         NatsOptions {
             program: self.nats_program.clone(),
             listen: self.listen,
@@ -111,18 +122,20 @@ impl SiteOptions {
                 open: self.open_field,
             },
             tls: None,
+            place: self.place(self.leafnode_ports[1]),
             folder: self.state.join("nats"),
             logs: self.logs(),
         }
     }
 
     /// The lattice's server. Devices have no way to it: it listens on loopback, and not for MQTT.
-    fn lattice_server(&self) -> NatsOptions {
+    pub(crate) fn lattice_server(&self) -> NatsOptions {
         NatsOptions {
             listen: LATTICE_LISTENS,
             port: self.lattice_port,
             mqtt_port: None,
             access: Access::Lattice,
+            place: self.place(self.leafnode_ports[0]),
             folder: self.state.join("lattice"),
             ..self.field_server()
         }
@@ -148,8 +161,58 @@ impl SiteOptions {
         for (component, property, value) in &self.overrides {
             manifest.set(component, property, value)?;
         }
+        // After the overrides: what they say of polling is for all sites.
+        for leaf in &self.leaves {
+            let server = leaf.field_server(self);
+            let polling = manifest.add_site(&leaf.name)?;
+            let nats = format!("nats://{}", server.reachable());
+            let seed = server.users().polling_seed().display().to_string();
+            manifest.set(&polling, "URI", &nats)?;
+            manifest.set(&polling, "CLIENT_SEED_FILE", &seed)?;
+        }
         Ok(manifest)
     }
+
+    /// A host at the centre's part of the lattice.
+    pub(crate) fn host(&self, manager: Manager) -> HostOptions {
+        let server = self.lattice_server();
+        HostOptions {
+            program: self.artifacts.host(),
+            nats_host: server.listen.to_string(),
+            nats_port: server.port,
+            nats_credentials: lattice::credentials(&server.folder),
+            lattice: self.lattice.clone(),
+            js_domain: (!self.leaves.is_empty()).then(|| LATTICE_DOMAIN.to_owned()),
+            manager,
+            labels: vec![central_label(), site_label(MAIN_SITE)],
+            log_level: self.log_level.clone(),
+            folder: self.state.clone(),
+            cache: self.state.join("host-cache"),
+            logs: self.logs(),
+        }
+    }
+
+    /// The simulator, told where its field is.
+    pub(crate) fn simulator(&self, server: &NatsServer, mqtt_port: u16) -> Command {
+        let server = server.options();
+        let mut command = Command::new(self.artifacts.simulator());
+        command
+            .args(["--url", &format!("nats://{}", server.reachable())])
+            .args(["--mqtt-url", &self.reach(mqtt_port).to_string()]);
+        if !self.open_field {
+            command.arg("--login").arg(server.users().simulator_login());
+        }
+        command
+    }
+}
+
+/// The address to reach what listens on `address`, which may be "all interfaces".
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 /// A site at work. Dropped, all its processes are killed.
@@ -158,6 +221,8 @@ pub struct Site {
     // Dropped in this order: the host before the servers it speaks to.
     /// The wasmCloud host with wadm, and with it the providers.
     pub host: Host,
+    /// The sites that belong to this one's lattice.
+    pub leaves: Vec<LeafSite>,
     /// The field's NATS server.
     pub nats: NatsServer,
     /// The lattice's NATS server.
@@ -191,22 +256,15 @@ impl Site {
         let manifest = options.manifest()?;
         let lattice = Lattice::new(lattice_nats.connect().await?, &options.lattice);
         lattice.forget().await?;
-        let nats_address = lattice_nats.options().address();
-        let host = Host::start(HostOptions {
-            program: options.artifacts.host(),
-            nats_host: nats_address.ip().to_string(),
-            nats_port: nats_address.port(),
-            nats_credentials: lattice::credentials(&lattice_nats.options().folder),
-            lattice: options.lattice.clone(),
-            log_level: options.log_level.clone(),
-            folder: options.state.clone(),
-            cache: options.state.join("host-cache"),
-            logs: options.logs(),
-        })
-        .await?;
+        let host = Host::start(options.host(Manager::First)).await?;
+        let mut leaves = Vec::new();
+        for leaf in &options.leaves {
+            leaves.push(LeafSite::start(leaf.clone(), &options).await?);
+        }
         lattice.deploy(&manifest, DEPLOY_TIMEOUT).await?;
         Ok(Self {
             host,
+            leaves,
             nats,
             lattice_nats,
             options,
@@ -214,7 +272,24 @@ impl Site {
         })
     }
 
-    /// Starts the host again, whether it lives or not, and deploys the application.
+    /// A further host at the centre, which wadm may run in too. It may take over what another one ran,
+    /// the site's polling and all that there is once.
+    ///
+    /// # Errors
+    ///
+    /// That of the host.
+    pub async fn join_host(&self, name: &str) -> Result<Host, SiteError> {
+        let folder = self.options.state.join("hosts").join(name);
+        Host::start(HostOptions {
+            cache: folder.join("host-cache"),
+            logs: folder.join("logs"),
+            folder,
+            ..self.options.host(Manager::Here)
+        })
+        .await
+    }
+
+    /// Starts the host again, whether it lives or not, and returns once the application is deployed.
     ///
     /// # Errors
     ///
@@ -222,9 +297,16 @@ impl Site {
     pub async fn restart_host(&mut self) -> Result<(), SiteError> {
         self.host.stop().await;
         let lattice = self.lattice().await?;
-        lattice.forget().await?;
-        self.host.restart().await?;
-        lattice.deploy(&self.manifest, DEPLOY_TIMEOUT).await
+        if self.leaves.is_empty() {
+            lattice.forget().await?;
+            self.host.restart().await?;
+            return lattice.deploy(&self.manifest, DEPLOY_TIMEOUT).await;
+        }
+        // The hosts of other sites live on, and so does what wadm knows of them and of the application.
+        lattice.say_stopped(self.host.id()).await?;
+        self.host = Host::start(self.options.host(Manager::Here)).await?;
+        let name = self.manifest.name();
+        lattice.until_deployed(name, DEPLOY_TIMEOUT).await
     }
 
     /// Starts a simulator under a `name` of its own, by which its log and output are found.
@@ -238,16 +320,8 @@ impl Site {
         name: &str,
         arguments: &[&str],
     ) -> Result<Simulator, SiteError> {
-        let mqtt = self.options.reach(self.options.mqtt_port);
-        let mut command = Command::new(self.options.artifacts.simulator());
-        command
-            .args(["--url", &self.nats_url()])
-            .args(["--mqtt-url", &mqtt.to_string()])
-            .args(arguments);
-        if !self.options.open_field {
-            command.arg("--login").arg(self.users().simulator_login());
-        }
-        Process::start(name, command, &self.options.logs()).map(|process| Simulator { process })
+        let command = self.options.simulator(&self.nats, self.options.mqtt_port);
+        start_simulator(name, command, arguments, &self.options.logs())
     }
 
     /// What it is made of and where it is.
@@ -298,6 +372,9 @@ impl Site {
 
     /// Stops it all: providers drain, then the host, then the nats-servers.
     pub async fn stop(&mut self) {
+        for leaf in &mut self.leaves {
+            leaf.stop().await;
+        }
         self.host.stop().await;
         self.nats.stop().await;
         self.lattice_nats.stop().await;

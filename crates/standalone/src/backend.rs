@@ -214,19 +214,33 @@ impl Backend for OverLedger {
         self.ledger.kept(name).map_err(convert::query_error)
     }
 
-    fn sensors(&self, _offset: u32, _limit: u32) -> Result<Vec<SensorState>, BackendError> {
+    fn sites(&self) -> Result<Vec<String>, BackendError> {
         Err(no_polling())
     }
 
-    fn sensor(&self, _id: &str) -> Result<Option<SensorState>, BackendError> {
+    fn sensors(
+        &self,
+        _site: &str,
+        _offset: u32,
+        _limit: u32,
+    ) -> Result<Vec<SensorState>, BackendError> {
         Err(no_polling())
     }
 
-    fn approve_key(&self, _sensor: &str, _fingerprint: &str) -> Result<String, BackendError> {
+    fn sensor(&self, _site: &str, _id: &str) -> Result<Option<SensorState>, BackendError> {
         Err(no_polling())
     }
 
-    fn retire_key_of(&self, _sensor: &str) -> Result<String, BackendError> {
+    fn approve_key(
+        &self,
+        _site: &str,
+        _sensor: &str,
+        _fingerprint: &str,
+    ) -> Result<String, BackendError> {
+        Err(no_polling())
+    }
+
+    fn retire_key_of(&self, _site: &str, _sensor: &str) -> Result<String, BackendError> {
         Err(no_polling())
     }
 
@@ -255,7 +269,7 @@ impl Backend for OverLedger {
         Ok(convert::ledger_status(self.ledger.status()))
     }
 
-    fn polling_status(&self) -> Result<PollingStatus, BackendError> {
+    fn polling_status(&self, _site: &str) -> Result<PollingStatus, BackendError> {
         Err(no_polling())
     }
 

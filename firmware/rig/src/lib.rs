@@ -14,7 +14,7 @@ use fieldledger_field::bulk::Bulk;
 use fieldledger_field::heartbeat::{Device, Heartbeat, Limits, POLL_INTERVALS_MS};
 use fieldledger_field::reply::Reply;
 use fieldledger_field::topic::TopicRules;
-use fieldledger_site::{Access, NatsOptions, NatsServer, find_nats_server, free_port};
+use fieldledger_site::{Access, NatsOptions, NatsServer, Place, find_nats_server, free_port};
 use futures::StreamExt as _;
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -57,6 +57,7 @@ impl Rig {
             monitor_port: None,
             access: Access::Anyone,
             tls: None,
+            place: Place::Alone,
             folder: folder.path().join("nats"),
             logs: folder.path().to_owned(),
         };

@@ -17,6 +17,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::backoff::Backoff;
 use crate::connection::Connections;
+use crate::pacing::Pacing;
 use crate::progress::Progress;
 use crate::reader::{IngestError, Reader};
 use crate::storage::{DeadLetter, Storage, StorageError};
@@ -49,6 +50,7 @@ pub(crate) struct Delivery {
     pub(crate) reader: Arc<dyn Reader>,
     pub(crate) call_timeout: Duration,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) pacing: Arc<Pacing>,
     pub(crate) connections: Connections,
     /// Once cancelled, the batch at hand is the last.
     pub(crate) stop: CancellationToken,
@@ -143,6 +145,13 @@ impl Delivery {
         let mut failures = 0;
         let mut passed_by = 0;
         let mut delivered_before = self.progress.delivered();
+        let turn = self.pacing.turn_of(batch);
+        if !turn.is_zero() {
+            self.pause(turn, Some(message)).await;
+            if self.stop.is_cancelled() {
+                return Verdict::Stopped;
+            }
+        }
         loop {
             *attempts += 1;
             let error = match with_progress(message, self.call(batch)).await {

@@ -26,6 +26,7 @@ use crate::connection::{ConnectError, Connections, connect};
 use crate::delivery::Delivery;
 use crate::field::{Decision, Field, Lane, Parts, Question};
 use crate::orders::Orders;
+use crate::pacing::Pacing;
 use crate::progress::{DeliveryStatus, Progress};
 use crate::ranking::Ranking;
 use crate::reader::Reader;
@@ -341,7 +342,9 @@ impl Start {
         let (field_lanes, mut spools) =
             self.spools(&client, &storage, &tell_stored, &spool_deadline);
         let end_of_delivery = CancellationToken::new();
-        let mut deliveries = self.deliveries(&storage, lanes, &end_of_delivery);
+        let progress = Arc::clone(&self.shared.progress);
+        let pacing = Arc::new(Pacing::new(self.config.drain_per_s, progress));
+        let mut deliveries = self.deliveries(&storage, lanes, &pacing, &end_of_delivery);
         let ranking = Ranking {
             connection,
             client: client.clone(),
@@ -352,6 +355,7 @@ impl Start {
             call_timeout: Duration::from_millis(self.config.call_timeout_ms),
             progress: Arc::clone(&self.shared.progress),
             questions: self.asker.clone(),
+            pacing,
         };
         let orders = Orders {
             link: self.config.connection.clone(),
@@ -452,7 +456,13 @@ impl Start {
     }
 
     /// For each lane the task that hands its batches to the reader.
-    fn deliveries(&self, storage: &Storage, lanes: u32, stop: &CancellationToken) -> JoinSet<()> {
+    fn deliveries(
+        &self,
+        storage: &Storage,
+        lanes: u32,
+        pacing: &Arc<Pacing>,
+        stop: &CancellationToken,
+    ) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
         for lane in 0..lanes {
             let delivery = Delivery {
@@ -461,6 +471,7 @@ impl Start {
                 reader: Arc::clone(&self.reader),
                 call_timeout: Duration::from_millis(self.config.call_timeout_ms),
                 progress: Arc::clone(&self.shared.progress),
+                pacing: Arc::clone(pacing),
                 connections: self.connections.clone(),
                 stop: stop.clone(),
             };

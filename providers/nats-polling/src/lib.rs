@@ -29,6 +29,7 @@ mod delivery;
 mod field;
 mod latency;
 mod orders;
+mod pacing;
 mod progress;
 mod ranking;
 mod rest;

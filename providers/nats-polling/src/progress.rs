@@ -22,6 +22,7 @@ pub(crate) struct Progress {
     /// Told when that number falls.
     pub(crate) stored_some: Notify,
     batches_stored: AtomicU64,
+    results_stored: AtomicU64,
     batches_delivered: AtomicU64,
     batches_retried: AtomicU64,
     batches_dead_lettered: AtomicU64,
@@ -86,7 +87,12 @@ impl Progress {
     pub(crate) fn batch_stored(&self, results: usize) {
         self.buffered.fetch_sub(results, Relaxed);
         self.batches_stored.fetch_add(1, Relaxed);
+        self.results_stored.fetch_add(results as u64, Relaxed);
         self.stored_some.notify_one();
+    }
+
+    pub(crate) fn results_stored(&self) -> u64 {
+        self.results_stored.load(Relaxed)
     }
 
     pub(crate) fn delivered(&self) -> u64 {

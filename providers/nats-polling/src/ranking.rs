@@ -20,6 +20,7 @@ use crate::connection::{Connections, probe};
 use crate::delivery::Delivery;
 use crate::field::Question;
 use crate::orders::remembered;
+use crate::pacing::Pacing;
 use crate::progress::Progress;
 use crate::reader::Reader;
 use crate::rest::{LOOK_AGAIN, come_to_rest};
@@ -35,6 +36,7 @@ pub(crate) struct Ranking {
     pub(crate) call_timeout: Duration,
     pub(crate) progress: Arc<Progress>,
     pub(crate) questions: mpsc::Sender<Question>,
+    pub(crate) pacing: Arc<Pacing>,
 }
 
 impl Ranking {
@@ -103,6 +105,7 @@ impl Ranking {
                 reader: Arc::clone(&self.reader),
                 call_timeout: self.call_timeout,
                 progress: Arc::clone(&self.progress),
+                pacing: Arc::clone(&self.pacing),
                 // Of the connection that is looked through; it is not made again.
                 connections: Connections::new(),
                 stop: stop.clone(),

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use fieldledger_site::{
-    Access, Artifacts, NatsOptions, NatsServer, Site, SiteOptions, find_nats_server, free_port,
+    Access, Artifacts, NatsOptions, NatsServer, Place, Site, SiteOptions, find_nats_server,
+    free_port,
 };
 use serde::Serialize;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
@@ -222,6 +223,7 @@ pub(crate) async fn raw_rate(seconds: u64) -> anyhow::Result<f64> {
         monitor_port: None,
         access: Access::Anyone,
         tls: None,
+        place: Place::Alone,
         folder: folder.path().join("nats"),
         logs: folder.path().join("logs"),
     })

@@ -28,6 +28,8 @@ pub(crate) struct Sample {
     pub(crate) replies: f64,
     /// Poll to durable, seconds.
     pub(crate) p99: f64,
+    /// Sites that do not answer.
+    pub(crate) away: Vec<String>,
 }
 
 impl Api {
@@ -73,6 +75,7 @@ impl Sample {
             down: value(r#"fieldledger_sensors{liveness="down"}"#)?,
             replies: value("fieldledger_polling_replies_total")?,
             p99: value(r#"fieldledger_poll_to_durable_seconds{quantile="0.99"}"#)?,
+            away: text.lines().filter_map(away).collect(),
         })
     }
 
@@ -91,11 +94,21 @@ impl Sample {
             ((self.replies - former.replies) / seconds.max(0.001)).max(0.0)
         });
         let p99 = self.p99 * 1000.0;
+        let away = match self.away.is_empty() {
+            true => String::new(),
+            false => format!(" | away: {}", self.away.join(", ")),
+        };
         format!(
             "{entries} entries | sensors: {ok} ok, {stale} stale, {down} down | \
-             {rate:.0} readings/s | p99 {p99:.0} ms"
+             {rate:.0} readings/s | p99 {p99:.0} ms{away}"
         )
     }
+}
+
+/// The site that a line of the metrics says is away.
+fn away(line: &str) -> Option<String> {
+    let line = line.strip_prefix("fieldledger_site_up{site=\"")?;
+    line.strip_suffix("\"} 0").map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -105,6 +118,8 @@ mod tests {
     use super::*;
 
     const TEXT: &str = "\
+fieldledger_site_up{site=\"main\"} 1
+fieldledger_site_up{site=\"site-2\"} 0
 # HELP fieldledger_ledger_tree_size Entries in the log.
 fieldledger_ledger_tree_size 1200
 fieldledger_sensors{liveness=\"ok\"} 39
@@ -123,7 +138,8 @@ fieldledger_poll_to_durable_seconds{quantile=\"0.99\"} 0.012
         let second = Sample::read(&later, start + Duration::from_secs(2)).unwrap();
         assert_eq!(
             second.line(Some(&first)),
-            "1200 entries | sensors: 39 ok, 1 stale, 0 down | 40 readings/s | p99 12 ms"
+            "1200 entries | sensors: 39 ok, 1 stale, 0 down | 40 readings/s | p99 12 ms | \
+             away: site-2"
         );
     }
 

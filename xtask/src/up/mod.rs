@@ -3,6 +3,7 @@
 mod backoff;
 mod metrics;
 mod screen;
+mod sites;
 mod state;
 mod token;
 mod watch;
@@ -12,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use clap::Args;
+use clap::{Args, value_parser};
 use fieldledger_site::{Artifacts, Site, SiteOptions, find_nats_server, is_free};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -31,9 +32,14 @@ pub(crate) struct UpArgs {
     #[arg(long, default_value_t = 8080)]
     port: u16,
 
-    /// Simulated sensors.
+    /// Simulated sensors of each site.
     #[arg(long, default_value_t = 40)]
     sensors: u32,
+
+    /// Sites on this machine, each with a host, servers and a simulated field of its own. The first has
+    /// the log and the page, and the others are leaf nodes of it.
+    #[arg(long, default_value_t = 1, value_parser = value_parser!(u16).range(1..=9))]
+    sites: u16,
 
     /// Milliseconds between two polls of a simulated sensor; as the sensors themselves ask if
     /// absent.
@@ -126,7 +132,8 @@ fn check_ports(args: &UpArgs) -> anyhow::Result<()> {
         ("MQTT", args.mqtt_port, "--mqtt-port"),
         ("the lattice", args.lattice_port, "--lattice-port"),
     ];
-    for (purpose, port, option) in ports {
+    let further = sites::ports(args);
+    for (purpose, port, option) in ports.into_iter().chain(further) {
         let address = SocketAddr::new(args.listen, port);
         if !is_free(address) {
             bail!(
@@ -156,11 +163,18 @@ fn options(args: &UpArgs, state: &State) -> anyhow::Result<SiteOptions> {
             "tokens".to_owned(),
             token::setting(state.folder())?,
         )],
+        leafnode_ports: sites::LEAFNODES,
+        leaves: sites::leaves(args),
     })
 }
 
 async fn start(options: SiteOptions, args: &UpArgs) -> anyhow::Result<Watch> {
-    println!("starting two nats-servers, the wasmCloud host and the application");
+    let servers = options.leaves.len() * 2 + 2;
+    let hosts = match options.leaves.len() {
+        0 => "the wasmCloud host".to_owned(),
+        leaves => format!("{} wasmCloud hosts", leaves + 1),
+    };
+    println!("starting {servers} nats-servers, {hosts} and the application");
     let site = Site::start(options).await?;
     let api = Api::new(&site.http_url());
     tokio::time::timeout(FIRST_ANSWER, api.healthy())
@@ -175,7 +189,7 @@ async fn start(options: SiteOptions, args: &UpArgs) -> anyhow::Result<Watch> {
         })?;
     announce(&site);
     let mut watch = Watch::new(site, api, simulator_arguments(args));
-    watch.start_simulator().await?;
+    watch.start_simulators().await?;
     Ok(watch)
 }
 
@@ -196,6 +210,10 @@ fn announce(site: &Site) {
     println!("  page   {}", site.http_url());
     println!("  NATS   {}", site.nats_url());
     println!("  MQTT   {}", site.mqtt_address());
+    for leaf in &site.leaves {
+        let (nats, mqtt) = (leaf.nats_url(), leaf.mqtt_address());
+        println!("  {} NATS {nats}, MQTT {mqtt}", leaf.name());
+    }
     println!("  state  {}", site.state().display());
     println!("  token  {}", token::path(site.state()).display());
     println!("  ask    {}", command_line(site));

@@ -15,8 +15,9 @@ const LOOK: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Watch {
     site: Site,
-    simulator: Option<Simulator>,
-    /// `None` where the site has no simulator.
+    /// One for each site, in their order.
+    simulators: Vec<Simulator>,
+    /// `None` where the sites have no simulator.
     simulator_arguments: Option<Vec<String>>,
     api: Api,
     screen: Screen,
@@ -27,7 +28,7 @@ impl Watch {
     pub(crate) fn new(site: Site, api: Api, simulator_arguments: Option<Vec<String>>) -> Self {
         Self {
             site,
-            simulator: None,
+            simulators: Vec::new(),
             simulator_arguments,
             api,
             screen: Screen::new(),
@@ -35,14 +36,33 @@ impl Watch {
         }
     }
 
-    /// Starts the simulator, if the site has one.
-    pub(crate) async fn start_simulator(&mut self) -> Result<(), SiteError> {
-        let Some(arguments) = &self.simulator_arguments else {
-            return Ok(());
-        };
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        self.simulator = Some(self.site.start_simulator("simulator", &arguments).await?);
+    /// Starts a simulator at each site, if they have any.
+    pub(crate) async fn start_simulators(&mut self) -> Result<(), SiteError> {
+        for number in 0..=self.site.leaves.len() {
+            if let Some(simulator) = self.simulator(number).await? {
+                self.simulators.push(simulator);
+            }
+        }
         Ok(())
+    }
+
+    /// The simulator of a site, of which the first has the number 0. Its sensors are others than those
+    /// of other sites.
+    async fn simulator(&self, number: usize) -> Result<Option<Simulator>, SiteError> {
+        let Some(arguments) = &self.simulator_arguments else {
+            return Ok(None);
+        };
+        let seed = number.to_string();
+        let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        arguments.extend(["--seed", &seed]);
+        let leaf = number
+            .checked_sub(1)
+            .and_then(|leaf| self.site.leaves.get(leaf));
+        let started = match leaf {
+            Some(leaf) => leaf.start_simulator("simulator", &arguments).await,
+            None => self.site.start_simulator("simulator", &arguments).await,
+        };
+        started.map(Some)
     }
 
     /// Watches for ever.
@@ -84,11 +104,42 @@ impl Watch {
             let restarted = self.site.restart_host().await;
             self.report("the host", restarted);
         }
-        let simulator = self.simulator.as_mut();
-        if let Some(status) = simulator.and_then(|simulator| simulator.process.ended()) {
-            self.pause(&format!("the simulator ended ({status})")).await;
-            let restarted = self.start_simulator().await;
-            self.report("the simulator", restarted);
+        for leaf in 0..self.site.leaves.len() {
+            self.restart_what_ended_at(leaf).await;
+        }
+        for number in 0..self.simulators.len() {
+            if let Some(status) = self.simulators[number].process.ended() {
+                self.pause(&format!("the simulator ended ({status})")).await;
+                let restarted = self.simulator(number).await;
+                let restarted = restarted.map(|simulator| {
+                    if let Some(simulator) = simulator {
+                        self.simulators[number] = simulator;
+                    }
+                });
+                self.report("the simulator", restarted);
+            }
+        }
+    }
+
+    async fn restart_what_ended_at(&mut self, leaf: usize) {
+        let name = self.site.leaves[leaf].name().to_owned();
+        if let Some(status) = self.site.leaves[leaf].nats.process.ended() {
+            let what = format!("nats-server of {name}");
+            self.pause(&format!("{what} ended ({status})")).await;
+            let restarted = self.site.leaves[leaf].nats.restart().await;
+            self.report(&what, restarted);
+        }
+        if let Some(status) = self.site.leaves[leaf].lattice_nats.process.ended() {
+            let what = format!("the lattice's nats-server of {name}");
+            self.pause(&format!("{what} ended ({status})")).await;
+            let restarted = self.site.leaves[leaf].lattice_nats.restart().await;
+            self.report(&what, restarted);
+        }
+        if let Some(status) = self.site.leaves[leaf].host.process.ended() {
+            let what = format!("the host of {name}");
+            self.pause(&format!("{what} ended ({status})")).await;
+            let restarted = self.site.leaves[leaf].restart_host().await;
+            self.report(&what, restarted);
         }
     }
 
@@ -116,7 +167,7 @@ impl Watch {
     /// providers drain, then nats-server.
     pub(crate) async fn stop(mut self) {
         self.screen.message("stopping");
-        if let Some(simulator) = self.simulator.take() {
+        for simulator in self.simulators.drain(..) {
             simulator.stop().await;
         }
         self.site.stop().await;

@@ -16,8 +16,12 @@ use fieldledger_audit::EventColumns;
 pub(crate) const NOW: Moment = Moment(1_767_323_045_000_006);
 pub(crate) const SENSOR: &str = "123e4567-e89b-12d3-a456-426614174000";
 pub(crate) const SILENT_SENSOR: &str = "123e4567-e89b-12d3-a456-426614174001";
+/// At the site `north`, as is the silent one since it was moved there.
+pub(crate) const NORTH_SENSOR: &str = "123e4567-e89b-12d3-a456-426614174002";
 /// The key that the sensor shows.
 pub(crate) const KEY: &str = "ed25519:shown";
+/// The key that the sensor at the other site shows.
+pub(crate) const NORTH_KEY: &str = "ed25519:north";
 /// SHA-256 of the one origin that was cosigned.
 pub(crate) const COSIGNED: &str = "00ff";
 /// Not what `serde_json` would print: spaces and order show whether the text passes unchanged.
@@ -27,6 +31,8 @@ pub(crate) const ENVELOPE: &str = r#"{"event":{"message":"a  b"},"a":1.0}"#;
 pub(crate) struct Fake {
     pub(crate) ledger_fails: Option<BackendError>,
     pub(crate) polling_fails: Option<BackendError>,
+    /// Whether there is a site `north`, and what it fails with.
+    pub(crate) north: Option<Option<BackendError>>,
     pub(crate) tokens: Tokens,
     pub(crate) ended: Option<String>,
     pub(crate) archive: Option<ArchiveStatus>,
@@ -117,6 +123,23 @@ pub(crate) fn gap() -> Gap {
         closed_at: None,
         opened_entry: Some(8),
         closed_entry: None,
+    }
+}
+
+impl Fake {
+    fn polling_of(&self, site: &str) -> Option<&BackendError> {
+        match site {
+            "main" => self.polling_fails.as_ref(),
+            _ => self.north.as_ref().and_then(Option::as_ref),
+        }
+    }
+}
+
+/// The silent sensor, heard again where it is now.
+fn moved() -> SensorState {
+    SensorState {
+        last_heartbeat: Moment(NOW.0 + 1),
+        ..sensor(SILENT_SENSOR)
     }
 }
 
@@ -387,31 +410,57 @@ impl Backend for Fake {
         fail(self.ledger_fails.as_ref(), kept)
     }
 
-    fn sensors(&self, offset: u32, limit: u32) -> Result<Vec<SensorState>, BackendError> {
-        let all = [sensor(SENSOR), sensor(SILENT_SENSOR)];
+    fn sites(&self) -> Result<Vec<String>, BackendError> {
+        let north = self.north.as_ref().map(|_| "north".to_owned());
+        Ok(["main".to_owned()].into_iter().chain(north).collect())
+    }
+
+    fn sensors(
+        &self,
+        site: &str,
+        offset: u32,
+        limit: u32,
+    ) -> Result<Vec<SensorState>, BackendError> {
+        let all = match site {
+            "main" => [sensor(SENSOR), sensor(SILENT_SENSOR)],
+            _ => [sensor(NORTH_SENSOR), moved()],
+        };
         let page = all
             .into_iter()
             .skip(offset as usize)
             .take(limit as usize)
             .collect();
-        fail(self.polling_fails.as_ref(), page)
+        fail(self.polling_of(site), page)
     }
 
-    fn sensor(&self, id: &str) -> Result<Option<SensorState>, BackendError> {
-        let known = id == SENSOR;
-        fail(self.polling_fails.as_ref(), known.then(|| sensor(id)))
+    fn sensor(&self, site: &str, id: &str) -> Result<Option<SensorState>, BackendError> {
+        let known = match (site, id) {
+            ("main", SENSOR) => Some(sensor(id)),
+            ("north", NORTH_SENSOR) => Some(sensor(id)),
+            ("north", SILENT_SENSOR) => Some(moved()),
+            _ => None,
+        };
+        fail(self.polling_of(site), known)
     }
 
-    fn approve_key(&self, sensor: &str, fingerprint: &str) -> Result<String, BackendError> {
+    fn approve_key(
+        &self,
+        site: &str,
+        sensor: &str,
+        fingerprint: &str,
+    ) -> Result<String, BackendError> {
         match (sensor, fingerprint) {
-            (SENSOR, "SHA256:shown") => fail(self.polling_fails.as_ref(), KEY.to_owned()),
+            (SENSOR, "SHA256:shown") if site == "main" => {
+                fail(self.polling_fails.as_ref(), KEY.to_owned())
+            }
+            (NORTH_SENSOR, "SHA256:shown") if site == "north" => Ok(NORTH_KEY.to_owned()),
             (SENSOR, _) => Err(BackendError::Refused("it shows another key".to_owned())),
             _ => Err(BackendError::NotFound("no such sensor".to_owned())),
         }
     }
 
-    fn retire_key_of(&self, sensor: &str) -> Result<String, BackendError> {
-        self.approve_key(sensor, "SHA256:shown")
+    fn retire_key_of(&self, site: &str, sensor: &str) -> Result<String, BackendError> {
+        self.approve_key(site, sensor, "SHA256:shown")
     }
 
     fn latest(&self, sensors: &[String]) -> Result<Vec<Reading>, BackendError> {
@@ -467,12 +516,14 @@ impl Backend for Fake {
         fail(self.ledger_fails.as_ref(), status)
     }
 
-    fn polling_status(&self) -> Result<PollingStatus, BackendError> {
+    fn polling_status(&self, site: &str) -> Result<PollingStatus, BackendError> {
         let status = PollingStatus {
             sensors_stale: 2,
+            polls: 10,
+            latency_p99: if site == "main" { 1_000 } else { 2_000 },
             ..PollingStatus::default()
         };
-        fail(self.polling_fails.as_ref(), status)
+        fail(self.polling_of(site), status)
     }
 
     fn published_checkpoint(&self) -> Result<Checkpoint, BackendError> {

@@ -44,7 +44,7 @@ pub(crate) fn account(has_jetstream: bool) -> Value {
         "version": 2,
         "limits": {
             "subs": -1, "data": -1, "payload": -1, "imports": 0, "exports": 0, "wildcards": true,
-            "conn": -1, "leaf": 0, "mem_storage": storage, "disk_storage": storage,
+            "conn": -1, "leaf": -1, "mem_storage": storage, "disk_storage": storage,
             "streams": -1, "consumer": -1,
         },
         "default_permissions": {"pub": {}, "sub": {}},

@@ -18,22 +18,53 @@ pub(crate) fn credentials(folder: &Path) -> PathBuf {
     folder.join("lattice.creds")
 }
 
+/// Public key of the lattice's account, in a file of its own.
+fn account_file(folder: &Path) -> PathBuf {
+    folder.join("lattice.account")
+}
+
+fn accounts_file(folder: &Path) -> PathBuf {
+    folder.join("accounts.conf")
+}
+
 /// What belongs into the server's configuration; with the credentials beside it.
 pub(crate) fn configuration(folder: &Path) -> Result<String, SiteError> {
-    let path = folder.join("accounts.conf");
-    if !path.exists() || !credentials(folder).exists() {
+    let files = [accounts_file, credentials, account_file].map(|file| file(folder));
+    if !files.iter().all(|file| file.exists()) {
         let made = make().map_err(|error| SiteError::Secret {
             operation: "sign the lattice's accounts",
             problem: error.to_string(),
         })?;
-        secret::write(&credentials(folder), &made.credentials)?;
-        secret::write(&path, &made.accounts)?;
+        let [accounts, credentials, account] = &files;
+        secret::write(account, &made.account)?;
+        secret::write(credentials, &made.credentials)?;
+        secret::write(accounts, &made.accounts)?;
     }
-    fs::read_to_string(&path).map_err(|source| file_error("read", &path, source))
+    read(&accounts_file(folder))
+}
+
+/// Makes the server in `folder` one of the lattice whose first server is in `hub`: the same accounts,
+/// the same user. Another machine needs the same three files.
+pub(crate) fn join(folder: &Path, hub: &Path) -> Result<(), SiteError> {
+    secret::folder(folder)?;
+    for file in [accounts_file, credentials, account_file] {
+        secret::write(&file(folder), &read(&file(hub))?)?;
+    }
+    Ok(())
+}
+
+/// The account that the server in `folder` joins with others of the lattice.
+pub(crate) fn account(folder: &Path) -> Result<String, SiteError> {
+    read(&account_file(folder))
+}
+
+fn read(path: &Path) -> Result<String, SiteError> {
+    fs::read_to_string(path).map_err(|source| file_error("read", path, source))
 }
 
 struct Made {
     accounts: String,
+    account: String,
     credentials: String,
 }
 
@@ -66,6 +97,7 @@ fn make() -> Result<Made, nkeys::error::Error> {
     );
     Ok(Made {
         accounts,
+        account: lattice.public_key(),
         credentials,
     })
 }

@@ -51,6 +51,11 @@ pub enum Role {
     Events,
     /// The simulated field, where the field is not open.
     Simulator,
+    /// The field's server at another site, which joins this one as a leaf node.
+    Site {
+        /// Its JetStream domain.
+        domain: String,
+    },
     /// Whoever names no user.
     Open,
     /// The people who run the field: they may do all that can be done there.
@@ -79,6 +84,14 @@ impl Role {
             Self::Program => (vec![EVENTS.to_owned()], Vec::new()),
             Self::Events => (Vec::new(), vec![EVENTS.to_owned()]),
             Self::Polling => polling(),
+            // What is stored there can be looked at from here, and events of programs there are heard
+            // here. Devices and what they say stay where they are. nats-server knows no answers to
+            // questions where leaf nodes ask, so they may go to any inbox; nobody there knows one that
+            // was not told.
+            Self::Site { domain } => (
+                vec![EVENTS.to_owned(), "_INBOX.>".to_owned()],
+                vec![format!("$JS.{domain}.API.>")],
+            ),
             Self::Simulator | Self::Open => (below(&OPEN_PREFIXES), below(&OPEN_PREFIXES)),
             Self::Operator => return json!({"publish": ">", "subscribe": ">"}),
         };
@@ -95,11 +108,11 @@ impl Role {
         permissions
     }
 
-    /// Whether it is asked things.
+    /// Whether it is asked things, and may answer where the question says.
     fn answers(&self) -> bool {
         match self {
             Self::Device { .. } | Self::Simulator | Self::Open | Self::Polling => true,
-            Self::Program | Self::Events | Self::Operator => false,
+            Self::Site { .. } | Self::Program | Self::Events | Self::Operator => false,
         }
     }
 }

@@ -20,6 +20,9 @@ const LONGEST_NAME: usize = 64;
 /// Name of the user that stands for who names none.
 const OPEN: &str = "open";
 
+/// Before the name of another site in the name of its user.
+const SITE: &str = "site-";
+
 /// The site's own users, which may not be there yet when the first device is let in.
 const OWN: [&str; 5] = ["polling", "operator", "events", "simulator", OPEN];
 
@@ -77,6 +80,29 @@ impl FieldUsers {
     /// User and password of the event logger, with a colon between them.
     pub(crate) fn events_login(&self) -> Result<String, SiteError> {
         let path = self.login_file("events");
+        fs::read_to_string(&path).map_err(|source| file_error("read", &path, source))
+    }
+
+    /// User and password, with a colon between them, of the field's server at another site. Made where
+    /// there is none yet.
+    pub(crate) fn site_login(&self, site: &str) -> Result<String, SiteError> {
+        let name = format!("{SITE}{site}");
+        let path = self.login_file(&name);
+        let _lock = self.lock()?;
+        if !path.exists() {
+            let password = secret::password()?;
+            let user = User {
+                role: Role::Site {
+                    domain: site.to_owned(),
+                },
+                nkey: None,
+                password: Some(secret::hash(&password)?),
+            };
+            self.store(&name, &user)?;
+            secret::write(&path, &format!("{name}:{password}"))?;
+            self.write_included()?;
+            self.reload()?;
+        }
         fs::read_to_string(&path).map_err(|source| file_error("read", &path, source))
     }
 
@@ -246,7 +272,7 @@ impl FieldUsers {
             let problem = format!("a name is 1 to {LONGEST_NAME} letters, digits, '-' or '_'");
             return Err(refused(name, &problem));
         }
-        if OWN.contains(&name) {
+        if OWN.contains(&name) || name.starts_with(SITE) {
             return Err(refused(name, "the site itself has a user of that name"));
         }
         if new.nkey.is_none() && !new.has_password {

@@ -1,0 +1,240 @@
+//! Several sites, asked as one: each has a polling provider of its own, and a site that is cut off
+//! takes nothing away from what the others say.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::backend::{Backend, BackendError, PollingStatus, SensorState};
+
+/// Sensors that a site gives at one time.
+const PAGE: u32 = 10_000;
+
+/// A site whose polling provider does not answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct SiteAway {
+    /// The site.
+    #[schema(example = "north")]
+    pub(crate) site: String,
+    /// What is wrong.
+    pub(crate) problem: String,
+}
+
+/// What the sites that answer say, and those that do not. At least one does.
+#[derive(Debug)]
+pub(crate) struct Answers<T> {
+    pub(crate) of: Vec<(String, T)>,
+    pub(crate) away: Vec<SiteAway>,
+}
+
+/// Asks every site. The error is the first site's, where none answers.
+fn ask_all<T>(
+    backend: &dyn Backend,
+    ask: impl Fn(&str) -> Result<T, BackendError>,
+) -> Result<Answers<T>, BackendError> {
+    let mut answers = Answers {
+        of: Vec::new(),
+        away: Vec::new(),
+    };
+    let mut first = None;
+    for site in backend.sites()? {
+        match ask(&site) {
+            Ok(answer) => answers.of.push((site, answer)),
+            Err(BackendError::Unavailable(problem)) => {
+                first.get_or_insert_with(|| BackendError::Unavailable(problem.clone()));
+                answers.away.push(SiteAway { site, problem });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match first {
+        Some(error) if answers.of.is_empty() => Err(error),
+        _ => Ok(answers),
+    }
+}
+
+/// A sensor, and the site that it is at.
+pub(crate) type Located = (String, SensorState);
+
+/// Sensors of all sites in order of alias, then id, and the sites that do not answer.
+pub(crate) fn sensors(
+    backend: &dyn Backend,
+    offset: u32,
+    limit: u32,
+) -> Result<(Vec<Located>, Vec<SiteAway>), BackendError> {
+    let sites = backend.sites()?;
+    if let [site] = &sites[..] {
+        let states = backend.sensors(site, offset, limit)?;
+        let located = states.into_iter().map(|state| (site.clone(), state));
+        return Ok((located.collect(), Vec::new()));
+    }
+    let wanted = offset.saturating_add(limit);
+    let Answers { of, away } = ask_all(backend, |site| first_of(backend, site, wanted))?;
+    let mut newest: HashMap<String, Located> = HashMap::new();
+    for (site, states) in of {
+        for state in states {
+            // A sensor that was moved is where it was heard last.
+            let known = newest.get(&state.id).map(|(_, known)| known.last_heartbeat);
+            if known < Some(state.last_heartbeat) {
+                newest.insert(state.id.clone(), (site.clone(), state));
+            }
+        }
+    }
+    let mut all: Vec<Located> = newest.into_values().collect();
+    all.sort_by(|(_, one), (_, other)| (&one.alias, &one.id).cmp(&(&other.alias, &other.id)));
+    let page = all.into_iter().skip(offset as usize).take(limit as usize);
+    Ok((page.collect(), away))
+}
+
+/// The first `wanted` sensors of a site.
+fn first_of(
+    backend: &dyn Backend,
+    site: &str,
+    wanted: u32,
+) -> Result<Vec<SensorState>, BackendError> {
+    let mut states: Vec<SensorState> = Vec::new();
+    loop {
+        let have = u32::try_from(states.len()).unwrap_or(u32::MAX);
+        let limit = wanted.saturating_sub(have).min(PAGE);
+        let page = backend.sensors(site, have, limit)?;
+        let ended = page.len() < limit as usize;
+        states.extend(page);
+        if ended || states.len() >= wanted as usize {
+            return Ok(states);
+        }
+    }
+}
+
+/// One sensor, where it was heard last; none if no site that answers knows it, and all do.
+pub(crate) fn sensor(backend: &dyn Backend, id: &str) -> Result<Option<Located>, BackendError> {
+    let Answers { of, away } = ask_all(backend, |site| backend.sensor(site, id))?;
+    let known = of.into_iter();
+    let mut known: Vec<Located> = known
+        .filter_map(|(site, state)| Some((site, state?)))
+        .collect();
+    known.sort_by_key(|(_, state)| Reverse(state.last_heartbeat));
+    match (known.into_iter().next(), away.into_iter().next()) {
+        (Some(located), _) => Ok(Some(located)),
+        (None, None) => Ok(None),
+        // It may be one of theirs.
+        (None, Some(away)) => Err(BackendError::Unavailable(format!(
+            "of site {}: {}",
+            away.site, away.problem
+        ))),
+    }
+}
+
+/// Decides about a sensor's key at the site where it was heard last.
+pub(crate) fn decide(
+    backend: &dyn Backend,
+    id: &str,
+    decide: impl FnOnce(&str) -> Result<String, BackendError>,
+) -> Result<String, BackendError> {
+    let sites = backend.sites()?;
+    let site = match &sites[..] {
+        [site] => site.clone(),
+        _ => match sensor(backend, id)? {
+            Some((site, _)) => site,
+            None => {
+                let problem = format!("no site knows a sensor {id}");
+                return Err(BackendError::NotFound(problem));
+            }
+        },
+    };
+    decide(&site)
+}
+
+/// How polling does at each site.
+pub(crate) fn polling(backend: &dyn Backend) -> Result<Answers<PollingStatus>, BackendError> {
+    ask_all(backend, |site| backend.polling_status(site))
+}
+
+impl Answers<PollingStatus> {
+    /// All of them as one: counts are summed, times are those of the slowest, texts are the first's
+    /// that says anything.
+    pub(crate) fn sum(&self) -> PollingStatus {
+        let mut sum = PollingStatus::default();
+        for (index, (_, status)) in self.of.iter().enumerate() {
+            match index {
+                0 => sum = status.clone(),
+                _ => add(&mut sum, status),
+            }
+        }
+        sum
+    }
+}
+
+fn add(sum: &mut PollingStatus, status: &PollingStatus) {
+    // Taken apart by name, so that a new count is not forgotten here.
+    let PollingStatus {
+        epoch: _,
+        started_at,
+        sensors_ok,
+        sensors_stale,
+        sensors_down,
+        heartbeats,
+        heartbeats_rejected,
+        last_rejection,
+        polls,
+        replies,
+        timeouts,
+        unparsable,
+        late,
+        unsolicited,
+        history_readings,
+        history_refused,
+        history_deferred,
+        last_history_refusal,
+        batches_stored,
+        batches_delivered,
+        batches_retried,
+        batches_dead_lettered,
+        last_delivery_error,
+        results_buffered,
+        batches_pending,
+        latency_p50,
+        latency_p99,
+    } = status;
+    sum.started_at = sum.started_at.min(*started_at);
+    sum.latency_p50 = sum.latency_p50.max(*latency_p50);
+    sum.latency_p99 = sum.latency_p99.max(*latency_p99);
+    for (sum, one) in [
+        (&mut sum.sensors_ok, sensors_ok),
+        (&mut sum.sensors_stale, sensors_stale),
+        (&mut sum.sensors_down, sensors_down),
+    ] {
+        *sum = sum.saturating_add(*one);
+    }
+    for (sum, one) in [
+        (&mut sum.heartbeats, heartbeats),
+        (&mut sum.heartbeats_rejected, heartbeats_rejected),
+        (&mut sum.polls, polls),
+        (&mut sum.replies, replies),
+        (&mut sum.timeouts, timeouts),
+        (&mut sum.unparsable, unparsable),
+        (&mut sum.late, late),
+        (&mut sum.unsolicited, unsolicited),
+        (&mut sum.history_readings, history_readings),
+        (&mut sum.history_refused, history_refused),
+        (&mut sum.history_deferred, history_deferred),
+        (&mut sum.batches_stored, batches_stored),
+        (&mut sum.batches_delivered, batches_delivered),
+        (&mut sum.batches_retried, batches_retried),
+        (&mut sum.batches_dead_lettered, batches_dead_lettered),
+        (&mut sum.results_buffered, results_buffered),
+        (&mut sum.batches_pending, batches_pending),
+    ] {
+        *sum = sum.saturating_add(*one);
+    }
+    for (sum, one) in [
+        (&mut sum.last_rejection, last_rejection),
+        (&mut sum.last_history_refusal, last_history_refusal),
+        (&mut sum.last_delivery_error, last_delivery_error),
+    ] {
+        if sum.is_empty() {
+            sum.clone_from(one);
+        }
+    }
+}

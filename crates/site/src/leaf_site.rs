@@ -1,0 +1,261 @@
+//! A site that belongs to the lattice of another one, the centre.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_nats::jetstream;
+
+use crate::access::lattice;
+use crate::access::users::FieldUsers;
+use crate::error::SiteError;
+use crate::host::{Host, HostOptions, Manager};
+use crate::lattice::Lattice;
+use crate::leafnodes::{LATTICE_DOMAIN, Leaf, Place};
+use crate::nats_server::{NatsOptions, NatsServer};
+use crate::placement::site_label;
+use crate::ports::free_port;
+use crate::process::Process;
+use crate::simulator::Simulator;
+use crate::site::SiteOptions;
+
+/// How long the way to the lattice's buckets, which are at the centre, may take to open.
+const UPLINK_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Pause between two looks whether it is open.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Name and ports of a site that belongs to another one's lattice. What is not here is as there.
+#[derive(Debug, Clone)]
+pub struct LeafSiteOptions {
+    /// Its name: a label of its host, and the JetStream domain of its field.
+    pub name: String,
+    /// Port of its field's NATS.
+    pub nats_port: u16,
+    /// Port of its field's MQTT.
+    pub mqtt_port: u16,
+    /// Port of its part of the lattice, on loopback.
+    pub lattice_port: u16,
+    /// Where it reaches the hub of the lattice, if that is not where the centre listens.
+    pub lattice_hub: Option<SocketAddr>,
+}
+
+impl LeafSiteOptions {
+    /// A site on ports of the interface `listen` that are free now.
+    ///
+    /// # Errors
+    ///
+    /// [`SiteError::NoFreePort`].
+    pub fn new(name: &str, listen: IpAddr) -> Result<Self, SiteError> {
+        Ok(Self {
+            name: name.to_owned(),
+            nats_port: free_port(listen)?,
+            mqtt_port: free_port(listen)?,
+            lattice_port: free_port(listen)?,
+            lattice_hub: None,
+        })
+    }
+
+    /// The folder of its state, within the centre's.
+    pub(crate) fn folder(&self, centre: &SiteOptions) -> PathBuf {
+        centre.state.join("sites").join(&self.name)
+    }
+
+    pub(crate) fn field_server(&self, centre: &SiteOptions) -> NatsOptions {
+        let hub = centre.field_server();
+        let folder = self.folder(centre);
+        NatsOptions {
+            port: self.nats_port,
+            mqtt_port: Some(self.mqtt_port),
+            place: self.joins(&hub, None),
+            folder: folder.join("nats"),
+            logs: folder.join("logs"),
+            ..hub
+        }
+    }
+
+    fn lattice_server(&self, centre: &SiteOptions) -> NatsOptions {
+        let hub = centre.lattice_server();
+        let folder = self.folder(centre);
+        NatsOptions {
+            port: self.lattice_port,
+            place: self.joins(&hub, self.lattice_hub),
+            folder: folder.join("lattice"),
+            logs: folder.join("logs"),
+            ..hub
+        }
+    }
+
+    fn joins(&self, hub: &NatsOptions, at: Option<SocketAddr>) -> Place {
+        let port = match hub.place {
+            Place::Hub { port } => port,
+            // A site with leaves has hubs.
+            Place::Alone | Place::Leaf(_) => 0,
+        };
+        Place::Leaf(Leaf {
+            site: self.name.clone(),
+            hub: at.unwrap_or_else(|| SocketAddr::new(hub.reachable().ip(), port)),
+            hub_folder: hub.folder.clone(),
+        })
+    }
+
+    fn host(&self, centre: &SiteOptions, server: &NatsServer) -> HostOptions {
+        let address = server.options().address();
+        let folder = self.folder(centre);
+        HostOptions {
+            nats_host: address.ip().to_string(),
+            nats_port: address.port(),
+            nats_credentials: lattice::credentials(&server.options().folder),
+            manager: Manager::Elsewhere,
+            labels: vec![site_label(&self.name)],
+            cache: folder.join("host-cache"),
+            logs: folder.join("logs"),
+            folder,
+            ..centre.host(Manager::Elsewhere)
+        }
+    }
+}
+
+/// A site at work that belongs to another one's lattice. Dropped, its processes are killed.
+#[derive(Debug)]
+pub struct LeafSite {
+    // Dropped in this order: the host before the servers it speaks to.
+    /// Its wasmCloud host.
+    pub host: Host,
+    /// Its field's NATS server.
+    pub nats: NatsServer,
+    /// Its part of the lattice.
+    pub lattice_nats: NatsServer,
+    options: LeafSiteOptions,
+    centre: SiteOptions,
+}
+
+impl LeafSite {
+    /// Starts its servers, and once the centre is reached its host.
+    pub(crate) async fn start(
+        options: LeafSiteOptions,
+        centre: &SiteOptions,
+    ) -> Result<Self, SiteError> {
+        let (nats, lattice_nats) = tokio::try_join!(
+            NatsServer::start(options.field_server(centre)),
+            NatsServer::start(options.lattice_server(centre)),
+        )?;
+        uplink(&lattice_nats).await?;
+        let host = Host::start(options.host(centre, &lattice_nats)).await?;
+        Ok(Self {
+            host,
+            nats,
+            lattice_nats,
+            options,
+            centre: centre.clone(),
+        })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.options.name
+    }
+
+    /// The folder of its state.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.options.folder(&self.centre)
+    }
+
+    /// The users of its field's server.
+    #[must_use]
+    pub fn users(&self) -> FieldUsers {
+        self.nats.options().users()
+    }
+
+    /// Where NATS clients of its field connect.
+    #[must_use]
+    pub fn nats_url(&self) -> String {
+        format!("nats://{}", self.nats.options().reachable())
+    }
+
+    /// Where its MQTT devices connect.
+    #[must_use]
+    pub fn mqtt_address(&self) -> SocketAddr {
+        self.centre.reach(self.options.mqtt_port)
+    }
+
+    /// Starts a simulator in its field; see [`crate::Site::start_simulator`].
+    ///
+    /// # Errors
+    ///
+    /// [`SiteError::Start`] if it cannot be run.
+    pub async fn start_simulator(
+        &self,
+        name: &str,
+        arguments: &[&str],
+    ) -> Result<Simulator, SiteError> {
+        let command = self.centre.simulator(&self.nats, self.options.mqtt_port);
+        start_simulator(name, command, arguments, &self.state().join("logs"))
+    }
+
+    /// Kills all of it, as a loss of power would.
+    pub async fn kill9(&mut self) {
+        self.nats.kill9().await;
+        self.lattice_nats.kill9().await;
+        self.host.kill9().await;
+    }
+
+    /// Starts all of it again, whether it lives or not.
+    ///
+    /// # Errors
+    ///
+    /// That of the part which did not come up.
+    pub async fn restart(&mut self) -> Result<(), SiteError> {
+        self.host.stop().await;
+        self.nats.restart().await?;
+        self.lattice_nats.restart().await?;
+        self.restart_host().await
+    }
+
+    /// Starts its host again, once the centre is reached.
+    ///
+    /// # Errors
+    ///
+    /// That of the host.
+    pub async fn restart_host(&mut self) -> Result<(), SiteError> {
+        uplink(&self.lattice_nats).await?;
+        let client = self.lattice_nats.connect().await?;
+        let lattice = Lattice::new(client, &self.centre.lattice);
+        lattice.say_stopped(self.host.id()).await?;
+        self.host.restart().await
+    }
+
+    /// Stops it: its provider drains, then the host, then the servers.
+    pub async fn stop(&mut self) {
+        self.host.stop().await;
+        self.nats.stop().await;
+        self.lattice_nats.stop().await;
+    }
+}
+
+pub(crate) fn start_simulator(
+    name: &str,
+    mut command: tokio::process::Command,
+    arguments: &[&str],
+    logs: &Path,
+) -> Result<Simulator, SiteError> {
+    command.args(arguments);
+    Process::start(name, command, logs).map(|process| Simulator { process })
+}
+
+/// Waits until the lattice's buckets can be reached through `server`.
+async fn uplink(server: &NatsServer) -> Result<(), SiteError> {
+    let jetstream = jetstream::with_domain(server.connect().await?, LATTICE_DOMAIN);
+    let looking = async {
+        while jetstream.query_account().await.is_err() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    };
+    let looked = tokio::time::timeout(UPLINK_TIMEOUT, looking).await;
+    looked.map_err(|_| SiteError::Lattice {
+        operation: format!("reach the centre from {}", server.url()),
+        problem: format!("its JetStream did not answer within {UPLINK_TIMEOUT:?}"),
+    })
+}

@@ -1,0 +1,130 @@
+//! How fast a backlog goes to the log: below what is live, there and at other sites.
+//!
+//! After an outage hours of results wait in the stream. Handed on as fast as they can be read they would
+//! take the log from everybody whose readings are new. So an old batch waits for its turn: so many
+//! results a second, and as many again as were polled meanwhile, without which a site that polls more
+//! than that would never catch up. Order is kept: what was polled later waits behind.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use fieldledger_field::batch::PollBatch;
+use tokio::time::Instant;
+
+use crate::clock::wall_now;
+use crate::progress::Progress;
+
+/// A batch whose newest result is older than this waited for something. Far more than a slow commit.
+const LIVE: Duration = Duration::from_secs(10);
+
+/// The turn of old batches, for all lanes of an instance together.
+#[derive(Debug)]
+pub(crate) struct Pacing {
+    results_per_second: f64,
+    progress: Arc<Progress>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Results that may go now; below zero, so many are to be waited for.
+    credit: f64,
+    looked: Instant,
+    /// Results that had been stored then.
+    stored: u64,
+}
+
+impl Pacing {
+    pub(crate) fn new(results_per_second: u32, progress: Arc<Progress>) -> Self {
+        let state = State {
+            credit: 0.0,
+            looked: Instant::now(),
+            stored: progress.results_stored(),
+        };
+        Self {
+            results_per_second: f64::from(results_per_second),
+            progress,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// How long the batch is to wait for its turn, which is taken with this.
+    pub(crate) fn turn_of(&self, batch: &PollBatch) -> Duration {
+        let newest = batch.received_at.iter().max().copied().unwrap_or(u64::MAX);
+        let age = Duration::from_micros(wall_now().saturating_sub(newest));
+        match age > LIVE {
+            true => self.take(batch.sensor.len()),
+            false => Duration::ZERO,
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52 results")]
+    fn take(&self, results: usize) -> Duration {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (now, stored) = (Instant::now(), self.progress.results_stored());
+        let elapsed = now.duration_since(state.looked).as_secs_f64();
+        let polled = stored.saturating_sub(state.stored) as f64;
+        // What nobody used in a second is gone: a backlog does not begin with a rush.
+        let credit = state.credit + elapsed * self.results_per_second + polled;
+        state.credit = credit.min(self.results_per_second) - results as f64;
+        (state.looked, state.stored) = (now, stored);
+        Duration::from_secs_f64((-state.credit).max(0.0) / self.results_per_second)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(results: usize, age: Duration) -> PollBatch {
+        let age = u64::try_from(age.as_micros()).unwrap_or(u64::MAX);
+        PollBatch {
+            sensor: vec![0; results],
+            received_at: vec![wall_now().saturating_sub(age); results],
+            ..PollBatch::default()
+        }
+    }
+
+    /// Seconds that it takes to hand on so many old batches of 100, while `polled` results are stored
+    /// with each of them.
+    async fn drain(pacing: &Pacing, progress: &Progress, batches: usize, polled: usize) -> f64 {
+        let started = Instant::now();
+        for _ in 0..batches {
+            tokio::time::sleep(pacing.turn_of(&batch(100, Duration::from_secs(60)))).await;
+            for _ in 0..polled {
+                progress.result_buffered();
+            }
+            progress.batch_stored(polled);
+        }
+        started.elapsed().as_secs_f64()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_backlog_goes_at_its_rate_and_what_is_live_at_once() {
+        let progress = Arc::new(Progress::default());
+        let pacing = Pacing::new(1_000, Arc::clone(&progress));
+        // 10,000 results at 1,000 a second.
+        let seconds = drain(&pacing, &progress, 100, 0).await;
+        assert!((9.0..=10.1).contains(&seconds), "{seconds}");
+        let live = batch(1_000, Duration::from_secs(1));
+        assert_eq!(pacing.turn_of(&live), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_site_that_polls_more_than_the_rate_catches_up_nevertheless() {
+        let progress = Arc::new(Progress::default());
+        let pacing = Pacing::new(100, Arc::clone(&progress));
+        // Each second brings 900 results while 1,000 go: 10,000 of them in 10 s, not in 100.
+        let seconds = drain(&pacing, &progress, 100, 90).await;
+        assert!((9.0..=11.5).contains(&seconds), "{seconds}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_quiet_time_saves_up_a_second_and_no_more() {
+        let progress = Arc::new(Progress::default());
+        let pacing = Pacing::new(1_000, Arc::clone(&progress));
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        let seconds = drain(&pacing, &progress, 100, 0).await;
+        assert!((8.0..=9.1).contains(&seconds), "{seconds}");
+    }
+}
