@@ -21,8 +21,10 @@ async function refreshHeader() {
     const state = await get('/healthz');
     const sick = state.sensors_stale + state.sensors_down;
     const sensors = sick === 0 ? 'all sensors ok' : `${sick} sensors stale or down`;
-    const level = sick === 0 ? 'good' : 'warn';
-    setText(health, marked(level, `running, ${sensors}`));
+    const away = (state.sites_away ?? []).map((site) => site.site);
+    const sites = away.length === 0 ? '' : `, no word from ${away.join(', ')}`;
+    const level = sick + away.length === 0 ? 'good' : 'warn';
+    setText(health, marked(level, `running, ${sensors}${sites}`));
     health.className = level;
   } catch (error) {
     setText(health, marked('bad', error.message.split('\n')[0]));

@@ -70,7 +70,8 @@ function compare(one, other) {
 }
 
 function matches(sensor, words) {
-  const text = [sensor.alias, sensor.location, sensor.id, sensor.liveness, sensor.latest?.quality ?? '']
+  const { alias, site, location, id, liveness, latest } = sensor;
+  const text = [alias, site, location, id, liveness, latest?.quality ?? '']
     .join('\n')
     .toLowerCase();
   return words.every((word) => text.includes(word));

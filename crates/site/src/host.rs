@@ -1,5 +1,6 @@
 //! The wasmCloud host with wadm, as a process.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -108,6 +109,12 @@ impl Host {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Its labels.
+    pub(crate) fn labels(&self) -> BTreeMap<&str, &str> {
+        let labels = self.options.labels.iter();
+        labels.map(|(key, value)| (&**key, &**value)).collect()
     }
 
     /// The process id of the provider in `providers/<name>`, if one runs.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::error::SiteError;
+use crate::host::Host;
 use crate::manifest::Manifest;
 
 /// Pause between two questions for an application's status.
@@ -117,19 +118,21 @@ impl Lattice {
     /// # Errors
     ///
     /// [`SiteError::Lattice`] if it cannot be said.
-    pub async fn say_stopped(&self, host: &str) -> Result<(), SiteError> {
+    pub async fn say_stopped(&self, host: &Host) -> Result<(), SiteError> {
+        let id = host.id();
         let subject = format!("wasmbus.evt.{}.host_stopped", self.name);
         // A CloudEvent (https://cloudevents.io), as hosts publish it.
         let event = json!({
             "specversion": "1.0",
             "id": Uuid::new_v4(),
             "type": "com.wasmcloud.lattice.host_stopped",
-            "source": host,
+            "source": id,
             "datacontenttype": "application/json",
-            "data": {"id": host, "labels": {}},
+            // wadm looks again at what asks for these.
+            "data": {"id": id, "labels": host.labels()},
         });
         let fail = |error: String| SiteError::Lattice {
-            operation: format!("say that host {host} has stopped"),
+            operation: format!("say that host {id} has stopped"),
             problem: error,
         };
         let published = self.client.publish(subject, event.to_string().into()).await;

@@ -10,7 +10,6 @@ use crate::access::lattice;
 use crate::access::users::FieldUsers;
 use crate::error::SiteError;
 use crate::host::{Host, HostOptions, Manager};
-use crate::lattice::Lattice;
 use crate::leafnodes::{LATTICE_DOMAIN, Leaf, Place};
 use crate::nats_server::{NatsOptions, NatsServer};
 use crate::placement::site_label;
@@ -214,16 +213,13 @@ impl LeafSite {
         self.restart_host().await
     }
 
-    /// Starts its host again, once the centre is reached.
+    /// Starts its host again, once the centre is reached. It may be a minute until wadm has it poll.
     ///
     /// # Errors
     ///
     /// That of the host.
     pub async fn restart_host(&mut self) -> Result<(), SiteError> {
         uplink(&self.lattice_nats).await?;
-        let client = self.lattice_nats.connect().await?;
-        let lattice = Lattice::new(client, &self.centre.lattice);
-        lattice.say_stopped(self.host.id()).await?;
         self.host.restart().await
     }
 

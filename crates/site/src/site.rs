@@ -303,7 +303,7 @@ impl Site {
             return lattice.deploy(&self.manifest, DEPLOY_TIMEOUT).await;
         }
         // The hosts of other sites live on, and so does what wadm knows of them and of the application.
-        lattice.say_stopped(self.host.id()).await?;
+        lattice.say_stopped(&self.host).await?;
         self.host = Host::start(self.options.host(Manager::Here)).await?;
         let name = self.manifest.name();
         lattice.until_deployed(name, DEPLOY_TIMEOUT).await
