@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -27,6 +28,38 @@ pub struct Answer {
     pub sent_at: u64,
     /// What was wrong with it.
     pub fault: Option<serde_json::Value>,
+}
+
+/// An answer that was on its way when the process that held it died was acknowledged by nobody:
+/// it had not reached JetStream. A batch waits 200 ms and its publication is quick; the rest is
+/// for a busy machine.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(2);
+
+/// Microseconds since the Unix epoch, as answers have it.
+///
+/// # Errors
+/// Where the clock is before that.
+pub fn now() -> Result<u64> {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    Ok(u64::try_from(elapsed.as_micros())?)
+}
+
+/// Checks that every missing answer was under way when something died.
+///
+/// # Errors
+/// Names the first that was not.
+pub fn only_unacknowledged(missing: &[Answer], kills: &[u64]) -> Result<()> {
+    let window = u64::try_from(UNACKNOWLEDGED.as_micros())?;
+    for answer in missing {
+        let near = kills
+            .iter()
+            .any(|kill| answer.sent_at.abs_diff(*kill) < window);
+        ensure!(
+            near,
+            "{answer:?} is lost, and nothing had died when it was sent (kills: {kills:?})"
+        );
+    }
+    Ok(())
 }
 
 /// Reads what a simulator recorded.

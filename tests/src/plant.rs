@@ -124,6 +124,20 @@ impl Plant {
         Ok(())
     }
 
+    /// Waits until the log has so many entries more than now.
+    ///
+    /// # Errors
+    /// After [`PATIENCE`].
+    pub async fn until_grown_by(&self, entries: u64) -> Result<()> {
+        let mut goal = None;
+        until("the log grows", PATIENCE, async || {
+            let (head, _) = self.api.checkpoint().await?;
+            let goal = *goal.get_or_insert(head.size + entries);
+            Ok((head.size >= goal).then_some(()))
+        })
+        .await
+    }
+
     /// Stops all processes and starts the same site again.
     ///
     /// # Errors

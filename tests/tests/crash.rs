@@ -1,22 +1,15 @@
 //! Processes killed under load: nothing that was acknowledged is lost, nothing is doubled.
 #![forbid(unsafe_code)]
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use fieldledger_e2e::{
-    account::{self, Answer},
+    account,
     plant::{PATIENCE, Plant, until},
 };
 use fieldledger_site::Simulator;
 
 /// Forty sensors polled five times a second: 200 readings a second.
 const LOAD: [&str; 4] = ["--sensors", "40", "--interval", "200"];
-
-/// An answer that was on its way when the process that held it died was acknowledged by nobody:
-/// it had not reached JetStream. A batch waits 200 ms and its publication is quick; the rest is
-/// for a busy machine.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(2);
 
 struct Load {
     plant: Plant,
@@ -30,19 +23,8 @@ impl Load {
         let arguments = [&LOAD[..], &["--record", &record]].concat();
         let simulator = plant.site.start_simulator("simulator", &arguments).await?;
         let load = Self { plant, simulator };
-        load.until_grown_by(400).await?;
+        load.plant.until_grown_by(400).await?;
         Ok(load)
-    }
-
-    /// Waits until the log has that many entries more than now.
-    async fn until_grown_by(&self, entries: u64) -> Result<()> {
-        let mut goal = None;
-        until("the log grows", PATIENCE, async || {
-            let (head, _) = self.plant.api.checkpoint().await?;
-            let goal = *goal.get_or_insert(head.size + entries);
-            Ok((head.size >= goal).then_some(()))
-        })
-        .await
     }
 
     async fn kill_provider(&self, name: &str) -> Result<()> {
@@ -81,7 +63,7 @@ impl Load {
             async || {
                 let readings = account::readings(&self.plant.api, &answers).await?;
                 let missing = account::settle(&answers, &readings)?;
-                only_unacknowledged(&missing, kills)?;
+                account::only_unacknowledged(&missing, kills)?;
                 Ok(Some(missing))
             },
         )
@@ -96,34 +78,13 @@ impl Load {
     }
 }
 
-fn now() -> Result<u64> {
-    Ok(u64::try_from(
-        SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros(),
-    )?)
-}
-
-/// Every missing answer was under way at one of these moments.
-fn only_unacknowledged(missing: &[Answer], kills: &[u64]) -> Result<()> {
-    let window = u64::try_from(UNACKNOWLEDGED.as_micros())?;
-    for answer in missing {
-        let near = kills
-            .iter()
-            .any(|kill| answer.sent_at.abs_diff(*kill) < window);
-        ensure!(
-            near,
-            "{answer:?} is lost, and nothing had died when it was sent (kills: {kills:?})"
-        );
-    }
-    Ok(())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_ledger_loses_and_doubles_nothing() -> Result<()> {
     let load = Load::start().await?;
     for _ in 0..3 {
         load.kill_provider("ledger").await?;
         load.plant.api.until_healthy(PATIENCE).await?;
-        load.until_grown_by(300).await?;
+        load.plant.until_grown_by(300).await?;
     }
     load.settle(&[]).await
 }
@@ -133,10 +94,10 @@ async fn a_killed_polling_provider_loses_only_what_it_had_not_stored() -> Result
     let load = Load::start().await?;
     let mut kills = Vec::new();
     for _ in 0..3 {
-        kills.push(now()?);
+        kills.push(account::now()?);
         load.kill_provider("nats-polling").await?;
         load.plant.api.until_healthy(PATIENCE).await?;
-        load.until_grown_by(300).await?;
+        load.plant.until_grown_by(300).await?;
     }
     load.settle(&kills).await
 }
@@ -144,22 +105,22 @@ async fn a_killed_polling_provider_loses_only_what_it_had_not_stored() -> Result
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_host_loses_only_what_was_not_stored() -> Result<()> {
     let mut load = Load::start().await?;
-    let killed = now()?;
+    let killed = account::now()?;
     load.plant.site.host.kill9().await;
     load.plant.site.restart_host().await?;
     load.plant.api.until_healthy(PATIENCE).await?;
-    load.until_grown_by(300).await?;
+    load.plant.until_grown_by(300).await?;
     load.settle(&[killed]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_nats_server_loses_only_what_was_under_way() -> Result<()> {
     let mut load = Load::start().await?;
-    let killed = now()?;
+    let killed = account::now()?;
     load.plant.site.nats.kill9().await;
     load.plant.site.nats.restart().await?;
     load.plant.api.until_healthy(PATIENCE).await?;
-    load.until_grown_by(300).await?;
+    load.plant.until_grown_by(300).await?;
     load.settle(&[killed]).await
 }
 
@@ -169,6 +130,6 @@ async fn a_killed_server_of_the_lattice_loses_nothing() -> Result<()> {
     load.plant.site.lattice_nats.kill9().await;
     load.plant.site.lattice_nats.restart().await?;
     load.plant.api.until_healthy(PATIENCE).await?;
-    load.until_grown_by(300).await?;
+    load.plant.until_grown_by(300).await?;
     load.settle(&[]).await
 }

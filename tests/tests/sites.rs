@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use async_nats::jetstream;
@@ -19,9 +19,6 @@ use serde_json::{Value, json};
 
 /// wadm believes a host alive for 70 s after its last word; then parts are placed anew.
 const TAKE_OVER: Duration = Duration::from_secs(240);
-
-/// An answer that was on its way when the process that held it died was acknowledged by nobody.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(2);
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -47,22 +44,15 @@ impl Sites {
             let (record, seed) = (sites.record(number), number.to_string());
             let arguments = ["--seed", &seed, "--record", &record];
             let arguments = [load, &arguments].concat();
-            let field = match number.checked_sub(1) {
-                None => {
-                    let site = &sites.plant.site;
-                    site.start_simulator("simulator", &arguments).await?
-                }
-                Some(leaf) => {
-                    let leaf = &sites.plant.site.leaves[leaf];
-                    leaf.start_simulator("simulator", &arguments).await?
-                }
-            };
+            let site = &sites.plant.site;
+            let field = site.start_simulator_at(number, "simulator", &arguments);
+            let field = field.await?;
             sites.fields.push(field);
         }
         for number in 0..sites.fields.len() {
             sites.until_answered(number, 100).await?;
         }
-        sites.until_grown_by(300).await?;
+        sites.plant.until_grown_by(300).await?;
         Ok(sites)
     }
 
@@ -86,16 +76,6 @@ impl Sites {
             let now = count()?;
             ensure!(now >= goal, "{now} answers of {goal}");
             Ok(Some(()))
-        })
-        .await
-    }
-
-    async fn until_grown_by(&self, entries: u64) -> Result<()> {
-        let mut goal = None;
-        until("the log grows", PATIENCE, async || {
-            let (head, _) = self.plant.api.checkpoint().await?;
-            let goal = *goal.get_or_insert(head.size + entries);
-            Ok((head.size >= goal).then_some(()))
         })
         .await
     }
@@ -127,16 +107,7 @@ impl Sites {
             let lost = until("every stored answer is in the log", PATIENCE, async || {
                 let readings = account::readings(&self.plant.api, &answers).await?;
                 let lost = account::settle(&answers, &readings)?;
-                for answer in &lost {
-                    let mut kills = kills.iter();
-                    let near = kills.any(|kill| {
-                        Duration::from_micros(answer.sent_at.abs_diff(*kill)) < UNACKNOWLEDGED
-                    });
-                    ensure!(
-                        near,
-                        "{answer:?} is lost, and nothing died when it was sent"
-                    );
-                }
+                account::only_unacknowledged(&lost, kills)?;
                 Ok(Some(lost.len()))
             })
             .await?;
@@ -148,11 +119,6 @@ impl Sites {
         }
         Ok(missing)
     }
-}
-
-fn now() -> Result<u64> {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    Ok(u64::try_from(elapsed.as_micros())?)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,24 +139,24 @@ async fn a_lost_site_comes_back_and_a_lost_host_is_replaced() -> Result<()> {
     is_heard_from_a_site(&sites).await?;
 
     // A site loses its power: servers and host. The others are read on.
-    kills.push(now()?);
+    kills.push(account::now()?);
     sites.plant.site.leaves[0].kill9().await;
     sites.until_away(&["north"], PATIENCE).await?;
-    sites.until_grown_by(200).await?;
+    sites.plant.until_grown_by(200).await?;
     sites.plant.site.leaves[0].restart().await?;
     sites.until_away(&[], TAKE_OVER).await?;
     sites.until_answered(1, 100).await?;
 
     // The centre's host dies. What it ran, log and page among it, is taken over by one that joins; the
     // other sites poll and store meanwhile.
-    kills.push(now()?);
+    kills.push(account::now()?);
     sites.plant.site.host.kill9().await;
     let mut third = sites.plant.site.join_host("third").await?;
     let taken_over = Instant::now();
     sites.plant.api.until_healthy(TAKE_OVER).await?;
     sites.until_away(&[], TAKE_OVER).await?;
     eprintln!("taken over after {:?}", taken_over.elapsed());
-    sites.until_grown_by(600).await?;
+    sites.plant.until_grown_by(600).await?;
 
     let missing = sites.settle(&kills).await?;
     // Two readings of each sensor of the fields whose polling died at most.

@@ -155,13 +155,9 @@ impl Answers<PollingStatus> {
     /// All of them as one: counts are summed, times are those of the slowest, texts are the first's
     /// that says anything.
     pub(crate) fn sum(&self) -> PollingStatus {
-        let mut sum = PollingStatus::default();
-        for (index, (_, status)) in self.of.iter().enumerate() {
-            match index {
-                0 => sum = status.clone(),
-                _ => add(&mut sum, status),
-            }
-        }
+        let mut statuses = self.of.iter().map(|(_, status)| status);
+        let mut sum = statuses.next().cloned().unwrap_or_default();
+        statuses.for_each(|status| add(&mut sum, status));
         sum
     }
 }

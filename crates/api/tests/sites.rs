@@ -59,6 +59,15 @@ fn places(list: &Value) -> Vec<(&str, &str)> {
         .collect()
 }
 
+fn has_samples(metrics: &str, samples: &[&str]) {
+    for sample in samples {
+        assert!(
+            metrics.contains(&format!("{sample}\n")),
+            "{sample} in {metrics}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn sensors_of_all_sites_are_one_list() {
     let backend = two_sites(None);
@@ -104,33 +113,29 @@ async fn a_site_that_is_cut_off_is_named_and_hides_no_other() {
 
     let request = Request::get("/metrics").body(Body::empty()).unwrap();
     let (_, metrics) = ask(&backend, request).await;
-    for sample in [
-        "fieldledger_up{part=\"polling\"} 1",
-        "fieldledger_site_up{site=\"main\"} 1",
-        "fieldledger_site_up{site=\"north\"} 0",
-        "fieldledger_polling_polls_total 10",
-    ] {
-        assert!(
-            metrics.contains(&format!("{sample}\n")),
-            "{sample} in {metrics}"
-        );
-    }
+    has_samples(
+        &metrics,
+        &[
+            "fieldledger_up{part=\"polling\"} 1",
+            "fieldledger_site_up{site=\"main\"} 1",
+            "fieldledger_site_up{site=\"north\"} 0",
+            "fieldledger_polling_polls_total 10",
+        ],
+    );
 }
 
 #[tokio::test]
 async fn counts_are_summed_and_times_are_the_slowest() {
     let request = Request::get("/metrics").body(Body::empty()).unwrap();
     let (_, metrics) = ask(&two_sites(None), request).await;
-    for sample in [
-        "fieldledger_sensors{liveness=\"stale\"} 4",
-        "fieldledger_polling_polls_total 20",
-        "fieldledger_poll_to_durable_seconds{quantile=\"0.99\"} 0.002",
-    ] {
-        assert!(
-            metrics.contains(&format!("{sample}\n")),
-            "{sample} in {metrics}"
-        );
-    }
+    has_samples(
+        &metrics,
+        &[
+            "fieldledger_sensors{liveness=\"stale\"} 4",
+            "fieldledger_polling_polls_total 20",
+            "fieldledger_poll_to_durable_seconds{quantile=\"0.99\"} 0.002",
+        ],
+    );
 }
 
 #[tokio::test]

@@ -105,7 +105,6 @@ impl LeafSiteOptions {
             nats_host: address.ip().to_string(),
             nats_port: address.port(),
             nats_credentials: lattice::credentials(&server.options().folder),
-            manager: Manager::Elsewhere,
             labels: vec![site_label(&self.name)],
             cache: folder.join("host-cache"),
             logs: folder.join("logs"),

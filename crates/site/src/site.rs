@@ -324,6 +324,25 @@ impl Site {
         start_simulator(name, command, arguments, &self.options.logs())
     }
 
+    /// Starts a simulator in the field of the site of this number, of which the centre has 0 and its
+    /// leaves the next ones; see [`Site::start_simulator`].
+    ///
+    /// # Errors
+    ///
+    /// [`SiteError::Start`] if it cannot be run.
+    pub async fn start_simulator_at(
+        &self,
+        site: usize,
+        name: &str,
+        arguments: &[&str],
+    ) -> Result<Simulator, SiteError> {
+        let leaf = site.checked_sub(1).and_then(|leaf| self.leaves.get(leaf));
+        match leaf {
+            Some(leaf) => leaf.start_simulator(name, arguments).await,
+            None => self.start_simulator(name, arguments).await,
+        }
+    }
+
     /// What it is made of and where it is.
     #[must_use]
     pub fn options(&self) -> &SiteOptions {

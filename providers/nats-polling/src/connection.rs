@@ -125,6 +125,15 @@ pub(crate) async fn connect(
         })
 }
 
+/// Whether the client's server takes messages of so many bytes.
+pub(crate) fn takes(client: &Client, bytes: usize) -> Result<(), ConnectError> {
+    let max_payload = client.server_info().max_payload;
+    match bytes > max_payload {
+        true => Err(ConnectError::SmallMessages { bytes, max_payload }),
+        false => Ok(()),
+    }
+}
+
 /// Connects to one of the servers, for a look.
 pub(crate) async fn probe(connection: &Connection, server: &str) -> Result<Client, ConnectError> {
     login(connection)?

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::backoff::Backoff;
 use crate::clock::{Clock, wall_now};
-use crate::connection::{ConnectError, Connections, connect};
+use crate::connection::{Connections, connect, takes};
 use crate::delivery::Delivery;
 use crate::field::{Decision, Field, Lane, Parts, Question};
 use crate::orders::Orders;
@@ -541,11 +541,7 @@ impl Start {
 
     async fn open(&self, connection: &Connection) -> Result<(Client, Storage), StorageError> {
         let client = connect(connection, &self.connections).await?;
-        let bytes = self.config.batch.bytes;
-        let max_payload = client.server_info().max_payload;
-        if bytes > max_payload {
-            return Err(ConnectError::SmallMessages { bytes, max_payload }.into());
-        }
+        takes(&client, self.config.batch.bytes)?;
         let (instance, replicas) = (&self.config.instance, connection.replicas);
         let storage = Storage::open(&client, instance, replicas).await?;
         Ok((client, storage))

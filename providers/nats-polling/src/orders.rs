@@ -19,7 +19,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
-use crate::connection::{ConnectError, probe};
+use crate::connection::{ConnectError, probe, takes};
 use crate::field::Question;
 use crate::progress::Progress;
 use crate::rest::come_to_rest;
@@ -183,11 +183,7 @@ impl Orders {
     }
 
     async fn storage_at(&self, client: &Client) -> Result<Storage, StorageError> {
-        let max_payload = client.server_info().max_payload;
-        if self.batch_bytes > max_payload {
-            let bytes = self.batch_bytes;
-            return Err(ConnectError::SmallMessages { bytes, max_payload }.into());
-        }
+        takes(client, self.batch_bytes)?;
         self.storage.at(client).await
     }
 

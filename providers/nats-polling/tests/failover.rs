@@ -14,7 +14,6 @@ use common::keeper::Keeper;
 use common::{Server, TestReader, config_of, eventually, free_port, heartbeat, id, start};
 use fieldledger_field::batch::PollBatch;
 use fieldledger_provider_nats_polling::instance::Instance;
-use fieldledger_provider_nats_polling::reader::IngestError;
 use futures::StreamExt as _;
 use tokio::task::JoinHandle;
 
@@ -217,13 +216,7 @@ async fn separate_brokers_take_over_and_nothing_is_left_behind() {
         server.client().await;
     }
     let is_willing = Arc::new(AtomicBool::new(true));
-    let reader = TestReader::new({
-        let is_willing = Arc::clone(&is_willing);
-        move |_, _| match is_willing.load(Ordering::Relaxed) {
-            true => Ok(()),
-            false => Err(IngestError::Unavailable("told so".to_owned())),
-        }
-    });
+    let reader = TestReader::willing_while(&is_willing);
     let uri = format!("{},{}", best.uri(), next.uri());
     let instance = start(config_of(&uri, &[("RETURN_AFTER_S", "1")]), &reader).await;
     let keeper = Keeper::start(&[&best, &next]);

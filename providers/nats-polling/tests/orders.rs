@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use async_nats::{Client, Message, Subscriber, jetstream};
 use common::{Server, TestReader, config_of, eventually, free_port, heartbeat, id, start};
-use fieldledger_provider_nats_polling::reader::IngestError;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -215,13 +214,7 @@ async fn a_list_that_cannot_be_taken_changes_nothing_and_its_sender_hears_why() 
     let without_streams = Server::start_small("jetstream: disabled").await;
     let small = Server::start_small("max_payload: 4096").await;
     let is_willing = Arc::new(AtomicBool::new(true));
-    let reader = TestReader::new({
-        let is_willing = Arc::clone(&is_willing);
-        move |_, _| match is_willing.load(Ordering::Relaxed) {
-            true => Ok(()),
-            false => Err(IngestError::Unavailable("told so".to_owned())),
-        }
-    });
+    let reader = TestReader::willing_while(&is_willing);
     let instance = start(config_of(&first.uri(), &[]), &reader).await;
     let device = Everywhere::start(&[&first, &second]).await;
     announce(&first).await;

@@ -55,14 +55,10 @@ impl Watch {
         let seed = number.to_string();
         let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         arguments.extend(["--seed", &seed]);
-        let leaf = number
-            .checked_sub(1)
-            .and_then(|leaf| self.site.leaves.get(leaf));
-        let started = match leaf {
-            Some(leaf) => leaf.start_simulator("simulator", &arguments).await,
-            None => self.site.start_simulator("simulator", &arguments).await,
-        };
-        started.map(Some)
+        let started = self
+            .site
+            .start_simulator_at(number, "simulator", &arguments);
+        started.await.map(Some)
     }
 
     /// Watches for ever.

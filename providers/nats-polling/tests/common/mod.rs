@@ -5,6 +5,7 @@ pub mod keeper;
 
 use std::collections::{BTreeSet, HashMap};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -251,6 +252,15 @@ pub struct TestReader {
 impl TestReader {
     pub fn willing() -> Arc<Self> {
         Self::new(|_, _| Ok(()))
+    }
+
+    /// One that takes batches while this is true.
+    pub fn willing_while(is_willing: &Arc<AtomicBool>) -> Arc<Self> {
+        let is_willing = Arc::clone(is_willing);
+        Self::new(move |_, _| match is_willing.load(Ordering::Relaxed) {
+            true => Ok(()),
+            false => Err(IngestError::Unavailable("told so".to_owned())),
+        })
     }
 
     pub fn new(
