@@ -14,7 +14,8 @@ use crate::brokers::{Address, Brokers, MAX_BROKERS};
 use crate::clock::{Now, SECOND};
 use crate::config::Config;
 use crate::incoming::{self, IncomingError};
-use crate::messages::{self, MIN_MESSAGE_BYTES, Speaker};
+use crate::kept::{Earlier, Kept, Progress};
+use crate::messages::{self, MIN_MESSAGE_BYTES, Source, Speaker};
 use crate::ring::{Ring, Second, Waiting};
 use crate::sensor::{Fault, Profile, Sensor, Text};
 use crate::topics::{Purpose, Topic, Topics};
@@ -72,6 +73,25 @@ pub enum Action<'a> {
         /// To what.
         value: Value,
     },
+    /// Keep a reading where a reboot does not reach it. A board without such a place does nothing.
+    Keep(Kept<'a>),
+    /// Forget what was kept of this sensor and boot, up to and with number `through`: the server has it.
+    Forget {
+        /// Of which sensor.
+        sensor: SensorId,
+        /// Of which boot.
+        boot: &'a str,
+        /// The last one.
+        through: u64,
+    },
+}
+
+/// What needs no connection, by the places of what it is about.
+enum Alone {
+    Set(usize, Value),
+    Keep { unit: usize, reading: usize },
+    Forget { unit: usize, through: u64 },
+    ForgetEarlier { through: u64 },
 }
 
 /// Why a device cannot be made of these parts.
@@ -103,6 +123,7 @@ struct Unit<S, const RING: usize> {
     sensor: S,
     next_sequence: u64,
     ring: Ring<RING>,
+    progress: Progress,
     /// The highest number in any message of history, so that no acknowledgement goes beyond it.
     sent_through: Option<u64>,
     polls: Deque<Poll, MAX_POLLS>,
@@ -154,7 +175,7 @@ impl<S: Sensor, const RING: usize> Unit<S, RING> {
             value,
             answered: None,
         };
-        if messages::reading(&waiting, &self.profile).is_err() {
+        if messages::reading(&waiting, &self.profile.unit).is_err() {
             return Err(Fault("reading cannot be signed"));
         }
         self.next_sequence += 1;
@@ -195,6 +216,16 @@ impl<S: Sensor, const RING: usize> Unit<S, RING> {
         last.map_or(0, |place| place + 1)
     }
 
+    /// The next of its readings to be kept, and from when on. An answer is kept where it is overdue, and
+    /// where a later reading is: they are kept in the order of their numbers.
+    fn keep_at(&self) -> Option<(usize, u64)> {
+        let is_kept = |waiting: &&Waiting| self.progress.is_kept(waiting.sequence);
+        let first = self.ring.iter().take_while(is_kept).count();
+        let others = self.ring.iter().skip(first);
+        let due = others.map(|waiting| self.history_of_at(waiting)).min()?;
+        Some((first, due))
+    }
+
     /// When it samples by itself, unless it is polled before.
     fn sample_at(&self, is_connected: bool, silent_intervals: u32) -> u64 {
         let interval = self.interval();
@@ -208,10 +239,15 @@ impl<S: Sensor, const RING: usize> Unit<S, RING> {
 }
 
 /// What servers take for a number.
-fn is_decimal(text: &Text) -> bool {
+pub(crate) fn is_decimal(text: &Text) -> bool {
     let characters = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
     let number: Option<f64> = text.parse().ok();
     text.bytes().all(characters) && number.is_some_and(f64::is_finite)
+}
+
+/// Whether it can stand in a message as it is.
+pub(crate) fn is_quotable(text: &str) -> bool {
+    !text.contains(['"', '\\'])
 }
 
 /// A device with at most `SENSORS` sensors, each with a ring of `RING` readings, and messages of at
@@ -229,6 +265,7 @@ pub struct Device<S, const SENSORS: usize, const RING: usize, const MESSAGE: usi
     subscribed: usize,
     beats: u64,
     history: HistoryPace,
+    earlier: Earlier,
     address: Address,
     topic: Topic,
     payload: Vec<u8, MESSAGE>,
@@ -255,8 +292,8 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
             return Err(DeviceError::Prefix);
         }
         // A quotation mark or backslash would need an escape in every message.
-        let is_quotable = !boot.contains(['"', '\\']) && BootId::new(boot).is_ok();
-        let boot = String::try_from(boot).ok().filter(|_| is_quotable);
+        let is_good = is_quotable(boot) && BootId::new(boot).is_ok();
+        let boot = String::try_from(boot).ok().filter(|_| is_good);
         let brokers = Brokers::new(brokers, config.return_after);
         let history = HistoryPace {
             next_at: 0,
@@ -275,6 +312,7 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
             subscribed: 0,
             beats: 0,
             history,
+            earlier: Earlier::default(),
             address: Address::new(),
             topic: Topic::new(),
             payload: Vec::new(),
@@ -315,6 +353,7 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
             sensor,
             next_sequence: 0,
             ring: Ring::default(),
+            progress: Progress::default(),
             sent_through: None,
             polls: Deque::new(),
             polled_at: 0,
@@ -407,6 +446,11 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
                     unit.told_at = now.up;
                     if stored.boot == self.boot {
                         unit.ring.drop_answers(&stored.sequences);
+                        let mut readings = unit.ring.iter();
+                        let oldest = readings.next().map(|waiting| waiting.sequence);
+                        if !oldest.is_some_and(|oldest| unit.progress.is_kept(oldest)) {
+                            unit.progress.all_stored();
+                        }
                     }
                 }
                 let poll = Poll {
@@ -425,8 +469,12 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
             if topics.is(topic, unit.profile.id, Purpose::HistoryAck) {
                 let (boot, sequence) = incoming::history_ack(payload)?;
                 let was_sent = unit.sent_through.is_some_and(|sent| sequence <= sent);
-                if boot == self.boot && was_sent {
+                let is_present = boot == self.boot && was_sent;
+                if is_present {
                     unit.ring.drop_through(sequence);
+                    unit.progress.stored_through(sequence);
+                }
+                if is_present || self.earlier.stored(unit.profile.id, boot, sequence) {
                     self.history.next_at = now.up.saturating_add(self.config.history_pace);
                     self.history.patience = self.config.history_patience;
                 }
@@ -463,9 +511,8 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
     /// The next thing to do, until there is none. Outputs come first, then the connection, then what
     /// is live, then history.
     pub fn next(&mut self, now: Now) -> Option<Action<'_>> {
-        if let Some((place, value)) = self.alone(now) {
-            let channel = &self.actuators.get(place)?.channel().name;
-            return Some(Action::Set { channel, value });
+        if let Some(alone) = self.alone(now) {
+            return self.action(&alone);
         }
         if let Some(address) = self.brokers.next(now.up) {
             self.forget_connection();
@@ -494,16 +541,92 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
     /// The next of what needs no connection: for a program that waits for one, or for a message to
     /// leave, and must close a valve in time all the same.
     pub fn next_alone(&mut self, now: Now) -> Option<Action<'_>> {
-        let (place, value) = self.alone(now)?;
-        let channel = &self.actuators.get(place)?.channel().name;
-        Some(Action::Set { channel, value })
+        let alone = self.alone(now)?;
+        self.action(&alone)
     }
 
-    /// Reads what is due; then the place of an output that is to be set, and to what.
-    fn alone(&mut self, now: Now) -> Option<(usize, Value)> {
+    /// Reads what is due; then the output that is to be set, or what is to be kept or forgotten.
+    fn alone(&mut self, now: Now) -> Option<Alone> {
         self.sample(now);
         let mut places = self.actuators.iter_mut().enumerate();
-        places.find_map(|(place, actuator)| Some((place, actuator.next(now.up)?)))
+        let output =
+            places.find_map(|(place, actuator)| Some(Alone::Set(place, actuator.next(now.up)?)));
+        output
+            .or_else(|| self.next_to_keep(now))
+            .or_else(|| self.next_to_forget())
+    }
+
+    fn next_to_keep(&mut self, now: Now) -> Option<Alone> {
+        for (place, unit) in self.units.iter_mut().enumerate() {
+            if let Some((reading, due)) = unit.keep_at()
+                && due <= now.up
+            {
+                let sequence = unit.ring.iter().nth(reading)?.sequence;
+                unit.progress.keep(sequence);
+                let unit = place;
+                return Some(Alone::Keep { unit, reading });
+            }
+        }
+        None
+    }
+
+    fn next_to_forget(&mut self) -> Option<Alone> {
+        if let Some(through) = self.earlier.forget() {
+            return Some(Alone::ForgetEarlier { through });
+        }
+        let mut places = self.units.iter_mut().enumerate();
+        places.find_map(|(unit, one)| {
+            let through = one.progress.forget()?;
+            Some(Alone::Forget { unit, through })
+        })
+    }
+
+    fn action(&self, alone: &Alone) -> Option<Action<'_>> {
+        Some(match *alone {
+            Alone::Set(place, value) => {
+                let channel = &self.actuators.get(place)?.channel().name;
+                Action::Set { channel, value }
+            }
+            Alone::Keep { unit, reading } => {
+                let unit = self.units.get(unit)?;
+                let waiting = unit.ring.iter().nth(reading)?;
+                Action::Keep(Kept {
+                    sensor: unit.profile.id,
+                    boot: &self.boot,
+                    sequence: waiting.sequence,
+                    clock: waiting.clock,
+                    value: &waiting.value,
+                    unit: &unit.profile.unit,
+                })
+            }
+            Alone::Forget { unit, through } => Action::Forget {
+                sensor: self.units.get(unit)?.profile.id,
+                boot: &self.boot,
+                through,
+            },
+            Alone::ForgetEarlier { through } => Action::Forget {
+                sensor: self.earlier.sensor,
+                boot: &self.earlier.boot,
+                through,
+            },
+        })
+    }
+
+    /// Whether it can take readings of earlier boots; see [`Device::take_earlier`].
+    #[must_use]
+    pub fn wants_earlier(&self) -> bool {
+        self.earlier.is_done()
+    }
+
+    /// Takes a reading that an earlier boot kept. A board gives all that it has, oldest first, until this
+    /// says false, whenever [`Device::wants_earlier`] does. What is of this boot, of a sensor that the
+    /// device has no more, or no reading, is passed over.
+    pub fn take_earlier(&mut self, kept: &Kept<'_>) -> bool {
+        let is_mine = self.sensors().any(|sensor| sensor == kept.sensor);
+        if kept.boot == self.boot || !is_mine {
+            return true;
+        }
+        self.earlier.take(kept)
     }
 
     /// Reads every sensor that nobody asks.
@@ -546,7 +669,12 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
             boot: BootId::new(&self.boot).ok()?,
         };
         let written = match &read {
-            Ok(waiting) => speaker.answer(&unit.profile, waiting, poll.number, &mut self.payload),
+            Ok(waiting) => speaker.answer(
+                Source::of(&unit.profile),
+                waiting,
+                poll.number,
+                &mut self.payload,
+            ),
             Err(fault) => messages::fault(*fault, poll.number, &mut self.payload),
         };
         debug_assert!(written.is_ok(), "MIN_MESSAGE_BYTES holds any answer");
@@ -603,31 +731,50 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
         if now.up < self.history.next_at {
             return None;
         }
-        let count = self.units.len();
+        // Behind the last sensor it is the turn of earlier boots.
+        let count = self.units.len() + 1;
         let mut places = (0..count).map(|step| (self.history.turn + step) % count);
-        let is_due = |place: &usize| {
-            self.units
-                .get(*place)
-                .is_some_and(|unit| unit.history_due(now.up) > 0)
+        let is_due = |place: &usize| match self.units.get(*place) {
+            Some(unit) => unit.history_due(now.up) > 0,
+            None => self.earlier.len() > 0,
         };
         let place = places.find(is_due)?;
         self.history.turn = (place + 1) % count;
         self.history.next_at = now.up.saturating_add(self.history.patience);
         let longest = self.config.history_patience_limit;
         self.history.patience = self.history.patience.saturating_mul(2).min(longest);
-        let unit = self.units.get_mut(place)?;
+        let most = self.config.history_batch.clamp(1, MAX_LEAVES as usize);
+        let is_earlier = place == self.units.len();
+        let boot = match is_earlier {
+            true => &self.earlier.boot,
+            false => &self.boot,
+        };
         let speaker = Speaker {
             config: &self.config,
             key: &self.key,
             public: &self.public,
-            boot: BootId::new(&self.boot).ok()?,
+            boot: BootId::new(boot).ok()?,
         };
-        let most = self.config.history_batch.clamp(1, MAX_LEAVES as usize);
-        let readings = unit.ring.iter().take(unit.history_due(now.up));
-        let written = speaker.history(&unit.profile, readings, most, &mut self.payload);
+        let (sensor, written) = if let Some(unit) = self.units.get_mut(place) {
+            let source = Source::of(&unit.profile);
+            let readings = unit.ring.iter().take(unit.history_due(now.up));
+            let written = speaker.history(source, readings, most, &mut self.payload);
+            unit.sent_through = unit.sent_through.max(written.ok());
+            (unit.profile.id, written)
+        } else {
+            let sensor = self.earlier.sensor;
+            let unit = &self.earlier.unit;
+            let source = Source { sensor, unit };
+            let written = speaker.history(source, self.earlier.iter(), most, &mut self.payload);
+            (sensor, written)
+        };
         debug_assert!(written.is_ok(), "MIN_MESSAGE_BYTES holds a reading");
-        unit.sent_through = unit.sent_through.max(Some(written.ok()?));
-        Some(speaker.topics().of(unit.profile.id, Purpose::History))
+        let topic = speaker.topics().of(sensor, Purpose::History);
+        let last = written.ok()?;
+        if is_earlier {
+            self.earlier.sent_through(last);
+        }
+        Some(topic)
     }
 
     /// When [`Device::next`] has something to do, in time since boot, unless something arrives
@@ -638,7 +785,14 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
         let sample_at =
             |unit: &Unit<S, RING>| unit.sample_at(self.is_connected, self.config.silent_intervals);
         let samples = self.units.iter().map(sample_at);
-        let earliest = actuators.chain(samples).chain(self.brokers.wake_at()).min();
+        let units = self.units.iter();
+        let keeps = units.filter_map(|unit| unit.keep_at().map(|(_, due)| due));
+        let earliest = actuators.chain(samples).chain(keeps);
+        let earliest = earliest.chain(self.brokers.wake_at()).min();
+        let mut units = self.units.iter();
+        if self.earlier.has_forgettable() || units.any(|unit| unit.progress.has_forgettable()) {
+            return 0;
+        }
         let earliest = earliest.unwrap_or(u64::MAX);
         if !self.is_connected {
             return earliest;
@@ -650,7 +804,9 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
             return 0;
         }
         let beats = self.units.iter().map(|unit| unit.beat_at);
-        let due = self.units.iter().filter_map(Unit::history_at).min();
+        let earlier = (self.earlier.len() > 0).then_some(0);
+        let units = self.units.iter().filter_map(Unit::history_at);
+        let due = units.chain(earlier).min();
         let history = due.map(|due| due.max(self.history.next_at));
         beats.chain(history).min().unwrap_or(u64::MAX).min(earliest)
     }
@@ -691,6 +847,12 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
     #[must_use]
     pub fn unconfirmed(&self) -> u64 {
         self.units.iter().map(|unit| unit.ring.unconfirmed()).sum()
+    }
+
+    /// Readings of earlier boots that it has in memory and that nobody has acknowledged.
+    #[must_use]
+    pub fn earlier(&self) -> usize {
+        self.earlier.len()
     }
 
     /// Readings of a sensor that wait for an acknowledgement, oldest first.

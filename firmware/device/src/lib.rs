@@ -11,6 +11,7 @@
 //! | [`sensor`] | what measures, and the sensors' ids |
 //! | [`topics`] | where it publishes and listens |
 //! | [`ring`] | readings of which nobody has said that they are stored |
+//! | [`kept`] | readings where a reboot does not reach them |
 //! | [`actuator`] | outputs: commands, epochs, expiry, neutral values |
 //! | [`brokers`] | which broker next |
 //! | [`incoming`] | what arrives, parsed |
@@ -31,7 +32,8 @@
 //! bulk, one message at a time and behind everything live, and drops them only when the server says
 //! that it has them. What the ring could not keep is counted, and the heartbeat says so.
 //!
-//! A reboot begins a new boot id and counts from zero. The ring is in memory, so a reboot loses it.
+//! **Reboot.** It begins a new boot id and counts from zero. The ring is in memory; what the board kept of
+//! it ([`kept`]) goes out as history of the boot that took it.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -44,6 +46,7 @@ pub mod clock;
 pub mod config;
 pub mod device;
 pub mod incoming;
+pub mod kept;
 pub mod ring;
 pub mod sensor;
 pub mod topics;
@@ -54,3 +57,4 @@ mod messages;
 pub use clock::Now;
 pub use config::Config;
 pub use device::{Action, Device};
+pub use kept::Kept;

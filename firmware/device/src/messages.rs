@@ -2,6 +2,7 @@
 
 use core::fmt::{self, Write as _};
 
+use fieldledger_attest::SensorId;
 use fieldledger_attest::heartbeat::Possession;
 use fieldledger_attest::identity::{DeviceKey, PublicKey};
 use fieldledger_attest::reading::{Clock, Reading, ReadingError};
@@ -49,14 +50,25 @@ impl fmt::Display for Time {
 /// The canonical form of what a sensor read.
 pub(crate) fn reading<'a>(
     waiting: &'a Waiting,
-    profile: &'a Profile,
+    unit: &'a str,
 ) -> Result<Reading<'a>, ReadingError> {
-    Reading::new(
-        waiting.sequence,
-        waiting.clock,
-        &waiting.value,
-        &profile.unit,
-    )
+    Reading::new(waiting.sequence, waiting.clock, &waiting.value, unit)
+}
+
+/// What readings are of.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub(crate) sensor: SensorId,
+    pub(crate) unit: &'a str,
+}
+
+impl<'a> Source<'a> {
+    pub(crate) fn of(profile: &'a Profile) -> Self {
+        Self {
+            sensor: profile.id,
+            unit: &profile.unit,
+        }
+    }
 }
 
 impl Speaker<'_> {
@@ -121,15 +133,15 @@ impl Speaker<'_> {
     /// A sensor answers a poll.
     pub(crate) fn answer<const M: usize>(
         &self,
-        profile: &Profile,
+        source: Source<'_>,
         waiting: &Waiting,
         poll: Option<u64>,
         message: &mut Vec<u8, M>,
     ) -> fmt::Result {
-        let reading = reading(waiting, profile).map_err(|_checked_before| fmt::Error)?;
-        let signature = Statement::of_one(profile.id, self.boot, &reading).sign(self.key);
+        let reading = reading(waiting, source.unit).map_err(|_checked_before| fmt::Error)?;
+        let signature = Statement::of_one(source.sensor, self.boot, &reading).sign(self.key);
         message.write_char('{')?;
-        self.entry(waiting, profile, message)?;
+        self.entry(waiting, source.unit, message)?;
         write!(
             message,
             ",\"boot\":\"{}\",\"sig\":\"{signature}\"",
@@ -141,7 +153,7 @@ impl Speaker<'_> {
     fn entry<const M: usize>(
         &self,
         waiting: &Waiting,
-        profile: &Profile,
+        unit: &str,
         message: &mut Vec<u8, M>,
     ) -> fmt::Result {
         write!(
@@ -151,8 +163,8 @@ impl Speaker<'_> {
             waiting.sequence,
             Time(waiting.clock)
         )?;
-        if !profile.unit.is_empty() {
-            write!(message, ",\"unit\":{}", Quoted(&profile.unit))?;
+        if !unit.is_empty() {
+            write!(message, ",\"unit\":{}", Quoted(unit))?;
         }
         Ok(())
     }
@@ -160,7 +172,7 @@ impl Speaker<'_> {
     /// As many readings as fit, at most `most`, under one signature; the number of the last one.
     pub(crate) fn history<'a, const M: usize>(
         &self,
-        profile: &'a Profile,
+        source: Source<'_>,
         readings: impl Iterator<Item = &'a Waiting>,
         most: usize,
         message: &mut Vec<u8, M>,
@@ -172,14 +184,14 @@ impl Speaker<'_> {
             if M - message.len() < MAX_ENTRY_BYTES + END_BYTES {
                 break;
             }
-            let reading = reading(waiting, profile).map_err(|_checked_before| fmt::Error)?;
+            let reading = reading(waiting, source.unit).map_err(|_checked_before| fmt::Error)?;
             tree.push(&reading).map_err(|_full| fmt::Error)?;
             message.write_str(if last.is_none() { "{" } else { ",{" })?;
-            self.entry(waiting, profile, message)?;
+            self.entry(waiting, source.unit, message)?;
             message.write_char('}')?;
             last = Some(waiting.sequence);
         }
-        let statement = Statement::of_tree(profile.id, self.boot, tree);
+        let statement = Statement::of_tree(source.sensor, self.boot, tree);
         let signature = statement.map_err(|_none| fmt::Error)?.sign(self.key);
         write!(message, "],\"sig\":\"{signature}\"}}")?;
         last.ok_or(fmt::Error)

@@ -53,6 +53,7 @@ fn done(board: &mut Board, up: u64) -> (Vec<Value>, Vec<Json>) {
                 answers.push(serde_json::from_slice(payload).unwrap());
             }
             Some(Action::Connect { .. } | Action::Subscribe { .. }) => {}
+            Some(Action::Keep(_) | Action::Forget { .. }) => panic!("there are no sensors"),
         }
     }
 }

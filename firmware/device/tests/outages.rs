@@ -14,7 +14,7 @@ use fieldledger_device::brokers::Address;
 use fieldledger_device::clock::SECOND;
 use fieldledger_device::sensor::{DEVICE_NUMBER, Fault, Profile, Sensor, Text, derived_id};
 use fieldledger_device::topics::Style;
-use fieldledger_device::{Action, Config, Device, Now};
+use fieldledger_device::{Action, Config, Device, Kept, Now};
 use fieldledger_field::bulk::{Bulk, HistoryAck};
 use fieldledger_field::heartbeat::{Heartbeat, Limits, POLL_INTERVALS_MS};
 use fieldledger_field::poll::{self, Poll};
@@ -59,6 +59,13 @@ enum Heard {
     },
 }
 
+/// A reading where no reboot reaches it.
+#[derive(Clone)]
+struct OnBoard {
+    number: Number,
+    content: Content,
+}
+
 struct World {
     device: Device<Counting, 2, RING, 2_048>,
     up: u64,
@@ -84,6 +91,12 @@ struct World {
     emitted: BTreeMap<Number, Content>,
     /// What the server has stored.
     received: BTreeMap<Number, Content>,
+    /// What the board keeps, in the order in which it came.
+    on_board: Vec<OnBoard>,
+    /// How often it was told to keep one.
+    keeps: u64,
+    /// Readings of this boot that it was told to forget and the server does not have.
+    forgotten_unstored: u64,
     /// What the device was told is stored.
     told: BTreeSet<Number>,
     /// Answers of this boot that the device did not keep and that did not reach the log, by sensor.
@@ -146,6 +159,9 @@ impl World {
             is_telling: BTreeMap::new(),
             to_tell: BTreeMap::new(),
             heard: Vec::new(),
+            on_board: Vec::new(),
+            keeps: 0,
+            forgotten_unstored: 0,
             told: BTreeSet::new(),
             emitted: BTreeMap::new(),
             received: BTreeMap::new(),
@@ -175,6 +191,9 @@ impl World {
             actions += 1;
             assert!(actions < 1_000, "the device never rests");
             let now = self.now();
+            if self.device.wants_earlier() {
+                give_back(&mut self.device, &self.on_board);
+            }
             let Some(action) = self.device.next(now) else {
                 break;
             };
@@ -192,6 +211,21 @@ impl World {
                     let (topic, payload) = (topic.to_owned(), payload.to_owned());
                     self.publish(&topic, &payload);
                 }
+                Action::Keep(kept) => {
+                    let sensor = Uuid::from_bytes(kept.sensor);
+                    let number = (kept.boot.to_owned(), sensor, kept.sequence);
+                    let content = (kept.value.to_owned(), kept.clock);
+                    assert_eq!(kept.unit, "Cel");
+                    self.keep(OnBoard { number, content });
+                }
+                Action::Forget {
+                    sensor,
+                    boot,
+                    through,
+                } => {
+                    let boot = boot.to_owned();
+                    self.forget(&boot, Uuid::from_bytes(sensor), through);
+                }
                 Action::Set { .. } => panic!("there are no outputs"),
             }
         }
@@ -199,6 +233,40 @@ impl World {
             self.device.wake_at() > self.up,
             "it wants to be woken at once, for nothing"
         );
+    }
+
+    fn keep(&mut self, reading: OnBoard) {
+        let OnBoard { number, .. } = &reading;
+        assert_eq!(number.0, self.boot());
+        let same = |one: &&OnBoard| (&one.number.0, one.number.1) == (&number.0, number.1);
+        let before = self.on_board.iter().rfind(same);
+        assert!(
+            before.is_none_or(|before| before.number.2 < number.2),
+            "kept twice, or out of order"
+        );
+        self.keeps += 1;
+        self.on_board.push(reading);
+    }
+
+    fn forget(&mut self, boot: &str, sensor: Uuid, through: u64) {
+        let is_obsolete = |one: &OnBoard| {
+            (&*one.number.0, one.number.1) == (boot, sensor) && one.number.2 <= through
+        };
+        let obsolete = self.on_board.extract_if(.., |one| is_obsolete(one));
+        let numbers: Vec<_> = obsolete.map(|one| one.number).collect();
+        assert!(!numbers.is_empty(), "nothing to forget");
+        let is_lost = |number: &&Number| !self.received.contains_key(number);
+        let lost = numbers.iter().filter(is_lost).count() as u64;
+        // In its own boot a reading may have given way to others before.
+        assert!(lost == 0 || boot == self.boot(), "forgotten unstored");
+        self.forgotten_unstored += lost;
+    }
+
+    /// Readings of earlier boots that the board keeps.
+    fn earlier(&self) -> usize {
+        let boot = self.boot();
+        let is_earlier = |one: &&OnBoard| one.number.0 != boot;
+        self.on_board.iter().filter(is_earlier).count()
     }
 
     fn publish(&mut self, topic: &str, payload: &[u8]) {
@@ -370,8 +438,9 @@ impl World {
                 before.is_none_or(|before| before == content),
                 "one number, two readings"
             );
+            // What a poll named may be kept still, and goes out once more after a reboot.
             assert!(
-                !self.told.contains(&number),
+                bulk.boot != self.boot() || !self.told.contains(&number),
                 "{number:?} is known to be stored"
             );
             readings.push((number, content));
@@ -465,6 +534,7 @@ impl World {
                 self.up = 0;
                 self.utc_offset = None;
                 self.answers_lost.clear();
+                self.forgotten_unstored = 0;
                 self.has_lost =
                     self.loses_messages || self.loses_acks || self.loses_told || self.stalls;
                 self.announced_lost.clear();
@@ -485,6 +555,16 @@ impl World {
         for _ in 0..110 {
             self.poll_all(true);
         }
+        // What earlier boots left goes out five readings at a time, in turn with everything else.
+        let most = self.earlier();
+        for _ in 0..most {
+            if self.earlier() > 0 {
+                self.poll_all(true);
+            }
+        }
+        assert_eq!((self.earlier(), self.device.earlier()), (0, 0));
+        let (_, lost) = self.device.waiting_and_lost();
+        assert!(self.forgotten_unstored <= lost + self.device.unconfirmed());
         // The next poll would name these.
         let (waiting, _) = self.device.waiting_and_lost();
         assert_eq!(waiting, SENSORS as usize, "the ring was not emptied");
@@ -527,6 +607,23 @@ impl World {
                 !self.received.contains_key(&number)
             })
             .count() as u64
+    }
+}
+
+/// What a board does at the start, and whenever the device has room again.
+fn give_back(device: &mut Device<Counting, 2, RING, 2_048>, on_board: &[OnBoard]) {
+    for OnBoard { number, content } in on_board {
+        let more = device.take_earlier(&Kept {
+            sensor: *number.1.as_bytes(),
+            boot: &number.0,
+            sequence: number.2,
+            clock: content.1,
+            value: &content.0,
+            unit: "Cel",
+        });
+        if !more {
+            break;
+        }
     }
 }
 
@@ -578,8 +675,105 @@ fn a_polled_device_answers_and_keeps_nothing_that_is_stored() {
         assert_eq!(world.device.waiting_and_lost(), (2, 0));
         assert_eq!((world.answers, world.histories), (2 * seconds, 0));
     }
+    assert_eq!(world.keeps, 0, "polls cost a write");
     world.settle_and_add_up();
     assert_eq!(world.device.unconfirmed(), 0);
+}
+
+#[test]
+fn what_waits_survives_a_reboot_under_its_own_boot() {
+    let mut world = World::new();
+    world.pass(SECOND / 2);
+    world.poll_all(true);
+    world.step(&Event::LoseMessages(true));
+    world.poll_all(true);
+    world.step(&Event::LoseMessages(false));
+    world.step(&Event::BrokerDown);
+    world.pass(4 * SECOND);
+    world.step(&Event::Reboot);
+    world.pass(3 * SECOND);
+    world.step(&Event::Reboot);
+    assert!(world.earlier() >= 2 * (4 + 2), "{}", world.earlier());
+    world.settle_and_add_up();
+    // Six of the first boot, the lost answer among them, and no gap.
+    let numbers = world.received.keys();
+    let of_first = numbers.filter(|number| (&*number.0, number.1) == ("boot-0", sensor(0)));
+    let sequences: Vec<u64> = of_first.map(|number| number.2).collect();
+    assert!(sequences.len() >= 6 && sequences.iter().copied().eq(0..sequences.len() as u64));
+    assert!(world.received.keys().any(|number| number.0 == "boot-1"));
+}
+
+#[test]
+fn what_is_no_reading_of_an_earlier_boot_is_passed_over() {
+    let (mut device, _) = switch_on(1);
+    let good = Kept {
+        sensor: *sensor(0).as_bytes(),
+        boot: "boot-0",
+        sequence: 7,
+        clock: Clock::Uptime(7),
+        value: "1.5",
+        unit: "Cel",
+    };
+    let long = "b".repeat(33);
+    for bad in [
+        Kept {
+            sensor: [9; 16],
+            ..good
+        },
+        Kept {
+            boot: "boot-1",
+            ..good
+        },
+        Kept { boot: "", ..good },
+        Kept {
+            boot: "a\"b",
+            ..good
+        },
+        Kept {
+            boot: &long,
+            ..good
+        },
+        Kept {
+            sequence: 1 << 53,
+            ..good
+        },
+        Kept {
+            value: "warm",
+            ..good
+        },
+        Kept { value: "", ..good },
+        Kept {
+            unit: "\u{b0}C",
+            ..good
+        },
+    ] {
+        assert!(device.take_earlier(&bad));
+        assert_eq!(device.earlier(), 0, "{bad:?}");
+    }
+    assert!(device.take_earlier(&good));
+    // The same number again, a lower one, another unit: not in one message.
+    for other in [
+        good,
+        Kept {
+            sequence: 6,
+            ..good
+        },
+        Kept {
+            sequence: 8,
+            unit: "K",
+            ..good
+        },
+    ] {
+        assert!(device.take_earlier(&other));
+        assert_eq!((device.earlier(), device.wants_earlier()), (1, false));
+    }
+    for sequence in 8..8 + 63 {
+        assert!(device.take_earlier(&Kept { sequence, ..good }));
+    }
+    assert!(!device.take_earlier(&Kept {
+        sequence: 99,
+        ..good
+    }));
 }
 
 #[test]

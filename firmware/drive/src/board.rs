@@ -2,6 +2,8 @@
 
 use core::net::IpAddr;
 
+use fieldledger_attest::SensorId;
+use fieldledger_device::Kept;
 use fieldledger_device::actuator::Value;
 
 /// A board, beside its network and its sensors.
@@ -16,6 +18,16 @@ pub trait Board {
 
     /// Sets an output.
     fn set(&mut self, channel: &str, value: Value);
+
+    /// Keeps a reading where a reboot does not reach it. A board without such a place has nothing to do for
+    /// this, nor for the two below.
+    fn keep(&mut self, _reading: &Kept<'_>) {}
+
+    /// Forgets what it keeps of this sensor and boot, up to and with number `through`.
+    fn forget(&mut self, _sensor: SensorId, _boot: &str, _through: u64) {}
+
+    /// Gives what it kept in earlier boots to `take`, oldest first, until that says false.
+    fn give_earlier(&mut self, _take: &mut dyn FnMut(&Kept<'_>) -> bool) {}
 
     /// The loop has come round: feeds the watchdog.
     fn alive(&mut self);

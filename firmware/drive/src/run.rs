@@ -9,7 +9,7 @@ use fieldledger_device::{Action, Device, brokers};
 
 use crate::board::Board;
 use crate::mqtt::{Client, Incoming, MESSAGE_OVERHEAD_BYTES, Outgoing};
-use crate::session::{Host, Traffic, serve};
+use crate::session::{Host, Traffic, obey, serve};
 
 /// What a message takes beside its payload.
 const AROUND_BYTES: usize = MESSAGE_OVERHEAD_BYTES + MAX_TOPIC_BYTES;
@@ -87,7 +87,9 @@ async fn until_due<
                     return address;
                 }
             }
-            Some(Action::Set { channel, value }) => host.board.set(channel, value),
+            Some(action @ (Action::Set { .. } | Action::Keep(_) | Action::Forget { .. })) => {
+                obey(host.board, &action);
+            }
             // Nothing is said without a connection.
             Some(Action::Subscribe { .. } | Action::Publish { .. }) => {}
             None => Timer::at(host.wake_at()).await,

@@ -81,6 +81,20 @@ fn now(board: &impl Board) -> Now {
     }
 }
 
+/// Does what needs no connection.
+pub(crate) fn obey(board: &mut impl Board, action: &Action<'_>) {
+    match *action {
+        Action::Set { channel, value } => board.set(channel, value),
+        Action::Keep(ref reading) => board.keep(reading),
+        Action::Forget {
+            sensor,
+            boot,
+            through,
+        } => board.forget(sensor, boot, through),
+        Action::Connect { .. } | Action::Subscribe { .. } | Action::Publish { .. } => {}
+    }
+}
+
 /// The device on its board.
 pub(crate) struct Host<'a, S, B, const SENSORS: usize, const RING: usize, const MESSAGE: usize> {
     pub(crate) device: &'a mut Device<S, SENSORS, RING, MESSAGE>,
@@ -100,6 +114,14 @@ impl<S: Sensor, B: Board, const SENSORS: usize, const RING: usize, const MESSAGE
         wake.min(Instant::now() + BREATH)
     }
 
+    /// Lets the device have what earlier boots left, as far as it has room.
+    fn give_earlier(&mut self) {
+        let Host { device, board } = self;
+        if device.wants_earlier() {
+            board.give_earlier(&mut |kept| device.take_earlier(kept));
+        }
+    }
+
     /// Waits for `future`, and serves sensors and outputs meanwhile.
     async fn meanwhile<T>(
         &mut self,
@@ -112,9 +134,7 @@ impl<S: Sensor, B: Board, const SENSORS: usize, const RING: usize, const MESSAGE
         loop {
             self.board.alive();
             while let Some(action) = self.device.next_alone(self.now()) {
-                if let Action::Set { channel, value } = action {
-                    self.board.set(channel, value);
-                }
+                obey(self.board, &action);
             }
             let wake = deadline.min(Instant::now() + OUTPUT_DELAY);
             match select(&mut future, Timer::at(wake)).await {
@@ -276,6 +296,7 @@ where
             if let Some(leave) = self.speak().await? {
                 return Ok(leave);
             }
+            self.host.give_earlier();
             if self.hear()? {
                 continue;
             }
@@ -293,8 +314,8 @@ where
     async fn speak(&mut self) -> Result<Option<Leave>, SessionError> {
         while let Some(action) = self.host.device.next(now(self.host.board)) {
             match action {
-                Action::Set { channel, value } => {
-                    self.host.board.set(channel, value);
+                Action::Set { .. } | Action::Keep(_) | Action::Forget { .. } => {
+                    obey(self.host.board, &action);
                     continue;
                 }
                 Action::Connect { address } => {

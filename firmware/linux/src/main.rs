@@ -3,6 +3,7 @@
 
 mod clock;
 mod discovery;
+mod kept;
 mod link;
 mod outputs;
 mod run;

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::clock::SystemClock;
+use crate::kept::KeptFile;
 use crate::link::{Address, Event, Link, Login, Report};
 use crate::sensors::LinuxSensor;
 use crate::settings::{SensorSettings, Settings};
@@ -52,8 +53,13 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         opened: 0,
         reporter,
     };
+    let mut kept = KeptFile::open(&settings.waiting());
     loop {
-        act(&mut device, &mut connection, &settings, &clock);
+        act(&mut device, &mut connection, &settings, &clock, &mut kept);
+        if device.wants_earlier() {
+            kept.give_earlier(&boot, |reading| device.take_earlier(reading));
+        }
+        kept.sync();
         let wake = tokio::time::Instant::from_std(clock.instant(device.wake_at()));
         tokio::select! {
             () = tokio::time::sleep_until(wake) => {}
@@ -88,6 +94,7 @@ fn act(
     connection: &mut Connection,
     settings: &Settings,
     clock: &SystemClock,
+    kept: &mut KeptFile,
 ) {
     loop {
         let mut is_lost = false;
@@ -96,6 +103,12 @@ fn act(
         };
         match action {
             Action::Set { channel, value } => outputs::set(&settings.outputs, channel, value),
+            Action::Keep(reading) => kept.keep(&reading),
+            Action::Forget {
+                sensor,
+                boot,
+                through,
+            } => kept.forget(sensor, boot, through),
             Action::Connect { address } => {
                 connection.link = None;
                 connection.opened += 1;

@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     /// Where the key is, or is made.
     #[serde(default = "default_key")]
     pub(crate) key: PathBuf,
+    /// Where readings wait that nobody has yet; beside the key if absent.
+    waiting: Option<PathBuf>,
     /// Where the sensors are that do not say it themselves.
     #[serde(default = "default_location")]
     pub(crate) location: String,
@@ -151,6 +153,12 @@ impl Settings {
         Self::parse(&text).with_context(|| format!("settings {} are wrong", path.display()))
     }
 
+    /// The file of the readings that wait.
+    pub(crate) fn waiting(&self) -> PathBuf {
+        let beside_key = || self.key.with_extension("waiting");
+        self.waiting.clone().unwrap_or_else(beside_key)
+    }
+
     fn parse(text: &str) -> anyhow::Result<Self> {
         let settings: Self = serde_yaml_ng::from_str(text)?;
         ensure!(
@@ -184,6 +192,10 @@ mod tests {
     fn the_reference_is_readable() {
         let settings = Settings::parse(include_str!("../device.yaml")).unwrap();
         assert_eq!(settings.brokers[0], "mqtt://127.0.0.1:1883");
+        let waiting = settings.waiting();
+        assert_eq!(waiting, settings.key.with_file_name("key.waiting"));
+        let elsewhere = Settings::parse("brokers: [a]\nwaiting: /b").unwrap();
+        assert_eq!(elsewhere.waiting(), Path::new("/b"));
         assert_eq!(settings.sensors.unwrap().len(), 4);
         assert_eq!(settings.outputs.len(), 2);
     }

@@ -93,6 +93,13 @@ impl Site {
         self.device = Some(child);
     }
 
+    /// Kills the program, which notices nothing.
+    pub(crate) fn kill9_device(&mut self) {
+        let mut child = self.device.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     /// Tells the program to end, and waits for it.
     pub(crate) async fn stop_device(&mut self) {
         let mut child = self.device.take().unwrap();

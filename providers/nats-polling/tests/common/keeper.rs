@@ -167,6 +167,8 @@ async fn act(device: &mut Keeping, link: &mut Option<Link>, now: &impl Fn() -> N
                     .publish(topic.to_owned(), payload.to_vec().into());
                 publish.await.unwrap();
             }
+            // It does not reboot.
+            (Action::Keep(_) | Action::Forget { .. }, _) => {}
             (action, _) => panic!("{action:?} while there is no connection"),
         }
     }

@@ -1,0 +1,400 @@
+//! Readings in flash whose power fails at any write and any erase, and leaves anything behind.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+
+use embedded_storage::nor_flash::{
+    ErrorType, MultiwriteNorFlash, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
+};
+use fieldledger_attest::reading::Clock;
+use fieldledger_device::Kept;
+use fieldledger_kept::{KeptError, Ring, SLOT_BYTES};
+use proptest::prelude::*;
+
+/// Three slots, and a rest that is too small for one.
+const SECTOR: usize = 512;
+const SECTORS: usize = 4;
+/// What is before the place and behind it, and must not be touched.
+const AROUND: usize = SECTOR;
+const PLACE: std::ops::Range<u32> = AROUND as u32..(AROUND + SECTORS * SECTOR) as u32;
+
+#[derive(Debug)]
+struct NoPower;
+
+impl NorFlashError for NoPower {
+    fn kind(&self) -> NorFlashErrorKind {
+        NorFlashErrorKind::Other
+    }
+}
+
+/// NOR flash: a write turns ones into zeros, an erase turns a sector into ones. Where the power fails each
+/// bit that should change did or did not.
+#[derive(Debug)]
+struct Flash {
+    bytes: Vec<u8>,
+    erases: [u32; SECTORS],
+    /// Writes and erases until the power fails.
+    operations_left: Option<u32>,
+    has_power: bool,
+    chance: u64,
+    /// Bits of this many slots of each sector that no write reaches.
+    worn_slots: usize,
+}
+
+impl Flash {
+    fn new() -> Self {
+        Self {
+            bytes: vec![0xff; SECTORS * SECTOR + 2 * AROUND],
+            erases: [0; SECTORS],
+            operations_left: None,
+            has_power: true,
+            chance: 1,
+            worn_slots: 0,
+        }
+    }
+
+    /// Which of eight bits came through (xorshift).
+    fn some_bits(&mut self) -> u8 {
+        self.chance ^= self.chance << 13;
+        self.chance ^= self.chance >> 7;
+        self.chance ^= self.chance << 17;
+        (self.chance >> 32) as u8
+    }
+
+    fn change(&mut self, offset: usize, wanted: &[u8]) -> Result<(), NoPower> {
+        if !self.has_power {
+            return Err(NoPower);
+        }
+        self.has_power = self.operations_left != Some(0);
+        self.operations_left = self.operations_left.map(|left| left.saturating_sub(1));
+        for (place, wanted) in (offset..).zip(wanted) {
+            let mask = match self.has_power {
+                true => 0xff,
+                false => self.some_bits(),
+            };
+            let now = self.bytes[place];
+            self.bytes[place] = now & !mask | wanted & mask;
+        }
+        match self.has_power {
+            true => Ok(()),
+            false => Err(NoPower),
+        }
+    }
+}
+
+impl ErrorType for Flash {
+    type Error = NoPower;
+}
+
+impl ReadNorFlash for Flash {
+    const READ_SIZE: usize = 1;
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NoPower> {
+        if !self.has_power {
+            return Err(NoPower);
+        }
+        let start = offset as usize;
+        bytes.copy_from_slice(&self.bytes[start..start + bytes.len()]);
+        Ok(())
+    }
+
+    fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+impl NorFlash for Flash {
+    const WRITE_SIZE: usize = 1;
+    const ERASE_SIZE: usize = SECTOR;
+
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), NoPower> {
+        assert!(PLACE.start <= from && to <= PLACE.end && to - from == SECTOR as u32);
+        let sector = (from - PLACE.start) as usize / SECTOR;
+        self.erases[sector] += 1;
+        self.change(from as usize, &[0xff; SECTOR])
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NoPower> {
+        let start = offset as usize;
+        assert!(PLACE.start <= offset && start + bytes.len() <= PLACE.end as usize);
+        let place = (offset - PLACE.start) as usize % SECTOR / SLOT_BYTES;
+        if place < self.worn_slots {
+            return Ok(());
+        }
+        let now = self.bytes[start..start + bytes.len()].iter();
+        let wanted: Vec<u8> = now.zip(bytes).map(|(now, new)| now & new).collect();
+        self.change(start, &wanted)
+    }
+}
+
+impl MultiwriteNorFlash for Flash {}
+
+/// Flash that outlives what is made of it.
+#[derive(Debug)]
+struct Board<'a>(&'a mut Flash);
+
+impl ErrorType for Board<'_> {
+    type Error = NoPower;
+}
+
+impl ReadNorFlash for Board<'_> {
+    const READ_SIZE: usize = 1;
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NoPower> {
+        self.0.read(offset, bytes)
+    }
+
+    fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+}
+
+impl NorFlash for Board<'_> {
+    const WRITE_SIZE: usize = 1;
+    const ERASE_SIZE: usize = SECTOR;
+
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), NoPower> {
+        self.0.erase(from, to)
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NoPower> {
+        self.0.write(offset, bytes)
+    }
+}
+
+impl MultiwriteNorFlash for Board<'_> {}
+
+fn open(flash: &mut Flash) -> Result<Ring<Board<'_>>, KeptError> {
+    Ring::open(Board(flash), PLACE)
+}
+
+/// Sensor, boot and number of a reading; its value and unit follow from them.
+type Name = (u8, u32, u64);
+
+fn keep(ring: &mut Ring<Board<'_>>, (sensor, boot, sequence): Name) -> Result<(), KeptError> {
+    ring.keep(&Kept {
+        sensor: [sensor; 16],
+        boot: &format!("boot-{boot}"),
+        sequence,
+        clock: Clock::Uptime(sequence * 10),
+        value: &format!("{sequence}.5"),
+        unit: "Cel",
+    })
+}
+
+/// All that waits, oldest first.
+fn given(ring: &mut Ring<Board<'_>>) -> Vec<Name> {
+    let mut names = Vec::new();
+    let all = ring.give(|kept| {
+        let boot = kept.boot.strip_prefix("boot-").unwrap().parse().unwrap();
+        assert_eq!(kept.value, format!("{}.5", kept.sequence));
+        assert_eq!(kept.clock, Clock::Uptime(kept.sequence * 10));
+        assert_eq!(kept.unit, "Cel");
+        names.push((kept.sensor[0], boot, kept.sequence));
+        true
+    });
+    all.unwrap();
+    names
+}
+
+#[test]
+fn the_oldest_give_way_and_every_sector_is_erased_in_turn() {
+    let mut flash = Flash::new();
+    let mut ring = open(&mut flash).unwrap();
+    assert_eq!(ring.capacity(), 9);
+    for sequence in 0..1_000 {
+        keep(&mut ring, (1, 0, sequence)).unwrap();
+        let names = given(&mut ring);
+        let expected = names.len() as u64;
+        assert!(expected > 9.min(sequence) && expected <= 12);
+        let oldest = sequence + 1 - expected;
+        assert!(names.iter().map(|name| name.2).eq(oldest..=sequence));
+    }
+    // Three slots a sector, four sectors: 334 erases.
+    assert_eq!(flash.erases, [84, 84, 83, 83]);
+    let around = flash.bytes[..AROUND].iter();
+    let around = around.chain(&flash.bytes[AROUND + SECTORS * SECTOR..]);
+    assert!(around.copied().all(|byte| byte == 0xff));
+}
+
+#[test]
+fn a_board_that_restarts_with_nothing_to_keep_erases_nothing() {
+    let mut flash = Flash::new();
+    for sequence in 0..6 {
+        keep(&mut open(&mut flash).unwrap(), (1, 0, sequence)).unwrap();
+    }
+    let mut ring = open(&mut flash).unwrap();
+    ring.forget([1; 16], "boot-0", 5).unwrap();
+    for _ in 0..10 {
+        assert_eq!(given(&mut open(&mut flash).unwrap()), []);
+    }
+    // It goes on where it was.
+    keep(&mut open(&mut flash).unwrap(), (1, 1, 0)).unwrap();
+    assert_eq!(flash.erases, [1, 1, 1, 0]);
+}
+
+#[test]
+fn worn_slots_are_passed_over_until_none_is_left() {
+    let mut flash = Flash::new();
+    flash.worn_slots = 2;
+    let mut ring = open(&mut flash).unwrap();
+    for sequence in 0..20 {
+        keep(&mut ring, (1, 0, sequence)).unwrap();
+    }
+    let names = given(&mut ring);
+    assert!(names.iter().map(|name| name.2).eq(16..20), "{names:?}");
+    flash.worn_slots = 3;
+    let mut ring = open(&mut flash).unwrap();
+    assert_eq!(keep(&mut ring, (1, 0, 20)), Err(KeptError::Worn));
+}
+
+#[test]
+fn a_place_that_is_none_is_refused() {
+    for place in [0..512, 0..1_023, 100..1_124, 0..1 << 20] {
+        let mut flash = Flash::new();
+        let opened = Ring::open(Board(&mut flash), place.clone());
+        assert_eq!(opened.err(), Some(KeptError::Place), "{place:?}");
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Keep(u8),
+    /// Of this sensor, those up to the one this far from the newest, of the present boot or an earlier one.
+    Forget(u8, u32, u64),
+    Reboot,
+    /// After so many more writes and erases.
+    CutPower(u32),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (0..2_u8).prop_map(Step::Keep),
+        2 => (0..2_u8, 0..3_u32, 0..12_u64).prop_map(|(s, boot, n)| Step::Forget(s, boot, n)),
+        1 => Just(Step::Reboot),
+        3 => (0..6_u32).prop_map(Step::CutPower),
+    ]
+}
+
+/// What must be so, whatever happened.
+#[derive(Default)]
+struct Model {
+    boot: u32,
+    next: [u64; 2],
+    /// Every reading that was to be kept, in order, and whether the ring said that it is.
+    tried: Vec<(Name, bool)>,
+    /// Of which the ring was told to forget them, and said that it did.
+    forgotten: BTreeSet<Name>,
+    /// Of which it was told so when the power failed.
+    perhaps_forgotten: BTreeSet<Name>,
+}
+
+impl Model {
+    fn check(&self, names: &[Name], capacity: usize) {
+        let place = |name: &Name| self.tried.iter().position(|(tried, _)| tried == name);
+        let places: Vec<_> = names.iter().map(|name| place(name).unwrap()).collect();
+        assert!(places.is_sorted_by(|one, next| one < next), "{names:?}");
+        for name in names {
+            assert!(!self.forgotten.contains(name), "{name:?} is back");
+        }
+        // Each try takes one slot at most.
+        let latest = self.tried.iter().rev().take(capacity + 1);
+        for (name, is_kept) in latest {
+            let may_lack = self.forgotten.contains(name) || self.perhaps_forgotten.contains(name);
+            assert!(
+                names.contains(name) || !is_kept || may_lack,
+                "{name:?} is lost, of {names:?}"
+            );
+        }
+    }
+
+    fn run(&mut self, steps: &[Step], flash: &mut Flash) {
+        let mut steps = steps.iter().peekable();
+        while steps.peek().is_some() {
+            flash.has_power = true;
+            flash.operations_left = None;
+            self.boot += 1;
+            self.next = [0; 2];
+            let mut ring = open(flash).unwrap();
+            self.check(&given(&mut ring), ring.capacity() as usize);
+            for step in steps.by_ref() {
+                let worked = match step {
+                    Step::Reboot => break,
+                    Step::CutPower(operations) => {
+                        ring.flash().0.operations_left = Some(*operations);
+                        Ok(())
+                    }
+                    Step::Keep(sensor) => self.keep(&mut ring, *sensor),
+                    Step::Forget(sensor, boots, back) => {
+                        self.forget(&mut ring, *sensor, *boots, *back)
+                    }
+                };
+                if worked.is_err() {
+                    break;
+                }
+                self.check(&given(&mut ring), ring.capacity() as usize);
+            }
+        }
+    }
+
+    fn keep(&mut self, ring: &mut Ring<Board<'_>>, sensor: u8) -> Result<(), KeptError> {
+        let next = &mut self.next[usize::from(sensor)];
+        let name = (sensor, self.boot, *next);
+        *next += 1;
+        let worked = keep(ring, name);
+        self.tried.push((name, worked.is_ok()));
+        worked
+    }
+
+    fn forget(
+        &mut self,
+        ring: &mut Ring<Board<'_>>,
+        sensor: u8,
+        boots: u32,
+        back: u64,
+    ) -> Result<(), KeptError> {
+        let boot = self.boot.saturating_sub(boots);
+        let mine = self.tried.iter().map(|(name, _)| *name);
+        let mine = mine.filter(|name| (name.0, name.1) == (sensor, boot));
+        let newest = mine.clone().map(|name| name.2).max().unwrap_or(0);
+        let through = newest.saturating_sub(back);
+        let obsolete: Vec<Name> = mine.filter(|name| name.2 <= through).collect();
+        let worked = ring.forget([sensor; 16], &format!("boot-{boot}"), through);
+        match worked.is_ok() {
+            true => self.forgotten.extend(obsolete),
+            false => self.perhaps_forgotten.extend(obsolete),
+        }
+        worked
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn what_was_kept_is_there_whenever_the_power_fails(
+        steps in prop::collection::vec(step(), 1..80),
+        chance in 1..u64::MAX,
+    ) {
+        let mut flash = Flash::new();
+        flash.chance = chance;
+        let mut model = Model::default();
+        model.run(&steps, &mut flash);
+        // Once more, to look at what is left.
+        model.run(&[Step::Keep(0)], &mut flash);
+    }
+
+    #[test]
+    fn whatever_is_in_the_flash_it_can_be_used(
+        bytes in prop::collection::vec(any::<u8>(), SECTORS * SECTOR),
+    ) {
+        let mut flash = Flash::new();
+        flash.bytes[AROUND..AROUND + SECTORS * SECTOR].copy_from_slice(&bytes);
+        let mut ring = open(&mut flash).unwrap();
+        prop_assert_eq!(given(&mut ring), []);
+        for sequence in 0..9 {
+            keep(&mut ring, (1, 0, sequence)).unwrap();
+        }
+        prop_assert_eq!(given(&mut ring).len(), 9);
+    }
+}
