@@ -20,10 +20,11 @@ const END_TO_END: &str = "fieldledger-e2e";
 const HOST: &str = "fieldledger-host";
 
 /// Packages for machines without an operating system, which must compile for those.
-const NO_STD: [&str; 6] = [
+const NO_STD: [&str; 7] = [
     "fieldledger-attest",
     "fieldledger-device",
     "fieldledger-drive",
+    "fieldledger-kept",
     "fieldledger-mesh",
     "fieldledger-record",
     "nano-nats",

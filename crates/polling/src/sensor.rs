@@ -1,5 +1,6 @@
 //! One sensor's state.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use fieldledger_field::batch::SensorProfile;
@@ -27,6 +28,10 @@ const HISTORY_BURST: u32 = 8;
 /// three answers in a row are seldom lost.
 const LIVING_FOR: u64 = 10_000_000;
 const LIVING_INTERVALS: u64 = 3;
+
+/// Boots of a device whose time is remembered: a device without a clock dates what it kept through a reboot
+/// by the boot that took it, and may have rebooted more than once.
+const REMEMBERED_BOOTS: usize = 4;
 
 /// Where a sensor is in its round of polls. There is at most one poll of it under way, so an answer
 /// on its read topic can belong to no other.
@@ -82,8 +87,8 @@ pub(crate) struct Sensor {
     pub(crate) enrolment: Enrolment,
     heartbeat_bucket: TokenBucket,
     history_bucket: TokenBucket,
-    /// The device's present boot, and when that was: wall clock.
-    booted: Option<(String, u64)>,
+    /// The device's latest boots, and when those were: wall clock. The present one is the last.
+    booted: VecDeque<(String, u64)>,
     /// The highest sequence number of the device's present boot.
     last_sequence: Option<(String, u64)>,
     /// Of which it is to hear.
@@ -120,7 +125,7 @@ impl Sensor {
             enrolment: Enrolment::default(),
             heartbeat_bucket: TokenBucket::full(HEARTBEATS_PER_SECOND, HEARTBEAT_BURST, now.steady),
             history_bucket: TokenBucket::full(HISTORIES_PER_SECOND, HISTORY_BURST, now.steady),
-            booted: None,
+            booted: VecDeque::new(),
             last_sequence: None,
             stored_answers: StoredAnswers::default(),
         }
@@ -153,17 +158,23 @@ impl Sensor {
     /// Notes how long ago, in microseconds, the device says it booted.
     pub(crate) fn note_uptime(&mut self, boot: &str, up: u64, now: Moment) {
         let booted_at = now.wall.saturating_sub(up);
-        match &mut self.booted {
+        let mut boots = self.booted.iter_mut();
+        if let Some((_, at)) = boots.find(|(known, _)| known == boot) {
             // What travelled fastest is nearest to the truth.
-            Some((known, at)) if known == boot => *at = booted_at.min(*at),
-            booted => *booted = Some((boot.to_owned(), booted_at)),
+            *at = booted_at.min(*at);
+            return;
         }
+        if self.booted.len() == REMEMBERED_BOOTS {
+            self.booted.pop_front();
+        }
+        self.booted.push_back((boot.to_owned(), booted_at));
     }
 
     /// When this boot was, wall clock, as well as that is known.
     pub(crate) fn booted_at(&self, boot: &str) -> Option<u64> {
-        let (known, at) = self.booted.as_ref()?;
-        (known == boot).then_some(*at)
+        let mut boots = self.booted.iter();
+        let (_, at) = boots.find(|(known, _)| known == boot)?;
+        Some(*at)
     }
 
     /// Whether it did not answer its last poll.

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::signed::{BOOT, approve, bulk, key, signed_heartbeat};
+use common::signed::{BOOT, approve, bulk, bulk_of, key, signed_heartbeat};
 use common::{Field, SECOND, heartbeat, id, settings};
 use fieldledger_attest::reading::{Clock, Reading};
 use fieldledger_attest::statement::{BootId, Statement};
@@ -163,6 +163,57 @@ fn the_time_of_a_measurement_is_told_as_well_as_it_is_known() {
     let old = bulk(1, &key(1), &[(3, Clock::Uptime(30 * SECOND))]);
     let results = send(&mut field, 1, &old);
     assert_eq!(results[0].polled_at, booted + 30 * SECOND);
+}
+
+#[test]
+fn what_an_earlier_boot_left_is_taken_and_its_time_is_known_while_the_boot_is() {
+    let mut field = approved();
+    // It reboots again and again, each time after an answer.
+    let mut booted = Vec::new();
+    for boot in 0..6_u64 {
+        let poll = field.until_poll();
+        let name = format!("boot-{boot}");
+        let reading = Reading::new(0, Clock::Uptime(SECOND), "1", "").unwrap();
+        let sig = Statement::of_one(*id(1).as_bytes(), BootId::new(&name).unwrap(), &reading)
+            .sign(&key(1))
+            .to_string();
+        let answer = json!({"value": "1", "seq": 0, "up": SECOND, "boot": name, "sig": sig,
+            "poll": poll.number});
+        field.read(1, &answer.to_string());
+        let last = field.results.last().unwrap();
+        assert_eq!(
+            (last.attestation, last.sequence_reused),
+            (Attestation::Valid, false)
+        );
+        booted.push(field.now.wall - SECOND);
+        field.pass(40 * SECOND);
+    }
+    // The last four boots are remembered, of which `BOOT` is none and the one after it is the oldest.
+    let now = field.now.wall;
+    let kept = [
+        (1, Clock::Uptime(30 * SECOND)),
+        (2, Clock::Utc(now - SECOND)),
+    ];
+    for (boot, measured) in [
+        (1, now),
+        (2, booted[2] + 30 * SECOND),
+        (5, booted[5] + 30 * SECOND),
+    ] {
+        let name = format!("boot-{boot}");
+        let results = send(&mut field, 1, &bulk_of(1, &key(1), &name, &kept));
+        let times: Vec<_> = results.iter().map(|result| result.polled_at).collect();
+        assert_eq!(times, [measured, now - SECOND], "{name}");
+        for (result, (number, _)) in results.iter().zip(kept) {
+            assert_eq!(result.attestation, Attestation::Valid);
+            assert_eq!((&result.boot, result.sequence), (&name, Some(number)));
+            assert!(!result.sequence_reused);
+        }
+        let receipt = results[1].receipt.as_deref().unwrap();
+        let Receipt::History { ack, .. } = receipt else {
+            panic!("{receipt:?}")
+        };
+        assert_eq!((&ack.boot, ack.seq), (&name, 2));
+    }
 }
 
 #[test]

@@ -31,6 +31,11 @@ pub fn signed_heartbeat(n: u32, beat: u64, key: &DeviceKey) -> Value {
 
 /// A message with these numbers, times of the device and one value.
 pub fn bulk(n: u32, key: &DeviceKey, readings: &[(u64, Clock)]) -> Value {
+    bulk_of(n, key, BOOT, readings)
+}
+
+/// The same of any boot.
+pub fn bulk_of(n: u32, key: &DeviceKey, boot: &str, readings: &[(u64, Clock)]) -> Value {
     let mut tree = RootBuilder::new();
     let mut listed = Vec::new();
     for (seq, clock) in readings {
@@ -43,9 +48,9 @@ pub fn bulk(n: u32, key: &DeviceKey, readings: &[(u64, Clock)]) -> Value {
         }
         listed.push(reading);
     }
-    let boot = BootId::new(BOOT).unwrap();
-    let statement = Statement::of_tree(*id(n).as_bytes(), boot, tree).unwrap();
-    json!({"boot": BOOT, "sig": statement.sign(key).to_string(), "readings": listed})
+    let named = BootId::new(boot).unwrap();
+    let statement = Statement::of_tree(*id(n).as_bytes(), named, tree).unwrap();
+    json!({"boot": boot, "sig": statement.sign(key).to_string(), "readings": listed})
 }
 
 /// An answer with this number, read so many microseconds after the boot.
