@@ -262,6 +262,8 @@ pub struct Device<S, const SENSORS: usize, const RING: usize, const MESSAGE: usi
     command_acks: Deque<CommandAck, MAX_COMMAND_ACKS>,
     brokers: Brokers,
     is_connected: bool,
+    /// Whether it is about to be switched off, so that answers are kept that may be lost.
+    is_leaving: bool,
     subscribed: usize,
     beats: u64,
     history: HistoryPace,
@@ -309,6 +311,7 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
             command_acks: Deque::new(),
             brokers,
             is_connected: false,
+            is_leaving: false,
             subscribed: 0,
             beats: 0,
             history,
@@ -559,7 +562,7 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
     fn next_to_keep(&mut self, now: Now) -> Option<Alone> {
         for (place, unit) in self.units.iter_mut().enumerate() {
             if let Some((reading, due)) = unit.keep_at()
-                && due <= now.up
+                && (due <= now.up || self.is_leaving)
             {
                 let sequence = unit.ring.iter().nth(reading)?.sequence;
                 unit.progress.keep(sequence);
@@ -610,6 +613,12 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
                 through,
             },
         })
+    }
+
+    /// The program is about to end: from now on every answer is kept until it is known to be stored. What
+    /// there is to keep is in [`Device::next_alone`].
+    pub fn leave(&mut self) {
+        self.is_leaving = true;
     }
 
     /// Whether it can take readings of earlier boots; see [`Device::take_earlier`].
@@ -786,7 +795,10 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
             |unit: &Unit<S, RING>| unit.sample_at(self.is_connected, self.config.silent_intervals);
         let samples = self.units.iter().map(sample_at);
         let units = self.units.iter();
-        let keeps = units.filter_map(|unit| unit.keep_at().map(|(_, due)| due));
+        let keeps = units.filter_map(|unit| match (unit.keep_at()?, self.is_leaving) {
+            (_, true) => Some(0),
+            ((_, due), false) => Some(due),
+        });
         let earliest = actuators.chain(samples).chain(keeps);
         let earliest = earliest.chain(self.brokers.wake_at()).min();
         let mut units = self.units.iter();

@@ -704,6 +704,25 @@ fn what_waits_survives_a_reboot_under_its_own_boot() {
 }
 
 #[test]
+fn answers_that_nobody_has_named_are_kept_when_the_device_is_switched_off() {
+    let mut world = World::new();
+    world.pass(SECOND / 2);
+    world.poll_all(true);
+    world.step(&Event::LoseMessages(true));
+    world.poll_all(true);
+    assert_eq!(world.keeps, 0);
+    world.device.leave();
+    world.drain();
+    assert_eq!(world.keeps, 2);
+    world.step(&Event::Reboot);
+    world.settle_and_add_up();
+    for number in 0..SENSORS {
+        let lost = ("boot-0".to_owned(), sensor(number), 1);
+        assert!(world.received.contains_key(&lost));
+    }
+}
+
+#[test]
 fn what_is_no_reading_of_an_earlier_boot_is_passed_over() {
     let (mut device, _) = switch_on(1);
     let good = Kept {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use embedded_io_adapters::tokio_1::FromTokio;
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
+use fieldledger_attest::SensorId;
 use fieldledger_attest::identity::DeviceKey;
 use fieldledger_attest::reading::Clock;
-use fieldledger_device::Device;
 use fieldledger_device::actuator::{Channel, Value};
 use fieldledger_device::sensor::{DEVICE_NUMBER, Fault, Sensor, Text, derived_id};
+use fieldledger_device::{Device, Kept};
 use fieldledger_drive::run::{INCOMING_BYTES, outgoing_bytes};
 use fieldledger_drive::setup::{Hardware, client, client_id, device, profile};
 use fieldledger_drive::{Board, Buffers, run};
@@ -64,6 +65,23 @@ struct Seen {
     /// When the watchdog was fed last, and the longest time that it was not.
     fed: Cell<Option<Instant>>,
     hungry: Cell<Duration>,
+    /// How often it was switched off and on.
+    restarts: Cell<u32>,
+    /// What it keeps meanwhile: boot, number, time and value.
+    kept: RefCell<Vec<(String, u64, Clock, String)>>,
+}
+
+impl Seen {
+    fn boot(&self) -> String {
+        format!("b{}", self.restarts.get() + 1)
+    }
+
+    /// The numbers of the first boot's readings that it keeps.
+    fn kept_of_first_boot(&self) -> Vec<u64> {
+        let kept = self.kept.borrow();
+        let first = kept.iter().filter(|(boot, ..)| boot == "b1");
+        first.map(|(_, number, ..)| *number).collect()
+    }
 }
 
 struct Desk(Rc<Seen>);
@@ -76,6 +94,35 @@ impl Board for Desk {
     fn set(&mut self, channel: &str, value: Value) {
         assert_eq!(channel, "valve");
         self.0.outputs.borrow_mut().push((Instant::now(), value));
+    }
+
+    fn keep(&mut self, reading: &Kept<'_>) {
+        assert_eq!((reading.sensor, reading.unit), (sensor(), "1"));
+        let (boot, value) = (reading.boot.to_owned(), reading.value.to_owned());
+        let mut kept = self.0.kept.borrow_mut();
+        kept.push((boot, reading.sequence, reading.clock, value));
+    }
+
+    fn forget(&mut self, id: SensorId, boot: &str, through: u64) {
+        assert_eq!(id, sensor());
+        let mut kept = self.0.kept.borrow_mut();
+        kept.retain(|(of, number, ..)| of != boot || *number > through);
+    }
+
+    fn give_earlier(&mut self, take: &mut dyn FnMut(&Kept<'_>) -> bool) {
+        for (boot, sequence, clock, value) in &*self.0.kept.borrow() {
+            let reading = Kept {
+                sensor: sensor(),
+                boot,
+                sequence: *sequence,
+                clock: *clock,
+                value,
+                unit: "1",
+            };
+            if !take(&reading) {
+                break;
+            }
+        }
     }
 
     fn alive(&mut self) {
@@ -102,6 +149,10 @@ impl Sensor for Counter {
 
 const KEY: [u8; 32] = [9; 32];
 
+fn sensor() -> SensorId {
+    derived_id(&DeviceKey::from_seed(&KEY).public(), 0)
+}
+
 /// Serves a device of one sensor and one valve for ever.
 async fn serve(brokers: &[String], seen: Rc<Seen>) {
     let sensor = SensorSettings {
@@ -121,7 +172,7 @@ async fn serve(brokers: &[String], seen: Rc<Seen>) {
         sensors: [sensor].into_iter().collect(),
     };
     let hardware = Hardware {
-        boot: "b1",
+        boot: &seen.boot(),
         mac_addr: [2, 0, 0, 0, 0, 7],
     };
     let mut device: Device<Counter, 1, 64, MESSAGE> = device(&settings, &hardware).unwrap();
@@ -278,6 +329,45 @@ async fn brokers_that_talk_nonsense_or_hang_up_are_passed_over() {
     };
     beside(&brokers, &seen, script).await;
     assert_eq!(seen.connections.get(), 1);
+}
+
+#[tokio::test]
+async fn what_a_board_keeps_is_sent_after_a_restart() {
+    let mut rig = Rig::start().await;
+    let key = DeviceKey::from_seed(&KEY).public();
+    let seen = Rc::new(Seen::default());
+    let brokers = [format!("mqtt://127.0.0.1:{}", rig.mqtt_port)];
+    rig.nats.kill9().await;
+    let enough = || seen.kept_of_first_boot().len() >= 20;
+    beside(&brokers, &seen, until("20 readings", enough)).await;
+    // That device is gone now, and its ring with it.
+    let kept = seen.kept_of_first_boot();
+    assert!(kept.iter().copied().eq(0..kept.len() as u64));
+
+    seen.restarts.set(1);
+    rig.nats.restart().await.unwrap();
+    let script = async {
+        let mut heartbeats = rig.subscribe("picow.heartbeat").await;
+        let mut history = rig.subscribe("picow.*.history").await;
+        let device = announced(&rig.next(&mut heartbeats).await);
+        assert_eq!(device.identity.clone().unwrap().boot, "b2");
+        let mut numbers = BTreeSet::new();
+        while numbers.len() < kept.len() {
+            let message = rig.next(&mut history).await;
+            let bulk = Bulk::parse(&message.payload).unwrap();
+            bulk.attested(device.id, key).unwrap();
+            if bulk.boot == "b1" {
+                numbers.extend(bulk.readings.iter().map(|reading| reading.seq));
+            }
+            rig.acknowledge(&device, &bulk).await;
+        }
+        assert!(numbers.iter().eq(&kept));
+        until("the end of the first boot", || {
+            seen.kept_of_first_boot().is_empty()
+        })
+        .await;
+    };
+    beside(&brokers, &seen, script).await;
 }
 
 #[tokio::test]

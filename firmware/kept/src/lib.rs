@@ -36,6 +36,8 @@ extern crate std;
 
 mod ring;
 mod slot;
+mod store;
 
 pub use ring::{KeptError, Ring};
 pub use slot::SLOT_BYTES;
+pub use store::Store;

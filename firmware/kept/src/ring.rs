@@ -40,6 +40,10 @@ pub struct Ring<F> {
     /// Where the next reading goes: sector, and slot within it. Behind the last slot it is the next sector.
     next: (u32, u32),
     next_number: u64,
+    /// Numbers below this are of earlier boots.
+    began_at: u64,
+    /// Whether some of those may wait.
+    has_earlier: bool,
 }
 
 fn failed<E: NorFlashError>(operation: &'static str) -> impl Fn(E) -> KeptError {
@@ -83,8 +87,11 @@ impl<F: MultiwriteNorFlash> Ring<F> {
             // The first one to be written to is erased first.
             next: (sectors - 1, Self::SLOTS),
             next_number: 0,
+            began_at: 0,
+            has_earlier: true,
         };
         ring.find_end()?;
+        ring.began_at = ring.next_number;
         Ok(ring)
     }
 
@@ -172,7 +179,7 @@ impl<F: MultiwriteNorFlash> Ring<F> {
     ///
     /// What the medium says; some of them may come back then.
     pub fn forget(&mut self, sensor: SensorId, boot: &str, through: u64) -> Result<(), KeptError> {
-        self.each(|flash, offset, kept| {
+        self.each(|flash, offset, _number, kept| {
             if kept.sensor == sensor && kept.boot == boot && kept.sequence <= through {
                 let written = flash.write(offset, &FORGOTTEN);
                 written.map_err(failed("write to"))?;
@@ -187,12 +194,36 @@ impl<F: MultiwriteNorFlash> Ring<F> {
     ///
     /// What the medium says.
     pub fn give(&mut self, mut take: impl FnMut(&Kept<'_>) -> bool) -> Result<(), KeptError> {
-        self.each(|_flash, _offset, kept| Ok(take(kept)))
+        self.each(|_flash, _offset, _number, kept| Ok(take(kept)))
+    }
+
+    /// Gives what was kept before [`Ring::open`] and waits to `take`, oldest first, until it says false.
+    /// Where nothing is left of that the medium is not read again.
+    ///
+    /// # Errors
+    ///
+    /// What the medium says.
+    pub fn give_earlier(
+        &mut self,
+        mut take: impl FnMut(&Kept<'_>) -> bool,
+    ) -> Result<(), KeptError> {
+        if !self.has_earlier {
+            return Ok(());
+        }
+        let began_at = self.began_at;
+        let mut has_earlier = false;
+        self.each(|_flash, _offset, number, kept| {
+            let is_earlier = number < began_at;
+            has_earlier |= is_earlier;
+            Ok(is_earlier && take(kept))
+        })?;
+        self.has_earlier = has_earlier;
+        Ok(())
     }
 
     fn each(
         &mut self,
-        mut visit: impl FnMut(&mut F, u32, &Kept<'_>) -> Result<bool, KeptError>,
+        mut visit: impl FnMut(&mut F, u32, u64, &Kept<'_>) -> Result<bool, KeptError>,
     ) -> Result<(), KeptError> {
         let (newest, _) = self.next;
         for step in 1..=self.sectors {
@@ -201,9 +232,11 @@ impl<F: MultiwriteNorFlash> Ring<F> {
                 let bytes = self.bytes(sector, place)?;
                 let offset = self.offset(sector, place);
                 if let Slot::Good {
-                    kept, waits: true, ..
+                    number,
+                    kept,
+                    waits: true,
                 } = slot::read(&bytes)
-                    && !visit(&mut self.flash, offset, &kept)?
+                    && !visit(&mut self.flash, offset, number, &kept)?
                 {
                     return Ok(());
                 }

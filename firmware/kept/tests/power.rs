@@ -8,7 +8,7 @@ use embedded_storage::nor_flash::{
 };
 use fieldledger_attest::reading::Clock;
 use fieldledger_device::Kept;
-use fieldledger_kept::{KeptError, Ring, SLOT_BYTES};
+use fieldledger_kept::{KeptError, Ring, SLOT_BYTES, Store};
 use proptest::prelude::*;
 
 /// Three slots, and a rest that is too small for one.
@@ -231,6 +231,39 @@ fn a_board_that_restarts_with_nothing_to_keep_erases_nothing() {
     // It goes on where it was.
     keep(&mut open(&mut flash).unwrap(), (1, 1, 0)).unwrap();
     assert_eq!(flash.erases, [1, 1, 1, 0]);
+}
+
+#[test]
+fn what_earlier_boots_left_is_told_from_what_this_one_keeps() {
+    let earlier = |ring: &mut Ring<Board<'_>>, most: usize| {
+        let mut numbers = Vec::new();
+        let given = ring.give_earlier(|kept| {
+            numbers.push(kept.sequence);
+            numbers.len() < most
+        });
+        given.unwrap();
+        numbers
+    };
+    let mut flash = Flash::new();
+    let mut ring = open(&mut flash).unwrap();
+    for sequence in 0..5 {
+        keep(&mut ring, (1, 0, sequence)).unwrap();
+        assert_eq!(earlier(&mut ring, 9), []);
+    }
+    let mut ring = open(&mut flash).unwrap();
+    keep(&mut ring, (1, 1, 7)).unwrap();
+    assert_eq!(earlier(&mut ring, 3), [0, 1, 2]);
+    ring.forget([1; 16], "boot-0", 3).unwrap();
+    assert_eq!(earlier(&mut ring, 3), [4]);
+    ring.forget([1; 16], "boot-0", 4).unwrap();
+    assert_eq!(earlier(&mut ring, 3), []);
+    // A store whose medium fails says so once.
+    ring.flash().0.has_power = false;
+    let mut store = Store::new(Some(ring));
+    let failure = store.forget([1; 16], "boot-1", 7);
+    assert!(matches!(failure, Err(KeptError::Medium { .. })));
+    assert_eq!(store.forget([1; 16], "boot-1", 7), Ok(()));
+    assert_eq!(store.give_earlier(|_| true), Ok(()));
 }
 
 #[test]

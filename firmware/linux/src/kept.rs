@@ -14,7 +14,7 @@ use embedded_storage::nor_flash::{
 };
 use fieldledger_attest::SensorId;
 use fieldledger_device::Kept;
-use fieldledger_kept::{KeptError, Ring};
+use fieldledger_kept::{KeptError, Ring, Store};
 use thiserror::Error;
 
 /// 256 sectors: 7,140 readings at least, more than 13 rings.
@@ -101,77 +101,54 @@ impl NorFlash for FlashFile {
 
 impl MultiwriteNorFlash for FlashFile {}
 
-/// The file, or what is left of it: after an error nothing more is kept until the program starts again.
+/// The file of the readings that wait.
 #[derive(Debug)]
 pub(crate) struct KeptFile {
     path: PathBuf,
-    ring: Option<Ring<FlashFile>>,
-    /// Whether there may be readings of earlier boots.
-    has_earlier: bool,
+    store: Store<FlashFile>,
 }
 
 impl KeptFile {
     /// Opens the file, or makes it with mode 600. A device without one works, and forgets when it stops.
     pub(crate) fn open(path: &Path) -> Self {
-        let ring = match open(path) {
-            Ok(ring) => Some(ring),
-            Err(error) => {
-                let reason = format!("{:#}", anyhow::Error::new(error));
-                tracing::warn!(reason, "readings that wait will not survive a restart");
-                None
-            }
-        };
+        let ring = open(path).inspect_err(|error| {
+            let error: &dyn std::error::Error = error;
+            tracing::warn!(error, "readings that wait do not survive a restart");
+        });
         Self {
             path: path.to_owned(),
-            has_earlier: ring.is_some(),
-            ring,
+            store: Store::new(ring.ok()),
         }
     }
 
-    fn with(&mut self, act: impl FnOnce(&mut Ring<FlashFile>) -> Result<(), KeptError>) {
-        let Some(ring) = &mut self.ring else {
-            return;
-        };
-        match act(ring) {
-            Ok(()) => {}
-            Err(error @ KeptError::TooLong) => tracing::warn!(%error, "reading is not kept"),
-            Err(error) => {
-                let path = self.path.display();
-                tracing::error!(%path, %error, "readings that wait will not survive a restart");
-                self.ring = None;
-            }
+    fn report(&self, done: Result<(), KeptError>) {
+        if let Err(error) = done {
+            let path = self.path.display();
+            tracing::error!(%path, %error, "readings that wait do not survive a restart");
         }
     }
 
     /// Keeps a reading.
     pub(crate) fn keep(&mut self, reading: &Kept<'_>) {
-        self.with(|ring| ring.keep(reading));
+        let kept = self.store.keep(reading);
+        self.report(kept);
     }
 
     /// Forgets those of this sensor and boot up to and with number `through`.
     pub(crate) fn forget(&mut self, sensor: SensorId, boot: &str, through: u64) {
-        self.with(|ring| ring.forget(sensor, boot, through));
+        let forgotten = self.store.forget(sensor, boot, through);
+        self.report(forgotten);
     }
 
-    /// Gives those of boots other than `present` to `take`, oldest first, until it says false.
-    pub(crate) fn give_earlier(&mut self, present: &str, mut take: impl FnMut(&Kept<'_>) -> bool) {
-        if !self.has_earlier {
-            return;
-        }
-        let mut has_earlier = false;
-        self.with(|ring| {
-            ring.give(|kept| {
-                has_earlier |= kept.boot != present;
-                take(kept)
-            })
-        });
-        self.has_earlier = has_earlier;
+    /// Gives those of earlier boots to `take`, oldest first, until it says false.
+    pub(crate) fn give_earlier(&mut self, take: impl FnMut(&Kept<'_>) -> bool) {
+        let given = self.store.give_earlier(take);
+        self.report(given);
     }
 
     /// Waits until all that was kept is on the disk.
     pub(crate) fn sync(&mut self) {
-        self.with(|ring| {
-            let flash = ring.flash();
+        let synced = self.store.with_flash(|flash| {
             if std::mem::take(&mut flash.needs_sync) {
                 let synced = flash.file.sync_data().map_err(FlashFileError::from);
                 synced.map_err(|error| KeptError::Medium {
@@ -181,6 +158,7 @@ impl KeptFile {
             }
             Ok(())
         });
+        self.report(synced);
     }
 }
 

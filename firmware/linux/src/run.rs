@@ -57,7 +57,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     loop {
         act(&mut device, &mut connection, &settings, &clock, &mut kept);
         if device.wants_earlier() {
-            kept.give_earlier(&boot, |reading| device.take_earlier(reading));
+            kept.give_earlier(|reading| device.take_earlier(reading));
         }
         kept.sync();
         let wake = tokio::time::Instant::from_std(clock.instant(device.wake_at()));
@@ -69,6 +69,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         }
     }
     outputs::set_neutral(&settings.outputs);
+    keep_all(&mut device, &clock, &mut kept);
     let (waiting, lost) = device.waiting_and_lost();
     let unconfirmed = device.unconfirmed();
     tracing::info!(waiting, lost, unconfirmed, "device stops");
@@ -141,6 +142,24 @@ fn act(
             device.disconnected(clock.now());
         }
     }
+}
+
+/// Keeps what would be lost with this process.
+fn keep_all(device: &mut LinuxDevice, clock: &SystemClock, kept: &mut KeptFile) {
+    device.leave();
+    while let Some(action) = device.next_alone(clock.now()) {
+        match action {
+            Action::Keep(reading) => kept.keep(&reading),
+            Action::Forget {
+                sensor,
+                boot,
+                through,
+            } => kept.forget(sensor, boot, through),
+            // Outputs stay neutral.
+            _ => {}
+        }
+    }
+    kept.sync();
 }
 
 fn hear(

@@ -17,6 +17,7 @@ pub(crate) fn radio() -> &'static [u8] {
 }
 
 fn place(address: u32, bytes: usize) -> &'static [u8] {
-    // SAFETY: both places are flash, outside the linker's, and nobody writes to it while this runs.
+    // SAFETY: both places are flash, outside the linker's and that of the readings, and nobody writes to
+    // them while this runs.
     unsafe { slice::from_raw_parts(ptr::with_exposed_provenance(address as usize), bytes) }
 }

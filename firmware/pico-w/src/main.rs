@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`flash`] | where settings and the radio's files are |
+//! | [`kept`] | readings that survive a restart |
 //! | [`radio`] | the network, and the LED, which hangs on the radio |
 //! | [`random`] | random bytes |
 //! | [`serial`] | the log, on the pin of UART 0 |
@@ -14,6 +15,7 @@
 #![no_main]
 
 mod flash;
+mod kept;
 mod radio;
 mod random;
 mod serial;
@@ -27,8 +29,9 @@ use embassy_net::dns::DnsSocket;
 use embassy_net::tcp::client::{TcpClient, TcpClientState};
 use embassy_rp::watchdog::Watchdog;
 use embassy_time::{Duration, Timer};
-use fieldledger_device::Device;
+use fieldledger_attest::SensorId;
 use fieldledger_device::actuator::Value;
+use fieldledger_device::{Device, Kept};
 use fieldledger_drive::run::{INCOMING_BYTES, outgoing_bytes};
 use fieldledger_drive::setup::{self, Hardware, SetupError};
 use fieldledger_drive::{Board, Buffers};
@@ -36,6 +39,7 @@ use fieldledger_record::{Radio, RecordError, Settings};
 use heapless::String;
 use static_cell::{ConstStaticCell, StaticCell};
 
+use crate::kept::KeptFlash;
 use crate::radio::{Light, Pins};
 use crate::temperature::Temperature;
 
@@ -91,7 +95,15 @@ async fn main(spawner: Spawner) -> ! {
     };
     let sensor = Temperature::new(board.ADC, board.ADC_TEMP_SENSOR);
     match device(&settings, mac_addr, sensor) {
-        Ok(device) => serve(device, &settings, stack, watchdog).await,
+        Ok(device) => {
+            let kept = kept::open(board.FLASH);
+            let board = PicoW {
+                stack,
+                watchdog,
+                kept,
+            };
+            serve(device, &settings, board).await
+        }
         Err(error) => {
             log::error!("settings make no device: {error:?}");
             give_up(watchdog, "settings", RecordError::Content).await
@@ -136,14 +148,14 @@ fn device(
 async fn serve(
     device: &'static mut PicoDevice,
     settings: &Settings<'static>,
-    stack: Stack<'static>,
-    watchdog: Watchdog,
+    mut board: PicoW,
 ) -> ! {
     static TCP: StaticCell<Tcp> = StaticCell::new();
     static OUTGOING: ConstStaticCell<[u8; outgoing_bytes(MESSAGE)]> =
         ConstStaticCell::new([0; outgoing_bytes(MESSAGE)]);
     static INCOMING: ConstStaticCell<[u8; INCOMING_BYTES]> =
         ConstStaticCell::new([0; INCOMING_BYTES]);
+    let stack = board.stack;
     let network = TcpClient::new(stack, TCP.init(Tcp::new()));
     let names = DnsSocket::new(stack);
     let buffers = Buffers {
@@ -152,7 +164,6 @@ async fn serve(
     };
     let id = setup::client_id(&device.key());
     let client = setup::client(settings, &id);
-    let mut board = PicoW { stack, watchdog };
     fieldledger_drive::run(device, &mut board, (&network, &names), buffers, client).await
 }
 
@@ -160,6 +171,7 @@ async fn serve(
 struct PicoW {
     stack: Stack<'static>,
     watchdog: Watchdog,
+    kept: KeptFlash,
 }
 
 impl Board for PicoW {
@@ -171,6 +183,18 @@ impl Board for PicoW {
 
     /// It has no outputs.
     fn set(&mut self, _channel: &str, _value: Value) {}
+
+    fn keep(&mut self, reading: &Kept<'_>) {
+        kept::report(self.kept.keep(reading));
+    }
+
+    fn forget(&mut self, sensor: SensorId, boot: &str, through: u64) {
+        kept::report(self.kept.forget(sensor, boot, through));
+    }
+
+    fn give_earlier(&mut self, take: &mut dyn FnMut(&Kept<'_>) -> bool) {
+        kept::report(self.kept.give_earlier(take));
+    }
 
     fn alive(&mut self) {
         self.watchdog.feed(WATCHDOG);
