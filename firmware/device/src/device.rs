@@ -14,7 +14,7 @@ use crate::brokers::{Address, Brokers, MAX_BROKERS};
 use crate::clock::{Now, SECOND};
 use crate::config::Config;
 use crate::incoming::{self, IncomingError};
-use crate::kept::{Earlier, Kept, Progress};
+use crate::kept::{Earlier, Kept, Offer, Progress};
 use crate::messages::{self, MIN_MESSAGE_BYTES, Source, Speaker};
 use crate::ring::{Ring, Second, Waiting};
 use crate::sensor::{Fault, Profile, Sensor, Text};
@@ -627,13 +627,13 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
         self.earlier.is_done()
     }
 
-    /// Takes a reading that an earlier boot kept. A board gives all that it has, oldest first, until this
-    /// says false, whenever [`Device::wants_earlier`] does. What is of this boot, of a sensor that the
+    /// Takes a reading that an earlier boot kept. A board gives all that it has, oldest first, until there
+    /// is no room, whenever [`Device::wants_earlier`] says so. What is of this boot, of a sensor that the
     /// device has no more, or no reading, is passed over.
-    pub fn take_earlier(&mut self, kept: &Kept<'_>) -> bool {
+    pub fn take_earlier(&mut self, kept: &Kept<'_>) -> Offer {
         let is_mine = self.sensors().any(|sensor| sensor == kept.sensor);
         if kept.boot == self.boot || !is_mine {
-            return true;
+            return Offer::PassedOver;
         }
         self.earlier.take(kept)
     }

@@ -38,6 +38,17 @@ pub struct Kept<'a> {
     pub unit: &'a str,
 }
 
+/// What became of a reading that a board gave back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// The device has it now.
+    Taken,
+    /// Not of those that it takes now, or not at all; others may be.
+    PassedOver,
+    /// It has no room for more.
+    NoRoom,
+}
+
 /// How far a sensor's readings of this boot have been kept and forgotten. Each is the number below which
 /// all are.
 #[derive(Debug, Default)]
@@ -110,14 +121,14 @@ impl Earlier {
         self.readings.iter()
     }
 
-    /// Takes one that follows those that it has; false where there is no room for more. What cannot be
-    /// signed, and what is of another sensor, boot or unit, is passed over.
-    pub(crate) fn take(&mut self, kept: &Kept<'_>) -> bool {
+    /// Takes one that follows those that it has. What cannot be signed, and what is of another sensor, boot
+    /// or unit, is passed over.
+    pub(crate) fn take(&mut self, kept: &Kept<'_>) -> Offer {
         if self.readings.is_full() || self.has_forgettable() {
-            return false;
+            return Offer::NoRoom;
         }
         let Some(waiting) = checked(kept) else {
-            return true;
+            return Offer::PassedOver;
         };
         if self.readings.is_empty() {
             // Their lengths were checked.
@@ -131,11 +142,13 @@ impl Earlier {
             .readings
             .back()
             .is_none_or(|last| last.sequence < kept.sequence);
-        if is_same && is_next && self.unit == kept.unit {
-            let has_room = self.readings.push_back(waiting);
-            debug_assert!(has_room.is_ok(), "it is not full");
+        if !is_same || !is_next || self.unit != kept.unit {
+            return Offer::PassedOver;
         }
-        true
+        match self.readings.push_back(waiting) {
+            Ok(()) => Offer::Taken,
+            Err(_full) => Offer::NoRoom,
+        }
     }
 
     /// They went out, up to this one.

@@ -57,4 +57,4 @@ mod messages;
 pub use clock::Now;
 pub use config::Config;
 pub use device::{Action, Device};
-pub use kept::Kept;
+pub use kept::{Kept, Offer};

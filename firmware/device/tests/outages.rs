@@ -14,7 +14,7 @@ use fieldledger_device::brokers::Address;
 use fieldledger_device::clock::SECOND;
 use fieldledger_device::sensor::{DEVICE_NUMBER, Fault, Profile, Sensor, Text, derived_id};
 use fieldledger_device::topics::Style;
-use fieldledger_device::{Action, Config, Device, Kept, Now};
+use fieldledger_device::{Action, Config, Device, Kept, Now, Offer};
 use fieldledger_field::bulk::{Bulk, HistoryAck};
 use fieldledger_field::heartbeat::{Heartbeat, Limits, POLL_INTERVALS_MS};
 use fieldledger_field::poll::{self, Poll};
@@ -613,7 +613,7 @@ impl World {
 /// What a board does at the start, and whenever the device has room again.
 fn give_back(device: &mut Device<Counting, 2, RING, 2_048>, on_board: &[OnBoard]) {
     for OnBoard { number, content } in on_board {
-        let more = device.take_earlier(&Kept {
+        let offer = device.take_earlier(&Kept {
             sensor: *number.1.as_bytes(),
             boot: &number.0,
             sequence: number.2,
@@ -621,7 +621,7 @@ fn give_back(device: &mut Device<Counting, 2, RING, 2_048>, on_board: &[OnBoard]
             value: &content.0,
             unit: "Cel",
         });
-        if !more {
+        if offer == Offer::NoRoom {
             break;
         }
     }
@@ -766,10 +766,10 @@ fn what_is_no_reading_of_an_earlier_boot_is_passed_over() {
             ..good
         },
     ] {
-        assert!(device.take_earlier(&bad));
-        assert_eq!(device.earlier(), 0, "{bad:?}");
+        assert_eq!(device.take_earlier(&bad), Offer::PassedOver, "{bad:?}");
+        assert!(device.wants_earlier());
     }
-    assert!(device.take_earlier(&good));
+    assert_eq!(device.take_earlier(&good), Offer::Taken);
     // The same number again, a lower one, another unit: not in one message.
     for other in [
         good,
@@ -783,16 +783,18 @@ fn what_is_no_reading_of_an_earlier_boot_is_passed_over() {
             ..good
         },
     ] {
-        assert!(device.take_earlier(&other));
+        assert_eq!(device.take_earlier(&other), Offer::PassedOver);
         assert_eq!((device.earlier(), device.wants_earlier()), (1, false));
     }
     for sequence in 8..8 + 63 {
-        assert!(device.take_earlier(&Kept { sequence, ..good }));
+        let next = Kept { sequence, ..good };
+        assert_eq!(device.take_earlier(&next), Offer::Taken);
     }
-    assert!(!device.take_earlier(&Kept {
+    let next = Kept {
         sequence: 99,
         ..good
-    }));
+    };
+    assert_eq!(device.take_earlier(&next), Offer::NoRoom);
 }
 
 #[test]

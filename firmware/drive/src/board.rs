@@ -3,8 +3,8 @@
 use core::net::IpAddr;
 
 use fieldledger_attest::SensorId;
-use fieldledger_device::Kept;
 use fieldledger_device::actuator::Value;
+use fieldledger_device::{Kept, Offer};
 
 /// A board, beside its network and its sensors.
 pub trait Board {
@@ -26,8 +26,8 @@ pub trait Board {
     /// Forgets what it keeps of this sensor and boot, up to and with number `through`.
     fn forget(&mut self, _sensor: SensorId, _boot: &str, _through: u64) {}
 
-    /// Gives what it kept in earlier boots to `take`, oldest first, until that says false.
-    fn give_earlier(&mut self, _take: &mut dyn FnMut(&Kept<'_>) -> bool) {}
+    /// Gives what it kept in earlier boots to `take`, oldest first, until there is no room.
+    fn give_earlier(&mut self, _take: &mut dyn FnMut(&Kept<'_>) -> Offer) {}
 
     /// The loop has come round: feeds the watchdog.
     fn alive(&mut self);

@@ -15,7 +15,7 @@ use fieldledger_attest::identity::DeviceKey;
 use fieldledger_attest::reading::Clock;
 use fieldledger_device::actuator::{Channel, Value};
 use fieldledger_device::sensor::{DEVICE_NUMBER, Fault, Sensor, Text, derived_id};
-use fieldledger_device::{Device, Kept};
+use fieldledger_device::{Device, Kept, Offer};
 use fieldledger_drive::run::{INCOMING_BYTES, outgoing_bytes};
 use fieldledger_drive::setup::{Hardware, client, client_id, device, profile};
 use fieldledger_drive::{Board, Buffers, run};
@@ -109,7 +109,7 @@ impl Board for Desk {
         kept.retain(|(of, number, ..)| of != boot || *number > through);
     }
 
-    fn give_earlier(&mut self, take: &mut dyn FnMut(&Kept<'_>) -> bool) {
+    fn give_earlier(&mut self, take: &mut dyn FnMut(&Kept<'_>) -> Offer) {
         for (boot, sequence, clock, value) in &*self.0.kept.borrow() {
             let reading = Kept {
                 sensor: sensor(),
@@ -119,7 +119,7 @@ impl Board for Desk {
                 value,
                 unit: "1",
             };
-            if !take(&reading) {
+            if take(&reading) == Offer::NoRoom {
                 break;
             }
         }

@@ -4,10 +4,10 @@ use core::ops::Range;
 
 use embedded_storage::nor_flash::{MultiwriteNorFlash, NorFlashError, NorFlashErrorKind};
 use fieldledger_attest::SensorId;
-use fieldledger_device::Kept;
+use fieldledger_device::{Kept, Offer};
 use thiserror::Error;
 
-use crate::slot::{self, Bytes, FORGOTTEN, MARK_BYTES, SLOT_BYTES, Slot};
+use crate::slot::{self, Bytes, FORGOTTEN, MARK_BYTES, SLOT_BYTES, Slot, WAITS};
 
 /// Why readings cannot be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -70,8 +70,8 @@ impl<F: MultiwriteNorFlash> Ring<F> {
                 "marks are written alone"
             );
             assert!(
-                SLOT_BYTES.is_multiple_of(F::READ_SIZE),
-                "slots are read alone"
+                MARK_BYTES.is_multiple_of(F::READ_SIZE),
+                "marks are read alone"
             );
         }
         let sector = F::ERASE_SIZE as u32;
@@ -197,15 +197,15 @@ impl<F: MultiwriteNorFlash> Ring<F> {
         self.each(|_flash, _offset, _number, kept| Ok(take(kept)))
     }
 
-    /// Gives what was kept before [`Ring::open`] and waits to `take`, oldest first, until it says false.
-    /// Where nothing is left of that the medium is not read again.
+    /// Gives what was kept before [`Ring::open`] and waits to `take`, oldest first, until there is no room.
+    /// Where it takes none of all the medium is not read again.
     ///
     /// # Errors
     ///
     /// What the medium says.
     pub fn give_earlier(
         &mut self,
-        mut take: impl FnMut(&Kept<'_>) -> bool,
+        mut take: impl FnMut(&Kept<'_>) -> Offer,
     ) -> Result<(), KeptError> {
         if !self.has_earlier {
             return Ok(());
@@ -213,9 +213,12 @@ impl<F: MultiwriteNorFlash> Ring<F> {
         let began_at = self.began_at;
         let mut has_earlier = false;
         self.each(|_flash, _offset, number, kept| {
-            let is_earlier = number < began_at;
-            has_earlier |= is_earlier;
-            Ok(is_earlier && take(kept))
+            if number >= began_at {
+                return Ok(false);
+            }
+            let offer = take(kept);
+            has_earlier |= offer != Offer::PassedOver;
+            Ok(offer != Offer::NoRoom)
         })?;
         self.has_earlier = has_earlier;
         Ok(())
@@ -229,8 +232,15 @@ impl<F: MultiwriteNorFlash> Ring<F> {
         for step in 1..=self.sectors {
             let sector = (newest + step) % self.sectors;
             for place in 0..Self::SLOTS {
-                let bytes = self.bytes(sector, place)?;
                 let offset = self.offset(sector, place);
+                let mut mark = [0; MARK_BYTES];
+                let read = self.flash.read(offset, &mut mark);
+                read.map_err(failed("read"))?;
+                // Most slots are forgotten or blank, and a checksum takes long.
+                if mark != WAITS {
+                    continue;
+                }
+                let bytes = self.bytes(sector, place)?;
                 if let Slot::Good {
                     number,
                     kept,

@@ -14,7 +14,7 @@ pub(crate) const MARK_BYTES: usize = 4;
 
 /// The mark of a reading that waits. Half of its bits are ones, so that neither a torn write nor a torn
 /// erase leaves it by itself.
-const WAITS: [u8; MARK_BYTES] = [0x5a; MARK_BYTES];
+pub(crate) const WAITS: [u8; MARK_BYTES] = [0x5a; MARK_BYTES];
 
 /// The mark of one that is forgotten: flash can turn ones into zeros without an erase.
 pub(crate) const FORGOTTEN: [u8; MARK_BYTES] = [0; MARK_BYTES];

@@ -2,7 +2,7 @@
 
 use embedded_storage::nor_flash::MultiwriteNorFlash;
 use fieldledger_attest::SensorId;
-use fieldledger_device::Kept;
+use fieldledger_device::{Kept, Offer};
 
 use crate::ring::{KeptError, Ring};
 
@@ -55,7 +55,7 @@ impl<F: MultiwriteNorFlash> Store<F> {
     /// # Errors
     ///
     /// As [`Ring::give_earlier`].
-    pub fn give_earlier(&mut self, take: impl FnMut(&Kept<'_>) -> bool) -> Result<(), KeptError> {
+    pub fn give_earlier(&mut self, take: impl FnMut(&Kept<'_>) -> Offer) -> Result<(), KeptError> {
         self.with(|ring| ring.give_earlier(take))
     }
 

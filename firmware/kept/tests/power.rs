@@ -7,7 +7,7 @@ use embedded_storage::nor_flash::{
     ErrorType, MultiwriteNorFlash, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
 };
 use fieldledger_attest::reading::Clock;
-use fieldledger_device::Kept;
+use fieldledger_device::{Kept, Offer};
 use fieldledger_kept::{KeptError, Ring, SLOT_BYTES, Store};
 use proptest::prelude::*;
 
@@ -238,8 +238,11 @@ fn what_earlier_boots_left_is_told_from_what_this_one_keeps() {
     let earlier = |ring: &mut Ring<Board<'_>>, most: usize| {
         let mut numbers = Vec::new();
         let given = ring.give_earlier(|kept| {
+            if numbers.len() == most {
+                return Offer::NoRoom;
+            }
             numbers.push(kept.sequence);
-            numbers.len() < most
+            Offer::Taken
         });
         given.unwrap();
         numbers
@@ -257,13 +260,24 @@ fn what_earlier_boots_left_is_told_from_what_this_one_keeps() {
     assert_eq!(earlier(&mut ring, 3), [4]);
     ring.forget([1; 16], "boot-0", 4).unwrap();
     assert_eq!(earlier(&mut ring, 3), []);
+    // What nobody takes is not looked at again and again.
+    let mut ring = open(&mut flash).unwrap();
+    let mut looks = 0;
+    for _ in 0..3 {
+        let given = ring.give_earlier(|_| {
+            looks += 1;
+            Offer::PassedOver
+        });
+        given.unwrap();
+    }
+    assert_eq!(looks, 1);
     // A store whose medium fails says so once.
     ring.flash().0.has_power = false;
     let mut store = Store::new(Some(ring));
     let failure = store.forget([1; 16], "boot-1", 7);
     assert!(matches!(failure, Err(KeptError::Medium { .. })));
     assert_eq!(store.forget([1; 16], "boot-1", 7), Ok(()));
-    assert_eq!(store.give_earlier(|_| true), Ok(()));
+    assert_eq!(store.give_earlier(|_| Offer::Taken), Ok(()));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use embedded_storage::nor_flash::{
     ErrorType, MultiwriteNorFlash, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
 };
 use fieldledger_attest::SensorId;
-use fieldledger_device::Kept;
+use fieldledger_device::{Kept, Offer};
 use fieldledger_kept::{KeptError, Ring, Store};
 use thiserror::Error;
 
@@ -140,8 +140,8 @@ impl KeptFile {
         self.report(forgotten);
     }
 
-    /// Gives those of earlier boots to `take`, oldest first, until it says false.
-    pub(crate) fn give_earlier(&mut self, take: impl FnMut(&Kept<'_>) -> bool) {
+    /// Gives those of earlier boots to `take`, oldest first, until there is no room.
+    pub(crate) fn give_earlier(&mut self, take: impl FnMut(&Kept<'_>) -> Offer) {
         let given = self.store.give_earlier(take);
         self.report(given);
     }

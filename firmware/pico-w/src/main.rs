@@ -31,7 +31,7 @@ use embassy_rp::watchdog::Watchdog;
 use embassy_time::{Duration, Timer};
 use fieldledger_attest::SensorId;
 use fieldledger_device::actuator::Value;
-use fieldledger_device::{Device, Kept};
+use fieldledger_device::{Device, Kept, Offer};
 use fieldledger_drive::run::{INCOMING_BYTES, outgoing_bytes};
 use fieldledger_drive::setup::{self, Hardware, SetupError};
 use fieldledger_drive::{Board, Buffers};
@@ -192,7 +192,7 @@ impl Board for PicoW {
         kept::report(self.kept.forget(sensor, boot, through));
     }
 
-    fn give_earlier(&mut self, take: &mut dyn FnMut(&Kept<'_>) -> bool) {
+    fn give_earlier(&mut self, take: &mut dyn FnMut(&Kept<'_>) -> Offer) {
         kept::report(self.kept.give_earlier(take));
     }
 
