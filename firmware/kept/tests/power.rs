@@ -1,172 +1,18 @@
 //! Readings in flash whose power fails at any write and any erase, and leaves anything behind.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::collections::BTreeSet;
 
-use embedded_storage::nor_flash::{
-    ErrorType, MultiwriteNorFlash, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
-};
+use common::{AROUND, Board, Flash, SECTOR, open};
 use fieldledger_attest::reading::Clock;
 use fieldledger_device::{Kept, Offer};
-use fieldledger_kept::{KeptError, Ring, SLOT_BYTES, Store};
+use fieldledger_kept::{KeptError, Ring, Store};
 use proptest::prelude::*;
 
-/// Three slots, and a rest that is too small for one.
-const SECTOR: usize = 512;
+/// Of three slots each.
 const SECTORS: usize = 4;
-/// What is before the place and behind it, and must not be touched.
-const AROUND: usize = SECTOR;
-const PLACE: std::ops::Range<u32> = AROUND as u32..(AROUND + SECTORS * SECTOR) as u32;
-
-#[derive(Debug)]
-struct NoPower;
-
-impl NorFlashError for NoPower {
-    fn kind(&self) -> NorFlashErrorKind {
-        NorFlashErrorKind::Other
-    }
-}
-
-/// NOR flash: a write turns ones into zeros, an erase turns a sector into ones. Where the power fails each
-/// bit that should change did or did not.
-#[derive(Debug)]
-struct Flash {
-    bytes: Vec<u8>,
-    erases: [u32; SECTORS],
-    /// Writes and erases until the power fails.
-    operations_left: Option<u32>,
-    has_power: bool,
-    chance: u64,
-    /// Bits of this many slots of each sector that no write reaches.
-    worn_slots: usize,
-}
-
-impl Flash {
-    fn new() -> Self {
-        Self {
-            bytes: vec![0xff; SECTORS * SECTOR + 2 * AROUND],
-            erases: [0; SECTORS],
-            operations_left: None,
-            has_power: true,
-            chance: 1,
-            worn_slots: 0,
-        }
-    }
-
-    /// Which of eight bits came through (xorshift).
-    fn some_bits(&mut self) -> u8 {
-        self.chance ^= self.chance << 13;
-        self.chance ^= self.chance >> 7;
-        self.chance ^= self.chance << 17;
-        (self.chance >> 32) as u8
-    }
-
-    fn change(&mut self, offset: usize, wanted: &[u8]) -> Result<(), NoPower> {
-        if !self.has_power {
-            return Err(NoPower);
-        }
-        self.has_power = self.operations_left != Some(0);
-        self.operations_left = self.operations_left.map(|left| left.saturating_sub(1));
-        for (place, wanted) in (offset..).zip(wanted) {
-            let mask = match self.has_power {
-                true => 0xff,
-                false => self.some_bits(),
-            };
-            let now = self.bytes[place];
-            self.bytes[place] = now & !mask | wanted & mask;
-        }
-        match self.has_power {
-            true => Ok(()),
-            false => Err(NoPower),
-        }
-    }
-}
-
-impl ErrorType for Flash {
-    type Error = NoPower;
-}
-
-impl ReadNorFlash for Flash {
-    const READ_SIZE: usize = 1;
-
-    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NoPower> {
-        if !self.has_power {
-            return Err(NoPower);
-        }
-        let start = offset as usize;
-        bytes.copy_from_slice(&self.bytes[start..start + bytes.len()]);
-        Ok(())
-    }
-
-    fn capacity(&self) -> usize {
-        self.bytes.len()
-    }
-}
-
-impl NorFlash for Flash {
-    const WRITE_SIZE: usize = 1;
-    const ERASE_SIZE: usize = SECTOR;
-
-    fn erase(&mut self, from: u32, to: u32) -> Result<(), NoPower> {
-        assert!(PLACE.start <= from && to <= PLACE.end && to - from == SECTOR as u32);
-        let sector = (from - PLACE.start) as usize / SECTOR;
-        self.erases[sector] += 1;
-        self.change(from as usize, &[0xff; SECTOR])
-    }
-
-    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NoPower> {
-        let start = offset as usize;
-        assert!(PLACE.start <= offset && start + bytes.len() <= PLACE.end as usize);
-        let place = (offset - PLACE.start) as usize % SECTOR / SLOT_BYTES;
-        if place < self.worn_slots {
-            return Ok(());
-        }
-        let now = self.bytes[start..start + bytes.len()].iter();
-        let wanted: Vec<u8> = now.zip(bytes).map(|(now, new)| now & new).collect();
-        self.change(start, &wanted)
-    }
-}
-
-impl MultiwriteNorFlash for Flash {}
-
-/// Flash that outlives what is made of it.
-#[derive(Debug)]
-struct Board<'a>(&'a mut Flash);
-
-impl ErrorType for Board<'_> {
-    type Error = NoPower;
-}
-
-impl ReadNorFlash for Board<'_> {
-    const READ_SIZE: usize = 1;
-
-    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NoPower> {
-        self.0.read(offset, bytes)
-    }
-
-    fn capacity(&self) -> usize {
-        self.0.capacity()
-    }
-}
-
-impl NorFlash for Board<'_> {
-    const WRITE_SIZE: usize = 1;
-    const ERASE_SIZE: usize = SECTOR;
-
-    fn erase(&mut self, from: u32, to: u32) -> Result<(), NoPower> {
-        self.0.erase(from, to)
-    }
-
-    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NoPower> {
-        self.0.write(offset, bytes)
-    }
-}
-
-impl MultiwriteNorFlash for Board<'_> {}
-
-fn open(flash: &mut Flash) -> Result<Ring<Board<'_>>, KeptError> {
-    Ring::open(Board(flash), PLACE)
-}
 
 /// Sensor, boot and number of a reading; its value and unit follow from them.
 type Name = (u8, u32, u64);
@@ -199,7 +45,7 @@ fn given(ring: &mut Ring<Board<'_>>) -> Vec<Name> {
 
 #[test]
 fn the_oldest_give_way_and_every_sector_is_erased_in_turn() {
-    let mut flash = Flash::new();
+    let mut flash = Flash::new(SECTORS);
     let mut ring = open(&mut flash).unwrap();
     assert_eq!(ring.capacity(), 9);
     for sequence in 0..1_000 {
@@ -219,7 +65,7 @@ fn the_oldest_give_way_and_every_sector_is_erased_in_turn() {
 
 #[test]
 fn a_board_that_restarts_with_nothing_to_keep_erases_nothing() {
-    let mut flash = Flash::new();
+    let mut flash = Flash::new(SECTORS);
     for sequence in 0..6 {
         keep(&mut open(&mut flash).unwrap(), (1, 0, sequence)).unwrap();
     }
@@ -247,7 +93,7 @@ fn what_earlier_boots_left_is_told_from_what_this_one_keeps() {
         given.unwrap();
         numbers
     };
-    let mut flash = Flash::new();
+    let mut flash = Flash::new(SECTORS);
     let mut ring = open(&mut flash).unwrap();
     for sequence in 0..5 {
         keep(&mut ring, (1, 0, sequence)).unwrap();
@@ -282,7 +128,7 @@ fn what_earlier_boots_left_is_told_from_what_this_one_keeps() {
 
 #[test]
 fn worn_slots_are_passed_over_until_none_is_left() {
-    let mut flash = Flash::new();
+    let mut flash = Flash::new(SECTORS);
     flash.worn_slots = 2;
     let mut ring = open(&mut flash).unwrap();
     for sequence in 0..20 {
@@ -298,7 +144,7 @@ fn worn_slots_are_passed_over_until_none_is_left() {
 #[test]
 fn a_place_that_is_none_is_refused() {
     for place in [0..512, 0..1_023, 100..1_124, 0..1 << 20] {
-        let mut flash = Flash::new();
+        let mut flash = Flash::new(SECTORS);
         let opened = Ring::open(Board(&mut flash), place.clone());
         assert_eq!(opened.err(), Some(KeptError::Place), "{place:?}");
     }
@@ -423,7 +269,7 @@ proptest! {
         steps in prop::collection::vec(step(), 1..80),
         chance in 1..u64::MAX,
     ) {
-        let mut flash = Flash::new();
+        let mut flash = Flash::new(SECTORS);
         flash.chance = chance;
         let mut model = Model::default();
         model.run(&steps, &mut flash);
@@ -435,7 +281,7 @@ proptest! {
     fn whatever_is_in_the_flash_it_can_be_used(
         bytes in prop::collection::vec(any::<u8>(), SECTORS * SECTOR),
     ) {
-        let mut flash = Flash::new();
+        let mut flash = Flash::new(SECTORS);
         flash.bytes[AROUND..AROUND + SECTORS * SECTOR].copy_from_slice(&bytes);
         let mut ring = open(&mut flash).unwrap();
         prop_assert_eq!(given(&mut ring), []);
