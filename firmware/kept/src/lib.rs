@@ -1,9 +1,9 @@
 //! Readings that wait, where a reboot does not reach them: in NOR flash, or in a file that is used like it.
 //!
 //! The place is divided into sectors, which can only be erased as a whole, and each sector into slots of
-//! [`SLOT_BYTES`], one reading each ([`slot`](self), below). Slots are written one after the other, sector
-//! after sector and round again: a sector is erased when its turn comes, and with it the oldest readings go.
-//! So every sector is erased equally often, and what is full forgets the oldest.
+//! [`SLOT_BYTES`], one reading each. They are written one after the other, sector after sector and round
+//! again: a sector is erased when its turn comes, and with it the oldest readings go. So every sector is
+//! erased equally often, and what is full forgets the oldest.
 //!
 //! A slot is written once, and is not trusted unless its checksum holds. One that is neither blank nor good
 //! was torn by a power cut, or is worn: it is passed over, and never written to again before its sector is
