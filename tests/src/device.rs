@@ -1,5 +1,6 @@
 //! A device that speaks plain NATS and answers whatever a test tells it to, however wrong.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -95,18 +96,20 @@ impl Device {
     pub async fn start(
         client: &Client,
         heartbeat_subject: &str,
-        heartbeat: &Value,
+        heartbeat: &impl Display,
         answer: impl Fn(&Poll) -> Vec<Message> + Send + 'static,
     ) -> Result<Self> {
+        let heartbeat = heartbeat.to_string();
+        let fields: Value = serde_json::from_str(&heartbeat)?;
         let subject = |field: &str| -> Result<String> {
-            let topic = heartbeat[field].as_str().context("no topic")?;
+            let topic = fields[field].as_str().context("no topic")?;
             Ok(topic.replace('/', "."))
         };
         let read = subject("read_topic")?;
         let mut polls = client.subscribe(subject("poll_topic")?).await?;
         client.flush().await?;
         client
-            .publish(heartbeat_subject.to_owned(), heartbeat.to_string().into())
+            .publish(heartbeat_subject.to_owned(), heartbeat.into())
             .await?;
         let client = client.clone();
         Ok(Self(tokio::spawn(async move {

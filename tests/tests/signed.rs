@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
 use async_nats::Client;
-use fieldledger_attest::heartbeat::Possession;
+use fieldledger_attest::heartbeat::with_proof;
 use fieldledger_attest::identity::DeviceKey;
 use fieldledger_attest::reading::{Clock, Reading};
 use fieldledger_attest::statement::{BootId, Statement};
@@ -44,23 +44,16 @@ fn bytes_of(id: &str) -> Result<[u8; 16]> {
     digits.try_into().ok().context("an id has 16 bytes")
 }
 
-fn signed_heartbeat(id: &str, key: &DeviceKey, beat: u64) -> Result<Value> {
-    let possession = Possession {
-        sensor: bytes_of(id)?,
-        boot: BootId::new(BOOT)?,
-        beat,
-    };
+fn signed_heartbeat(id: &str, key: &DeviceKey, beat: u64) -> Result<String> {
     let mut heartbeat = heartbeat(id);
-    let signature = possession.sign(key);
     let fields = heartbeat
         .as_object_mut()
         .context("a heartbeat is an object")?;
     fields.insert("key".to_owned(), key.public().to_string().into());
     fields.insert("boot".to_owned(), BOOT.into());
     fields.insert("beat".to_owned(), beat.into());
-    fields.insert("key_sig".to_owned(), signature.to_string().into());
     fields.insert("poll_interval".to_owned(), 300.into());
-    Ok(heartbeat)
+    with_proof(&heartbeat.to_string(), key).context("a heartbeat is an object")
 }
 
 fn answer(id: &str, answers: Answers, sequence: u64) -> Result<Value> {
@@ -127,10 +120,8 @@ async fn a_reading_is_provable_from_the_device_to_the_checkpoint() -> Result<()>
     until_attested(&plant, &id, "missing", "BadSecurityChecksFailed").await?;
     let mut forged = heartbeat(&id);
     forged["alias"] = "an impostor".into();
-    for heartbeat in [forged, signed_heartbeat(&id, &key(2), 9)?] {
-        client
-            .publish("sim.heartbeat", heartbeat.to_string().into())
-            .await?;
+    for heartbeat in [forged.to_string(), signed_heartbeat(&id, &key(2), 9)?] {
+        client.publish("sim.heartbeat", heartbeat.into()).await?;
     }
     client.flush().await?;
     until("the other key is offered", PATIENCE, async || {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use fieldledger_attest::heartbeat::Possession;
+use fieldledger_attest::heartbeat::with_proof;
 use fieldledger_attest::identity::DeviceKey;
 use fieldledger_attest::reading::{Clock, Reading};
 use fieldledger_attest::statement::{BootId, Statement};
@@ -157,15 +157,11 @@ impl Field {
         });
         if self.kind != Kind::Unsigned {
             let key = self.key(sensor)?;
-            let possession = Possession {
-                sensor: *id.as_bytes(),
-                boot: BootId::new(BOOT)?,
-                beat: 1,
-            };
             heartbeat["key"] = key.public().to_string().into();
             heartbeat["boot"] = BOOT.into();
             heartbeat["beat"] = 1.into();
-            heartbeat["key_sig"] = possession.sign(key).to_string().into();
+            let proven = with_proof(&heartbeat.to_string(), key);
+            return proven.context("a heartbeat is an object");
         }
         Ok(heartbeat.to_string())
     }

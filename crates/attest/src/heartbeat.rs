@@ -1,133 +1,133 @@
-//! What a device signs of a heartbeat: that it has the key which the heartbeat names.
+//! What a device signs of a heartbeat: all that it says.
+//!
+//! A heartbeat is a JSON object. That of a device with a key ends with the proof that it has it:
+//!
+//! ```json
+//! {"id":"f3088463-…","poll_topic":"…","key":"ed25519:…","boot":"a1b2","beat":3,"key_sig":"…"}
+//! ```
+//!
+//! The proof signs the bytes before it as they are sent, whatever their spaces and their order, so that
+//! nobody has to write JSON in one way to verify it: everything before the last `"key_sig"` of the message,
+//! the comma included. Signed are
 //!
 //! | bytes | holds |
 //! |---|---|
-//! | 25 | the line `fieldledger-heartbeat-v1`, newline included |
-//! | 16 | sensor id |
-//! | 1 | length `b` of the boot id, 1 to 64 |
-//! | `b` | the boot id |
-//! | 8 | number of the heartbeat within the boot, big-endian |
-//! | 32 | the public key |
+//! | 25 | the line `fieldledger-heartbeat-v2`, newline included |
+//! | 32 | the SHA-256 of these bytes |
 //!
-//! The number tells a heartbeat from a copy of an earlier one.
+//! The sensor's id, its topics, the boot, the number of the heartbeat and the key are among them. The number
+//! tells a heartbeat from a copy of an earlier one.
 
-use heapless::Vec;
+use sha2::{Digest as _, Sha256};
 
-use crate::SensorId;
-use crate::identity::{DeviceKey, KEY_BYTES, PublicKey};
+use crate::identity::{DeviceKey, PublicKey};
 use crate::signature::Signature;
-use crate::statement::{BootId, MAX_BOOT_BYTES};
 
 /// The line that tells this signature from all others.
-pub const HEARTBEAT_DOMAIN: &str = "fieldledger-heartbeat-v1\n";
+pub const HEARTBEAT_DOMAIN: &str = "fieldledger-heartbeat-v2\n";
 
-/// The most bytes that are signed.
-pub const MAX_POSSESSION_BYTES: usize =
-    HEARTBEAT_DOMAIN.len() + 16 + 1 + MAX_BOOT_BYTES + 8 + KEY_BYTES;
+/// The name of the proof's member, in quotes.
+const PROOF: &[u8] = b"\"key_sig\"";
 
-/// The device of this sensor has this key, in this boot, as of this heartbeat.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Possession<'a> {
-    /// The sensor that the heartbeat announces.
-    pub sensor: SensorId,
-    /// This run of the device.
-    pub boot: BootId<'a>,
-    /// Number of the heartbeat within the boot.
-    pub beat: u64,
+const SIGNED_BYTES: usize = HEARTBEAT_DOMAIN.len() + 32;
+
+fn encode(declaration: &[u8]) -> [u8; SIGNED_BYTES] {
+    let mut bytes = [0; SIGNED_BYTES];
+    let (domain, hash) = bytes.split_at_mut(HEARTBEAT_DOMAIN.len());
+    domain.copy_from_slice(HEARTBEAT_DOMAIN.as_bytes());
+    hash.copy_from_slice(&Sha256::digest(declaration));
+    bytes
 }
 
-impl Possession<'_> {
-    /// The bytes that are signed.
-    #[must_use]
-    pub fn encode(&self, key: &PublicKey) -> Vec<u8, MAX_POSSESSION_BYTES> {
-        let mut bytes = Vec::new();
-        for part in [
-            HEARTBEAT_DOMAIN.as_bytes(),
-            &self.sensor,
-            &[self.boot.length_byte()],
-            self.boot.as_str().as_bytes(),
-            &self.beat.to_be_bytes(),
-            key.as_bytes(),
-        ] {
-            let fits = bytes.extend_from_slice(part);
-            debug_assert!(
-                fits.is_ok(),
-                "MAX_POSSESSION_BYTES is the sum of the longest parts"
-            );
-        }
-        bytes
-    }
+/// The two parts of a heartbeat with a proof: what is signed, and the proof with all behind it. None where
+/// there is no proof.
+#[must_use]
+pub fn split(message: &[u8]) -> Option<(&[u8], &[u8])> {
+    let starts = message.windows(PROOF.len());
+    let at = starts.rev().enumerate().find(|(_, bytes)| *bytes == PROOF);
+    let (from_end, _) = at?;
+    Some(message.split_at(message.len() - PROOF.len() - from_end))
+}
 
-    /// Proves that the device has `key`.
-    #[must_use]
-    pub fn sign(&self, key: &DeviceKey) -> Signature {
-        key.sign(&self.encode(&key.public()))
-    }
+/// Proves that whoever says this has `key`: what stands before the proof, up to and with the comma.
+#[must_use]
+pub fn sign(declaration: &[u8], key: &DeviceKey) -> Signature {
+    key.sign(&encode(declaration))
+}
 
-    /// True where whoever signed has the secret half of `key`, and meant this heartbeat.
-    #[must_use]
-    pub fn is_signed(&self, key: &PublicKey, signature: &Signature) -> bool {
-        key.verifies(&self.encode(key), signature)
-    }
+/// A heartbeat with its proof: made of one without, a JSON object that says something. None for anything
+/// that does not end like one.
+#[cfg(feature = "alloc")]
+#[must_use]
+pub fn with_proof(heartbeat: &str, key: &DeviceKey) -> Option<alloc::string::String> {
+    let declaration = alloc::format!("{},", heartbeat.trim_end().strip_suffix('}')?);
+    let proof = sign(declaration.as_bytes(), key);
+    Some(alloc::format!("{declaration}\"key_sig\":\"{proof}\"}}"))
+}
+
+/// True where whoever signed has the secret half of `key`, and said this.
+#[must_use]
+pub fn is_signed(declaration: &[u8], key: &PublicKey, signature: &Signature) -> bool {
+    key.verifies(&encode(declaration), signature)
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
+    const DECLARATION: &[u8] = br#"{"id":"f3","boot":"a1b2","beat":3,"#;
+
     #[test]
-    fn every_field_is_signed() {
+    fn every_byte_is_signed() {
         let key = DeviceKey::from_seed(&[7; 32]);
-        let boot = BootId::new("a1b2").unwrap();
-        let possession = Possession {
-            sensor: [1; 16],
-            boot,
-            beat: 3,
-        };
-        let signature = possession.sign(&key);
-        assert!(possession.is_signed(&key.public(), &signature));
-        let other_boot = BootId::new("a1b3").unwrap();
-        for other in [
-            Possession {
-                sensor: [2; 16],
-                ..possession
-            },
-            Possession {
-                boot: other_boot,
-                ..possession
-            },
-            Possession {
-                beat: 4,
-                ..possession
-            },
-        ] {
-            assert!(!other.is_signed(&key.public(), &signature), "{other:?}");
+        let signature = sign(DECLARATION, &key);
+        assert!(is_signed(DECLARATION, &key.public(), &signature));
+        for place in 0..DECLARATION.len() {
+            let mut other = DECLARATION.to_vec();
+            other[place] ^= 1;
+            assert!(!is_signed(&other, &key.public(), &signature), "{place}");
         }
+        let shorter = &DECLARATION[..DECLARATION.len() - 1];
+        assert!(!is_signed(shorter, &key.public(), &signature));
         let stranger = DeviceKey::from_seed(&[8; 32]).public();
-        assert!(!possession.is_signed(&stranger, &signature));
+        assert!(!is_signed(DECLARATION, &stranger, &signature));
     }
 
     #[test]
     fn a_test_vector() {
-        let key = DeviceKey::from_seed(&[7; 32]);
-        let boot = BootId::new("a1b2").unwrap();
-        let possession = Possession {
-            sensor: [0x11; 16],
-            boot,
-            beat: 3,
-        };
+        // printf '{"id":"f3","boot":"a1b2","beat":3,' | sha256sum
         let expected = std::concat!(
-            "6669656c646c65646765722d6865617274626561742d76310a",
-            "11111111111111111111111111111111",
-            "0461316232",
-            "0000000000000003",
-            "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c"
+            "6669656c646c65646765722d6865617274626561742d76320a",
+            "874f4f7d4c4066d527a1e69660f6687580c1449539791205a21f37583697a066"
         );
-        assert_eq!(hex::encode(possession.encode(&key.public())), expected);
-        let longest = "b".repeat(MAX_BOOT_BYTES);
-        let boot = BootId::new(&longest).unwrap();
-        let longest = Possession { boot, ..possession };
-        assert_eq!(longest.encode(&key.public()).len(), MAX_POSSESSION_BYTES);
+        assert_eq!(hex::encode(encode(DECLARATION)), expected);
+    }
+
+    #[test]
+    fn a_proof_is_added_at_the_end() {
+        let key = DeviceKey::from_seed(&[7; 32]);
+        let proven = with_proof("{\"beat\": 3}\n", &key).unwrap_or_default();
+        let (declaration, proof) = split(proven.as_bytes()).unwrap_or_default();
+        assert_eq!(declaration, b"{\"beat\": 3,");
+        let signature = sign(declaration, &key);
+        assert_eq!(
+            proof,
+            std::format!("\"key_sig\":\"{signature}\"}}").as_bytes()
+        );
+        assert_eq!(with_proof("[]", &key), None);
+    }
+
+    #[test]
+    fn the_last_proof_is_the_proof() {
+        let parts = |message: &'static str| split(message.as_bytes());
+        let (before, proof) = parts(r#"{"a":1, "key_sig" : "x"}"#).unwrap_or_default();
+        assert_eq!(before, br#"{"a":1, "#);
+        assert_eq!(proof, br#""key_sig" : "x"}"#);
+        let twice = parts(r#"{"key_sig":"x","key_sig":"y"}"#).unwrap_or_default();
+        assert_eq!(twice.1, br#""key_sig":"y"}"#);
+        assert_eq!(parts("\"key_sig\"").unwrap_or_default().0, b"");
+        for message in ["", "{}", "\"key_sig", r#"{"a":"\"key_sig\""}"#] {
+            assert_eq!(parts(message), None, "{message}");
+        }
     }
 }

@@ -11,10 +11,10 @@
 //! | [`reading`] | a reading as canonical bytes |
 //! | [`tree`] | the Merkle tree over readings: roots and paths |
 //! | [`statement`] | what is signed of readings |
-//! | [`heartbeat`] | what is signed of a heartbeat: the device has the key that it names |
+//! | [`heartbeat`] | what is signed of a heartbeat: all that it says |
 //! | [`evidence`] | what a log entry keeps, so that anyone can check its reading later |
 //!
-//! No allocation is needed. The feature `alloc` adds [`tree::Tree`] and [`evidence::Evidence::of_all`],
+//! No allocation is needed. The feature `alloc` adds [`heartbeat::with_proof`], [`tree::Tree`] and [`evidence::Evidence::of_all`],
 //! `std` faster arithmetic, and `serde` the JSON forms.
 //!
 //! A device and its sensors: everything signed names a *sensor id*, the 16 bytes of the UUID that the
@@ -22,7 +22,7 @@
 //! so that a reading of one sensor cannot pass for another's.
 //!
 //! Each kind of message begins with a line of its own, so that no signature of one kind is one of
-//! another: `fieldledger-readings-v1` and `fieldledger-heartbeat-v1`. `fieldledger-command-v1` is
+//! another: `fieldledger-readings-v1` and `fieldledger-heartbeat-v2`. `fieldledger-command-v1` is
 //! reserved for commands to a device.
 //!
 //! ```

@@ -11,19 +11,22 @@
 //!  "unit":"Cel","range":{"low":-40,"high":125},"calibration":{"base":0,"scale":1,"offset":0}}
 //! ```
 //!
-//! A device that signs its readings names its key as well, and proves that it has it:
-//! `"key":"ed25519:…","boot":"a1b2","beat":3,"key_sig":"…"`, all four or none. The signature is
-//! verified here, so whatever has passed has the key that it names; whether that is the key which the
-//! sensor had before, and the count is above the last one, is for the registry to say. `"lost":12`
-//! counts readings of this boot that the device had to drop before it sent them, or before anyone
-//! acknowledged them as history; answers to polls are not among them.
+//! A device that signs its readings names its key as well, and ends with the proof that it has it:
+//! `"key":"ed25519:…","boot":"a1b2","beat":3,"key_sig":"…"`, all four or none. The proof signs all that
+//! stands before it ([`fieldledger_attest::heartbeat`]), topics and calibration too, and nothing may stand
+//! behind it. It is verified here, so whatever has passed was said by who has the key that it names;
+//! whether that is the key which the sensor had before, and the count is above the last one, is for the
+//! registry to say.
+//!
+//! `"lost":12` counts readings of this boot that the device had to drop before it sent them, or before
+//! anyone acknowledged them as history; answers to polls are not among them.
 //!
 //! Fields that are not known are ignored: a later version may add some.
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
-use fieldledger_attest::heartbeat::Possession;
+use fieldledger_attest::heartbeat::{is_signed, split};
 use fieldledger_attest::identity::{Fingerprint, PublicKey};
 use fieldledger_attest::signature::Signature;
 use fieldledger_attest::statement::BootId;
@@ -56,7 +59,7 @@ const IDENTITY_FIELDS: [&str; 4] = ["key", "boot", "beat", "key_sig"];
 /// What a counter may be.
 const BELOW_NUMBERS_END: &str = "a whole number from 0 up to 2^53 - 1";
 
-/// A heartbeat as a sensor writes it.
+/// A heartbeat as a sensor writes it, but for the proof of its key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// Name a person gave the sensor.
@@ -86,7 +89,7 @@ pub struct Heartbeat {
     /// From raw to engineering value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
-    /// The key of the device, and the proof that it has it.
+    /// The key of the device.
     #[serde(flatten)]
     pub identity: Option<Identity>,
     /// Readings of this boot, other than answers to polls, that were dropped before anyone acknowledged
@@ -104,23 +107,6 @@ pub struct Identity {
     pub boot: String,
     /// Number of the heartbeat within the boot, below 2^53.
     pub beat: u64,
-    /// Proof that the device has the key (`fieldledger_attest::heartbeat`).
-    pub key_sig: Signature,
-}
-
-impl Identity {
-    /// Whether the signature is the key's, over this sensor, boot and count.
-    fn is_proven(&self, sensor: Uuid) -> bool {
-        let boot = BootId::new(&self.boot);
-        boot.is_ok_and(|boot| {
-            let possession = Possession {
-                sensor: *sensor.as_bytes(),
-                boot,
-                beat: self.beat,
-            };
-            possession.is_signed(&self.key, &self.key_sig)
-        })
-    }
 }
 
 impl Heartbeat {
@@ -130,16 +116,52 @@ impl Heartbeat {
     ///
     /// Names the field, what it holds and what would be right.
     pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Device, HeartbeatError> {
-        if bytes.len() > MAX_HEARTBEAT_BYTES {
-            return Err(HeartbeatError::TooLong {
-                length: bytes.len(),
-            });
+        let fields = object(bytes)?;
+        let fields = Fields(&fields);
+        let device = Device::from_fields(&fields, limits)?;
+        if let Some(identity) = &device.identity {
+            prove(identity, fields.proof()?, bytes)?;
         }
-        let json: Value = serde_json::from_slice(bytes).map_err(HeartbeatError::NotJson)?;
-        let Value::Object(fields) = json else {
-            return Err(HeartbeatError::NotAnObject);
-        };
-        Device::from_fields(&Fields(&fields), limits)
+        Ok(device)
+    }
+
+    /// Checks one that was accepted before and is stored as [`Device::to_heartbeat`] has it: its proof
+    /// was verified then, and is not kept.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Heartbeat::parse`]; limits may have changed since.
+    pub fn restore(bytes: &[u8], limits: &Limits) -> Result<Device, HeartbeatError> {
+        Device::from_fields(&Fields(&object(bytes)?), limits)
+    }
+}
+
+fn object(bytes: &[u8]) -> Result<Map<String, Value>, HeartbeatError> {
+    if bytes.len() > MAX_HEARTBEAT_BYTES {
+        return Err(HeartbeatError::TooLong {
+            length: bytes.len(),
+        });
+    }
+    let json = serde_json::from_slice(bytes).map_err(HeartbeatError::NotJson)?;
+    match json {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(HeartbeatError::NotAnObject),
+    }
+}
+
+/// Verifies the proof of a key, which is the last of the message.
+fn prove(identity: &Identity, proof: Signature, message: &[u8]) -> Result<(), HeartbeatError> {
+    let (declaration, end) = split(message).ok_or(HeartbeatError::ProofNotLast)?;
+    // What is read of the message must have been signed, so nothing else stands behind.
+    let end: Result<Map<String, Value>, _> = serde_json::from_slice(&[b"{", end].concat());
+    if end.map_or(0, |end| end.len()) != 1 {
+        return Err(HeartbeatError::ProofNotLast);
+    }
+    match is_signed(declaration, &identity.key, &proof) {
+        true => Ok(()),
+        false => Err(HeartbeatError::NotPossessed {
+            key: identity.key.fingerprint(),
+        }),
     }
 }
 
@@ -204,20 +226,19 @@ impl Device {
             disconnect,
             ip_addr: fields.ip_addr()?,
             mac_addr: fields.mac_addr()?,
-            identity: fields.identity(id)?,
+            identity: fields.identity()?,
             lost: fields.optional_number("lost")?,
         })
     }
 
     /// True where `later` says nothing new of the sensor: it may differ in what every heartbeat of a
-    /// device that signs brings, the count with its signature, and in what was lost.
+    /// device that signs brings, the count, and in what was lost.
     #[must_use]
     pub fn declares_the_same(&self, later: &Self) -> bool {
         let mut aligned = later.clone();
         aligned.lost = self.lost;
         if let (Some(own), Some(other)) = (&self.identity, &mut aligned.identity) {
             other.beat = own.beat;
-            other.key_sig = own.key_sig;
         }
         *self == aligned
     }
@@ -383,8 +404,8 @@ impl Fields<'_> {
             .ok_or_else(|| invalid("calibration", value, expected))
     }
 
-    /// Key, boot, count and signature: all of them, and good, or none.
-    fn identity(&self, sensor: Uuid) -> Result<Option<Identity>, HeartbeatError> {
+    /// Key, boot and count: all of them or none.
+    fn identity(&self) -> Result<Option<Identity>, HeartbeatError> {
         if IDENTITY_FIELDS
             .iter()
             .all(|field| self.optional(field).is_none())
@@ -393,22 +414,19 @@ impl Fields<'_> {
         }
         let key = "ed25519: and 44 characters, the base64 of a public key";
         let boot = format!("a string of 1 to {MAX_BOOT_BYTES} printable characters without spaces");
-        let signature = "a string of 88 characters, the base64 of a signature";
-        let identity = Identity {
+        Ok(Some(Identity {
             key: self.get("key", key, |value| value.as_str()?.parse().ok())?,
             boot: self.get("boot", &boot, |value| {
                 let boot = BootId::new(value.as_str()?).ok()?;
                 Some(boot.as_str().to_owned())
             })?,
             beat: self.get("beat", BELOW_NUMBERS_END, below_numbers_end)?,
-            key_sig: self.get("key_sig", signature, |value| value.as_str()?.parse().ok())?,
-        };
-        match identity.is_proven(sensor) {
-            true => Ok(Some(identity)),
-            false => Err(HeartbeatError::NotPossessed {
-                key: identity.key.fingerprint(),
-            }),
-        }
+        }))
+    }
+
+    fn proof(&self) -> Result<Signature, HeartbeatError> {
+        let expected = "a string of 88 characters, the base64 of a signature";
+        self.get("key_sig", expected, |value| value.as_str()?.parse().ok())
     }
 
     fn optional_number(&self, field: &'static str) -> Result<Option<u64>, HeartbeatError> {
@@ -485,10 +503,13 @@ pub enum HeartbeatError {
         "heartbeat fields poll_topic, read_topic and disconnect_topic must be three different topics"
     )]
     SameTopics,
-    /// The signature is not that of the key over this sensor, boot and count.
+    /// Something stands behind the proof, which it does not sign.
     #[error(
-        "heartbeat field key_sig does not prove possession of key {key} for this id, boot and beat"
+        "heartbeat field key_sig is not the last one; it must be, as it signs what is before it"
     )]
+    ProofNotLast,
+    /// The signature is not that of the key over what stands before it.
+    #[error("heartbeat field key_sig is no signature of key {key} over what is before it")]
     NotPossessed {
         /// The key that the heartbeat names.
         key: Fingerprint,
@@ -498,6 +519,7 @@ pub enum HeartbeatError {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_attest::heartbeat::with_proof;
     use fieldledger_attest::identity::DeviceKey;
     use proptest::prelude::*;
     use serde_json::json;
@@ -614,31 +636,38 @@ mod tests {
         }
     }
 
-    fn signed() -> Value {
-        let key = DeviceKey::from_seed(&[9; 32]);
-        let possession = Possession {
-            sensor: *Uuid::parse_str(ID).unwrap().as_bytes(),
-            boot: BootId::new("a1b2").unwrap(),
-            beat: 3,
-        };
+    fn key() -> DeviceKey {
+        DeviceKey::from_seed(&[9; 32])
+    }
+
+    /// What a device with a key says before its proof.
+    fn declared() -> Value {
         let mut json = simulated();
-        json["key"] = json!(key.public());
+        json["key"] = json!(key().public());
         json["boot"] = json!("a1b2");
         json["beat"] = json!(3);
-        json["key_sig"] = json!(possession.sign(&key));
         json["lost"] = json!(12);
         json
     }
 
+    /// That with its proof.
+    fn proven(json: &Value) -> String {
+        with_proof(&json.to_string(), &key()).unwrap()
+    }
+
+    fn parse_text(text: &str) -> Result<Device, HeartbeatError> {
+        Heartbeat::parse(text.as_bytes(), &limits())
+    }
+
     #[test]
     fn a_device_that_proves_its_key_is_accepted_and_stored_so() {
-        let device = parse(&signed()).unwrap();
+        let device = parse_text(&proven(&declared())).unwrap();
         let identity = device.identity.clone().unwrap();
-        assert_eq!(identity.key, DeviceKey::from_seed(&[9; 32]).public());
+        assert_eq!(identity.key, key().public());
         assert_eq!((identity.boot.as_str(), identity.beat), ("a1b2", 3));
         assert_eq!(device.lost, Some(12));
         let written = serde_json::to_vec(&device.to_heartbeat()).unwrap();
-        assert_eq!(Heartbeat::parse(&written, &limits()).unwrap(), device);
+        assert_eq!(Heartbeat::restore(&written, &limits()).unwrap(), device);
         let read: Heartbeat = serde_json::from_slice(&written).unwrap();
         assert_eq!(read, device.to_heartbeat());
         assert_eq!(parse(&simulated()).unwrap().identity, None);
@@ -646,12 +675,11 @@ mod tests {
 
     #[test]
     fn only_what_is_new_of_a_sensor_is_a_change() {
-        let device = parse(&signed()).unwrap();
+        let device = parse_text(&proven(&declared())).unwrap();
         let mut later = device.clone();
         later.lost = None;
         let identity = later.identity.as_mut().unwrap();
         identity.beat += 1;
-        identity.key_sig = Signature::from_bytes([0; 64]);
         assert!(device.declares_the_same(&later) && device != later);
         let mut rebooted = later.clone();
         rebooted.identity.as_mut().unwrap().boot = "c3d4".to_owned();
@@ -665,34 +693,77 @@ mod tests {
 
     #[test]
     fn a_key_without_its_proof_is_refused() {
-        for field in IDENTITY_FIELDS {
-            let mut json = signed();
-            json.as_object_mut().unwrap().remove(field);
-            let text = parse(&json).unwrap_err().to_string();
-            assert!(text.contains(field) && text.contains("missing"), "{text}");
-        }
-        let stranger = DeviceKey::from_seed(&[8; 32]).public();
-        let other = "f3088463-5623-476f-a1b5-ecb49446a444";
-        let moved = |json: &Value| json.to_string().replace(ID, other);
-        let moved: Value = serde_json::from_str(&moved(&signed())).unwrap();
-        for (field, value) in [
-            ("key", json!(stranger)),
-            ("boot", json!("a1b3")),
-            ("beat", json!(4)),
-            ("id", moved["id"].clone()),
-        ] {
-            let mut json = if field == "id" {
-                moved.clone()
-            } else {
-                signed()
-            };
-            json[field] = value;
-            let error = parse(&json).unwrap_err();
+        let is_missing = |field: &str, text: &str| {
+            let error = parse_text(text).unwrap_err().to_string();
             assert!(
-                matches!(error, HeartbeatError::NotPossessed { .. }),
+                error.contains(field) && error.contains("missing"),
                 "{error}"
             );
+        };
+        for field in ["key", "boot", "beat"] {
+            let mut json = declared();
+            json.as_object_mut().unwrap().remove(field);
+            is_missing(field, &proven(&json));
         }
+        is_missing("key_sig", &declared().to_string());
+        is_missing("key", &proven(&simulated()));
+    }
+
+    #[test]
+    fn all_that_a_heartbeat_says_is_signed() {
+        let said = proven(&declared());
+        let stranger = DeviceKey::from_seed(&[8; 32]).public().to_string();
+        let names = key().public().to_string();
+        for (from, to) in [
+            (names.as_str(), stranger.as_str()),
+            ("a1b2", "a1b3"),
+            ("\"beat\":3", "\"beat\":4"),
+            ("a443", "a444"),
+            ("sim.poll.", "picow.poll."),
+            ("610000", "610001"),
+            ("Filling Line 3", "Filling Line 4"),
+            ("\"lost\":12", "\"lost\":0"),
+            ("{", "{ "),
+            ("{", "{\"calibration\":null,"),
+        ] {
+            let forged = said.replace(from, to);
+            assert_ne!(said, forged, "{from}");
+            let error = parse_text(&forged).unwrap_err();
+            assert!(
+                matches!(error, HeartbeatError::NotPossessed { .. }),
+                "{from}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_stands_behind_the_proof() {
+        let said = proven(&declared());
+        parse_text(&format!("{said} \n")).unwrap();
+        let open = said.strip_suffix('}').unwrap();
+        let proof = &said[said.rfind(":").unwrap()..said.len() - 1];
+        for behind in [
+            ",\"lost\":0}",
+            ",\"unit\":\"Cel\"}",
+            ", \"poll_interval\" : 100}",
+        ] {
+            let error = parse_text(&format!("{open}{behind}")).unwrap_err();
+            assert!(matches!(error, HeartbeatError::ProofNotLast), "{error}");
+        }
+        // The last of two counts, here and for the parser of JSON.
+        let twice = format!("{open},\"key_sig\"{proof}}}");
+        let error = parse_text(&twice).unwrap_err();
+        assert!(
+            matches!(error, HeartbeatError::NotPossessed { .. }),
+            "{error}"
+        );
+        // It is found where it is, and not within something else.
+        let within = format!("{open},\"a\":{{\"key_sig\"{proof}}}}}");
+        let error = parse_text(&within).unwrap_err();
+        assert!(matches!(error, HeartbeatError::ProofNotLast), "{error}");
+        let escaped = said.replace("key_sig", "key_si\\u0067");
+        let error = parse_text(&escaped).unwrap_err();
+        assert!(matches!(error, HeartbeatError::ProofNotLast), "{error}");
     }
 
     #[test]
@@ -706,15 +777,24 @@ mod tests {
             ("beat", json!(-1)),
             ("beat", json!(1_u64 << 53)),
             ("beat", json!("3")),
-            ("key_sig", json!("AAAA")),
             ("lost", json!(-1)),
             ("lost", json!("12")),
         ] {
-            let mut json = signed();
+            let mut json = declared();
             json[field] = value.clone();
-            let text = parse(&json).unwrap_err().to_string();
+            let text = parse_text(&proven(&json)).unwrap_err().to_string();
             assert!(text.contains(field), "{field} = {value}: {text}");
             assert!(text.len() < 400, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_proof_that_is_no_signature_is_named() {
+        for proof in [json!("AAAA"), json!(7), json!(null)] {
+            let mut json = declared();
+            json["key_sig"] = proof;
+            let text = parse(&json).unwrap_err().to_string();
+            assert!(text.contains("key_sig"), "{text}");
         }
     }
 

@@ -254,7 +254,6 @@ impl Enrolment {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use fieldledger_attest::heartbeat::Possession;
     use fieldledger_attest::identity::DeviceKey;
     use fieldledger_attest::reading::{Clock, Reading};
     use fieldledger_attest::statement::{BootId, Statement};
@@ -268,16 +267,10 @@ mod tests {
     }
 
     fn identity(key: &DeviceKey, boot: &str, beat: u64) -> Identity {
-        let possession = Possession {
-            sensor: *SENSOR.as_bytes(),
-            boot: BootId::new(boot).unwrap(),
-            beat,
-        };
         Identity {
             key: key.public(),
             boot: boot.to_owned(),
             beat,
-            key_sig: possession.sign(key),
         }
     }
 

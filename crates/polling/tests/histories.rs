@@ -3,10 +3,8 @@
 
 mod common;
 
+use common::signed::{declared, key, proven, signed_heartbeat};
 use common::{Field, SECOND, heartbeat, id, settings};
-use fieldledger_attest::heartbeat::Possession;
-use fieldledger_attest::identity::DeviceKey;
-use fieldledger_attest::statement::BootId;
 use fieldledger_field::batch::Outcome;
 use fieldledger_polling::{Action, Engine, Liveness, Moment, Rejection, RestoreError, chain};
 use serde_json::json;
@@ -244,19 +242,10 @@ fn a_farewell_ends_the_poll_under_way() {
 #[test]
 fn a_signed_heartbeat_is_stored_where_it_says_something_new() {
     let mut field = Field::new(settings());
-    let key = DeviceKey::from_seed(&[1; 32]);
     let signed = |boot: &str, beat: u64| {
-        let possession = Possession {
-            sensor: *id(1).as_bytes(),
-            boot: BootId::new(boot).unwrap(),
-            beat,
-        };
-        let mut heartbeat = heartbeat(1, 60_000);
-        heartbeat["key"] = json!(key.public().to_string());
+        let mut heartbeat = declared(1, beat, &key(1));
         heartbeat["boot"] = json!(boot);
-        heartbeat["beat"] = json!(beat);
-        heartbeat["key_sig"] = json!(possession.sign(&key).to_string());
-        heartbeat
+        proven(&heartbeat, &key(1))
     };
     let mut is_stored = |boot: &str, beat: u64| {
         field.records.clear();
@@ -275,6 +264,7 @@ fn a_restart_knows_the_sensors_again() {
     let mut field = Field::new(settings());
     field.hello(1, 1_000);
     field.hello(2, 1_000);
+    field.announce(&signed_heartbeat(3, 1, &key(1))).unwrap();
     let records: Vec<_> = field.records.values().cloned().collect();
     let first_seen = field.engine.sensor(id(1)).unwrap().first_seen;
 

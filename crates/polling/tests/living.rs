@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::signed::{approve, key, signed_heartbeat};
+use common::signed::{approve, declared, key, proven, signed_heartbeat};
 use common::{Field, SECOND, Sent, heartbeat, id, settings};
 use fieldledger_polling::Rejection;
 use serde_json::{Value, json};
@@ -70,11 +70,17 @@ fn an_approved_key_says_where_its_sensor_is() {
     let mut field = Field::new(settings());
     field.announce(&signed_heartbeat(1, 1, &key(1))).unwrap();
     answer_next(&mut field);
-    let elsewhere = |beat| moved(signed_heartbeat(1, beat, &key(1)), "read_topic");
-    let refused = field.announce(&elsewhere(2));
+    let elsewhere = |beat| moved(declared(1, beat, &key(1)), "read_topic");
+    let proven = |heartbeat: &Value| proven(heartbeat, &key(1));
+    let refused = field.announce(&proven(&elsewhere(2)));
     assert!(matches!(refused, Err(Rejection::Moved { .. })));
     approve(&mut field, 1, &key(1));
-    field.announce(&elsewhere(3)).unwrap();
+    // Somebody on the way who changes what the device says.
+    let changed = signed_heartbeat(1, 3, &key(1)).replace("sim.read.", "sim.elsewhere.");
+    let refused = field.announce(&changed);
+    assert!(matches!(refused, Err(Rejection::Heartbeat(_))));
+    field.announce(&proven(&elsewhere(3))).unwrap();
+    assert!(field.subscriptions.contains(&"sim.elsewhere.*".to_owned()));
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::HashSet;
 
-use common::signed::{BOOT, answer, approve, bulk, key, signed_heartbeat};
+use common::signed::{BOOT, answer, approve, bulk, declared, key, proven};
 use common::{Field, SECOND, Sent, heartbeat, id, settings};
 use fieldledger_attest::reading::Clock;
 use fieldledger_field::batch::{Attestation, Outcome};
@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 /// A field with a sensor that has a key.
 fn field() -> Field {
     let mut field = Field::new(settings());
-    let mut heartbeat = signed_heartbeat(1, 1, &key(1));
+    let mut heartbeat = declared(1, 1, &key(1));
     heartbeat["poll_interval"] = 1_000.into();
-    field.announce(&heartbeat).unwrap();
+    field.announce(&proven(&heartbeat, &key(1))).unwrap();
     field
 }
 

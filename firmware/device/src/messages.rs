@@ -3,7 +3,7 @@
 use core::fmt::{self, Write as _};
 
 use fieldledger_attest::SensorId;
-use fieldledger_attest::heartbeat::Possession;
+use fieldledger_attest::heartbeat;
 use fieldledger_attest::identity::{DeviceKey, PublicKey};
 use fieldledger_attest::reading::{Clock, Reading, ReadingError};
 use fieldledger_attest::statement::{BootId, Statement};
@@ -87,11 +87,6 @@ impl Speaker<'_> {
         lost: u64,
         message: &mut Vec<u8, M>,
     ) -> fmt::Result {
-        let possession = Possession {
-            sensor: profile.id,
-            boot: self.boot,
-            beat,
-        };
         let topic = |purpose| self.topics().of(profile.id, purpose);
         let Config {
             ip_addr, mac_addr, ..
@@ -123,11 +118,11 @@ impl Speaker<'_> {
         }
         write!(
             message,
-            "\"key\":\"{}\",\"boot\":\"{}\",\"beat\":{beat},\"key_sig\":\"{}\",\"lost\":{lost}}}",
-            self.public,
-            self.boot,
-            possession.sign(self.key),
-        )
+            "\"lost\":{lost},\"key\":\"{}\",\"boot\":\"{}\",\"beat\":{beat},",
+            self.public, self.boot,
+        )?;
+        let proof = heartbeat::sign(message, self.key);
+        write!(message, "\"key_sig\":\"{proof}\"}}")
     }
 
     /// A sensor answers a poll.

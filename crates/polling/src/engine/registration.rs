@@ -109,7 +109,7 @@ impl Engine {
         let record: StoredRecord =
             serde_json::from_slice(record).map_err(RestoreError::NotARecord)?;
         let heartbeat = record.heartbeat.to_string();
-        let device = Heartbeat::parse(heartbeat.as_bytes(), &self.settings.limits)
+        let device = Heartbeat::restore(heartbeat.as_bytes(), &self.settings.limits)
             .map_err(|error| RestoreError::Rejected(Rejection::Heartbeat(error)))?;
         let silence = now.wall.saturating_sub(record.last_heartbeat);
         if silence >= self.forget_after() {

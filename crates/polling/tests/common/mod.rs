@@ -4,6 +4,7 @@
 pub mod signed;
 
 use std::collections::HashMap;
+use std::fmt::Display;
 
 use fieldledger_field::heartbeat::Limits;
 use fieldledger_field::poll::Stored;
@@ -98,7 +99,7 @@ impl Field {
         }
     }
 
-    pub fn announce(&mut self, heartbeat: &Value) -> Result<(), Rejection> {
+    pub fn announce(&mut self, heartbeat: &impl Display) -> Result<(), Rejection> {
         let accepted =
             self.engine
                 .heartbeat("sim.heartbeat", heartbeat.to_string().as_bytes(), self.now);

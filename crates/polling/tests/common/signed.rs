@@ -1,6 +1,6 @@
 //! What a sensor with a key sends.
 
-use fieldledger_attest::heartbeat::Possession;
+use fieldledger_attest::heartbeat::with_proof;
 use fieldledger_attest::identity::DeviceKey;
 use fieldledger_attest::reading::{Clock, Reading};
 use fieldledger_attest::statement::{BootId, Statement};
@@ -15,17 +15,21 @@ pub fn key(seed: u8) -> DeviceKey {
     DeviceKey::from_seed(&[seed; 32])
 }
 
-pub fn signed_heartbeat(n: u32, beat: u64, key: &DeviceKey) -> Value {
-    let possession = Possession {
-        sensor: *id(n).as_bytes(),
-        boot: BootId::new(BOOT).unwrap(),
-        beat,
-    };
+pub fn signed_heartbeat(n: u32, beat: u64, key: &DeviceKey) -> String {
+    proven(&declared(n, beat, key), key)
+}
+
+/// A heartbeat with its proof.
+pub fn proven(heartbeat: &Value, key: &DeviceKey) -> String {
+    with_proof(&heartbeat.to_string(), key).unwrap()
+}
+
+/// What a heartbeat says before its proof.
+pub fn declared(n: u32, beat: u64, key: &DeviceKey) -> Value {
     let mut heartbeat = heartbeat(n, 60_000);
     heartbeat["key"] = key.public().to_string().into();
     heartbeat["boot"] = BOOT.into();
     heartbeat["beat"] = beat.into();
-    heartbeat["key_sig"] = possession.sign(key).to_string().into();
     heartbeat
 }
 
