@@ -163,4 +163,153 @@ impl PollBatch {
         }
         self
     }
+
+    /// How long each column is that has one item per result, beside `sensor`; by its name in `wit/`.
+    #[must_use]
+    pub fn lengths(&self) -> [(&'static str, usize); 13] {
+        [
+            ("poll", self.poll.len()),
+            ("polled-at", self.polled_at.len()),
+            ("received-at", self.received_at.len()),
+            ("outcome", self.outcome.len()),
+            ("text", self.text.len()),
+            ("boot", self.boot.len()),
+            ("sequence", self.sequence.len()),
+            ("device-at", self.device_at.len()),
+            ("unit", self.unit.len()),
+            ("sequence-reused", self.sequence_reused.len()),
+            ("device-up", self.device_up.len()),
+            ("attestation", self.attestation.len()),
+            ("evidence", self.evidence.len()),
+        ]
+    }
+
+    /// Adds the results of a later batch, and keeps its own id.
+    ///
+    /// # Errors
+    ///
+    /// Gives the batch back where it is of another run, or where its columns are not of one length.
+    pub fn append(&mut self, later: Self) -> Result<(), Box<Self>> {
+        let results = later.sensor.len();
+        let is_even = later.lengths().iter().all(|(_, length)| *length == results);
+        if later.epoch != self.epoch || !is_even {
+            return Err(Box::new(later));
+        }
+        let Self {
+            id: _,
+            epoch: _,
+            sensors,
+            sensor,
+            poll,
+            polled_at,
+            received_at,
+            outcome,
+            text,
+            boot,
+            sequence,
+            device_at,
+            unit,
+            sequence_reused,
+            device_up,
+            attestation,
+            evidence,
+        } = later;
+        let mut places = Vec::with_capacity(sensors.len());
+        for profile in sensors {
+            let known = self.sensors.iter().position(|known| *known == profile);
+            let place = known.unwrap_or_else(|| {
+                self.sensors.push(profile);
+                self.sensors.len() - 1
+            });
+            places.push(u32::try_from(place).unwrap_or(u32::MAX));
+        }
+        // A sensor that the batch does not have stays one that it does not have.
+        let place_of = |sensor: u32| places.get(sensor as usize).copied().unwrap_or(u32::MAX);
+        self.sensor.extend(sensor.into_iter().map(place_of));
+        self.poll.extend(poll);
+        self.polled_at.extend(polled_at);
+        self.received_at.extend(received_at);
+        self.outcome.extend(outcome);
+        self.text.extend(text);
+        self.boot.extend(boot);
+        self.sequence.extend(sequence);
+        self.device_at.extend(device_at);
+        self.unit.extend(unit);
+        self.sequence_reused.extend(sequence_reused);
+        self.device_up.extend(device_up);
+        self.attestation.extend(attestation);
+        self.evidence.extend(evidence);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn profile(alias: &str) -> SensorProfile {
+        SensorProfile {
+            id: alias.to_owned(),
+            alias: alias.to_owned(),
+            location: String::new(),
+            unit: String::new(),
+            range: None,
+            calibration: None,
+        }
+    }
+
+    /// Results of these sensors, each with its poll's number.
+    fn batch(epoch: &str, sensors: &[&str], results: &[(u32, u64)]) -> PollBatch {
+        let polls: Vec<u64> = results.iter().map(|(_, poll)| *poll).collect();
+        let of_poll = |poll: &u64| poll.to_string();
+        PollBatch {
+            id: format!("{epoch}-{}", polls[0]),
+            epoch: epoch.to_owned(),
+            sensors: sensors.iter().map(|alias| profile(alias)).collect(),
+            sensor: results.iter().map(|(sensor, _)| *sensor).collect(),
+            polled_at: polls.clone(),
+            received_at: polls.clone(),
+            outcome: vec![Outcome::Value; polls.len()],
+            text: polls.iter().map(of_poll).collect(),
+            boot: polls.iter().map(of_poll).collect(),
+            sequence: polls.iter().copied().map(Some).collect(),
+            device_at: polls.iter().copied().map(Some).collect(),
+            unit: polls.iter().map(of_poll).collect(),
+            sequence_reused: vec![false; polls.len()],
+            device_up: polls.iter().copied().map(Some).collect(),
+            attestation: vec![Attestation::Valid; polls.len()],
+            evidence: polls.iter().map(of_poll).collect(),
+            poll: polls,
+        }
+    }
+
+    #[test]
+    fn a_later_batch_is_appended_in_every_column() {
+        let mut all = batch("e", &["a", "b"], &[(0, 1), (1, 2)]);
+        all.append(batch("e", &["c", "b"], &[(1, 3), (0, 4), (7, 5)]))
+            .unwrap();
+        let results = [(0, 1), (1, 2), (1, 3), (2, 4), (u32::MAX, 5)];
+        assert_eq!(all, batch("e", &["a", "b", "c"], &results));
+        // A sensor that has changed is there as it was and as it is.
+        let mut renamed = batch("e", &["b"], &[(0, 6)]);
+        renamed.sensors[0].location = "elsewhere".to_owned();
+        all.append(renamed).unwrap();
+        assert_eq!(all.sensors[3].location, "elsewhere");
+        assert_eq!(all.sensor[5], 3);
+    }
+
+    #[test]
+    fn what_does_not_belong_to_it_is_given_back() {
+        let mut all = batch("e", &["a"], &[(0, 1)]);
+        let of_another_run = batch("f", &["a"], &[(0, 2)]);
+        let mut uneven = batch("e", &["a"], &[(0, 2)]);
+        uneven.evidence.clear();
+        for other in [of_another_run, uneven] {
+            let given_back = all.append(other.clone()).unwrap_err();
+            assert_eq!(*given_back, other);
+            assert_eq!(all, batch("e", &["a"], &[(0, 1)]));
+        }
+    }
 }

@@ -64,22 +64,7 @@ pub fn grade_batch(batch: &PollBatch) -> Result<EventColumns, BatchError> {
 
 fn check_lengths(batch: &PollBatch) -> Result<(), BatchError> {
     let expected = batch.sensor.len();
-    let lengths = [
-        ("poll", batch.poll.len()),
-        ("polled-at", batch.polled_at.len()),
-        ("received-at", batch.received_at.len()),
-        ("outcome", batch.outcome.len()),
-        ("text", batch.text.len()),
-        ("boot", batch.boot.len()),
-        ("sequence", batch.sequence.len()),
-        ("device-at", batch.device_at.len()),
-        ("unit", batch.unit.len()),
-        ("sequence-reused", batch.sequence_reused.len()),
-        ("device-up", batch.device_up.len()),
-        ("attestation", batch.attestation.len()),
-        ("evidence", batch.evidence.len()),
-    ];
-    for (column, found) in lengths {
+    for (column, found) in batch.lengths() {
         if found != expected {
             return Err(BatchError::Length {
                 column,

@@ -3,6 +3,9 @@
 //! A batch is acknowledged after the reader has recorded it, so it may be delivered twice but never
 //! lost; the ledger appends nothing twice. While the log is unavailable the lane waits: that is not
 //! the batch's fault. A batch that fails while others pass is put aside as a dead letter.
+//!
+//! What waited for long goes with what is behind it ([`crate::backlog`]), and in its turn
+//! ([`crate::pacing`]).
 
 use std::future::Future;
 use std::sync::Arc;
@@ -10,16 +13,17 @@ use std::time::Duration;
 
 use async_nats::jetstream::{AckKind, Message};
 use fieldledger_field::batch::PollBatch;
-use fieldledger_polling::chain;
+use fieldledger_polling::{BatchLimits, chain};
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use crate::backlog::{Ahead, decode};
 use crate::backoff::Backoff;
 use crate::connection::Connections;
-use crate::pacing::Pacing;
+use crate::pacing::{Pacing, is_live};
 use crate::progress::Progress;
-use crate::reader::{IngestError, Reader};
+use crate::reader::{IngestError, Ingested, Reader};
 use crate::storage::{DeadLetter, Storage, StorageError};
 
 /// A batch may fail this often before it is asked whether others pass.
@@ -49,6 +53,8 @@ pub(crate) struct Delivery {
     pub(crate) lane: u32,
     pub(crate) reader: Arc<dyn Reader>,
     pub(crate) call_timeout: Duration,
+    /// Of batches that go in one call.
+    pub(crate) limits: BatchLimits,
     pub(crate) progress: Arc<Progress>,
     pub(crate) pacing: Arc<Pacing>,
     pub(crate) connections: Connections,
@@ -75,8 +81,9 @@ impl Delivery {
     /// Delivers until told to stop.
     pub(crate) async fn run(self) {
         let mut afresh = true;
+        let mut ahead = Ahead::default();
         while !self.stop.is_cancelled() {
-            match self.consume(&mut afresh).await {
+            match self.consume(&mut afresh, &mut ahead).await {
                 Ok(End::Stopped) => return,
                 // The server waits for the acknowledgement of a batch that went with the connection:
                 // ten seconds in which the lane would stand still.
@@ -93,7 +100,7 @@ impl Delivery {
         }
     }
 
-    async fn consume(&self, afresh: &mut bool) -> Result<End, StorageError> {
+    async fn consume(&self, afresh: &mut bool, ahead: &mut Ahead) -> Result<End, StorageError> {
         let mut reconnected = std::pin::pin!(self.connections.next());
         let consumer = self.storage.consumer(self.lane, *afresh).await?;
         *afresh = false;
@@ -111,13 +118,12 @@ impl Delivery {
                 message = messages.next() => message,
             };
             let message = message.ok_or("the stream of batches ended")??;
-            self.deliver(&message).await?;
+            self.deliver(&message, ahead).await?;
         }
     }
 
-    async fn deliver(&self, message: &Message) -> Result<(), StorageError> {
-        let read = serde_json::from_slice(&message.payload);
-        let batch = match read.map(PollBatch::with_new_columns) {
+    async fn deliver(&self, message: &Message, ahead: &mut Ahead) -> Result<(), StorageError> {
+        let batch = match decode(&message.payload) {
             Ok(batch) => batch,
             Err(error) => {
                 let reason = format!("the stored message is no batch: {error}");
@@ -126,8 +132,19 @@ impl Delivery {
                 return self.put_aside(message, &id, 0, &reason).await;
             }
         };
+        if ahead.knows(&batch) {
+            return self.acknowledge(message).await;
+        }
         let mut attempts = 0;
-        match self.attempt(message, &batch, &mut attempts).await {
+        let caught_up = match is_live(&batch) {
+            true => None,
+            false => self.catch_up(message, &batch, ahead).await,
+        };
+        let verdict = match caught_up {
+            Some(verdict) => verdict,
+            None => self.attempt(message, &batch, &mut attempts).await,
+        };
+        match verdict {
             Verdict::Recorded => self.acknowledge(message).await,
             Verdict::Hopeless(reason) => {
                 self.put_aside(message, &batch.id, attempts, &reason).await
@@ -139,30 +156,66 @@ impl Delivery {
         }
     }
 
+    /// Waits for the turn of a batch of a backlog, and tries once to record it with those behind it. No
+    /// verdict where it is to go alone.
+    async fn catch_up(
+        &self,
+        message: &Message,
+        batch: &PollBatch,
+        ahead: &mut Ahead,
+    ) -> Option<Verdict> {
+        let gathered = ahead.gather((message, batch), (&self.storage, self.lane), self.limits);
+        let gathered = with_progress(message, gathered).await;
+        let whole = gathered.as_ref().map_or(batch, |together| &together.batch);
+        let turn = self.pacing.turn_of(whole);
+        if !turn.is_zero() {
+            self.pause(turn, Some(message)).await;
+            if self.stop.is_cancelled() {
+                return Some(Verdict::Stopped);
+            }
+        }
+        let together = gathered?;
+        match with_progress(message, self.call(&together.batch)).await {
+            Ok(ingested) => {
+                self.note_recorded(&together.batch, together.count(), ingested);
+                ahead.recorded(together);
+                Some(Verdict::Recorded)
+            }
+            Err(error) => {
+                debug!(
+                    batch = batch.id,
+                    batches = together.count(),
+                    %error,
+                    "batches not recorded together; each goes alone"
+                );
+                ahead.failed(&together, &error);
+                None
+            }
+        }
+    }
+
+    fn note_recorded(&self, batch: &PollBatch, count: usize, ingested: Ingested) {
+        debug!(
+            batch = batch.id,
+            batches = count,
+            appended = ingested.appended,
+            duplicates = ingested.duplicates,
+            "recorded"
+        );
+        self.progress.batches_delivered(count as u64, batch);
+    }
+
     /// Tries until there is a verdict.
     async fn attempt(&self, message: &Message, batch: &PollBatch, attempts: &mut u32) -> Verdict {
         let mut backoff = Backoff::new();
         let mut failures = 0;
         let mut passed_by = 0;
         let mut delivered_before = self.progress.delivered();
-        let turn = self.pacing.turn_of(batch);
-        if !turn.is_zero() {
-            self.pause(turn, Some(message)).await;
-            if self.stop.is_cancelled() {
-                return Verdict::Stopped;
-            }
-        }
         loop {
             *attempts += 1;
             let error = match with_progress(message, self.call(batch)).await {
                 Ok(ingested) => {
-                    debug!(
-                        batch = batch.id,
-                        appended = ingested.appended,
-                        duplicates = ingested.duplicates,
-                        "batch recorded"
-                    );
-                    self.progress.batch_delivered(batch);
+                    self.note_recorded(batch, 1, ingested);
                     return Verdict::Recorded;
                 }
                 Err(IngestError::Malformed(reason)) => return Verdict::Hopeless(reason),
@@ -199,7 +252,7 @@ impl Delivery {
         }
     }
 
-    async fn call(&self, batch: &PollBatch) -> Result<crate::reader::Ingested, IngestError> {
+    async fn call(&self, batch: &PollBatch) -> Result<Ingested, IngestError> {
         let milliseconds = u64::try_from(self.call_timeout.as_millis()).unwrap_or(u64::MAX);
         tokio::time::timeout(self.call_timeout, self.reader.ingest(batch))
             .await

@@ -20,6 +20,12 @@ const LIVE: Duration = Duration::from_secs(10);
 /// What was polled longer ago than this is not counted: the backlog itself was polled once.
 const COUNTED: Duration = Duration::from_secs(10);
 
+/// Whether the batch comes straight from the field: its newest result did not wait.
+pub(crate) fn is_live(batch: &PollBatch) -> bool {
+    let newest = batch.received_at.iter().max().copied().unwrap_or(u64::MAX);
+    Duration::from_micros(wall_now().saturating_sub(newest)) <= LIVE
+}
+
 /// The turn of old batches, for all lanes of an instance together.
 #[derive(Debug)]
 pub(crate) struct Pacing {
@@ -53,11 +59,9 @@ impl Pacing {
 
     /// How long the batch is to wait for its turn, which is taken with this.
     pub(crate) fn turn_of(&self, batch: &PollBatch) -> Duration {
-        let newest = batch.received_at.iter().max().copied().unwrap_or(u64::MAX);
-        let age = Duration::from_micros(wall_now().saturating_sub(newest));
-        match age > LIVE {
-            true => self.take(batch.sensor.len()),
-            false => Duration::ZERO,
+        match is_live(batch) {
+            true => Duration::ZERO,
+            false => self.take(batch.sensor.len()),
         }
     }
 

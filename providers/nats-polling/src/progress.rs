@@ -99,8 +99,9 @@ impl Progress {
         self.batches_delivered.load(Relaxed)
     }
 
-    pub(crate) fn batch_delivered(&self, batch: &PollBatch) {
-        self.batches_delivered.fetch_add(1, Relaxed);
+    /// So many batches were recorded, with these results.
+    pub(crate) fn batches_delivered(&self, count: u64, batch: &PollBatch) {
+        self.batches_delivered.fetch_add(count, Relaxed);
         let now = wall_now();
         let rows = batch.polled_at.iter().zip(&batch.outcome);
         // A poll given up lasts as long as the timeout says; that is no property of this system.

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use async_nats::Client;
 use async_nats::connection::State;
-use fieldledger_polling::chain;
 use fieldledger_polling::config::Connection;
+use fieldledger_polling::{BatchLimits, chain};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +34,7 @@ pub(crate) struct Ranking {
     pub(crate) lanes: u32,
     pub(crate) reader: Arc<dyn Reader>,
     pub(crate) call_timeout: Duration,
+    pub(crate) limits: BatchLimits,
     pub(crate) progress: Arc<Progress>,
     pub(crate) questions: mpsc::Sender<Question>,
     pub(crate) pacing: Arc<Pacing>,
@@ -104,6 +105,7 @@ impl Ranking {
                 lane,
                 reader: Arc::clone(&self.reader),
                 call_timeout: self.call_timeout,
+                limits: self.limits,
                 progress: Arc::clone(&self.progress),
                 pacing: Arc::clone(&self.pacing),
                 // Of the connection that is looked through; it is not made again.

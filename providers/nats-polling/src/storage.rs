@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
 use async_nats::jetstream::context::Publish;
+use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{
     self as stored_stream, LastRawMessageErrorKind, RetentionPolicy, StorageType, Stream,
 };
@@ -128,7 +129,7 @@ impl Storage {
         id: &str,
         payload: Bytes,
     ) -> Result<(), StorageError> {
-        let subject = format!("fieldledger.polls.{}.{lane}", self.instance);
+        let subject = self.lane(lane);
         let publish = Publish::build().message_id(id).payload(payload);
         let acknowledged = self.context.send_publish(subject, publish).await?.await;
         if let Err(error) = acknowledged {
@@ -169,7 +170,7 @@ impl Storage {
         }
         let config = pull::Config {
             durable_name: Some(name),
-            filter_subject: format!("fieldledger.polls.{}.{lane}", self.instance),
+            filter_subject: self.lane(lane),
             ack_policy: AckPolicy::Explicit,
             ack_wait: ACK_WAIT,
             // One at a time keeps each sensor's readings in order.
@@ -177,6 +178,26 @@ impl Storage {
             ..pull::Config::default()
         };
         Ok(tokio::time::timeout(CONSUMER_WITHIN, stream.create_consumer(config)).await??)
+    }
+
+    /// The message of a lane that is stored behind this one, whether it was delivered or not.
+    pub(crate) async fn next_batch(
+        &self,
+        lane: u32,
+        sequence: u64,
+    ) -> Result<Option<StreamMessage>, StorageError> {
+        let stream = self.context.get_stream_no_info(POLLS).await?;
+        let next = stream.get_first_raw_message_by_subject(self.lane(lane), sequence + 1);
+        match next.await {
+            Ok(message) => Ok(Some(message)),
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The subject of a lane's batches.
+    fn lane(&self, lane: u32) -> String {
+        format!("fieldledger.polls.{}.{lane}", self.instance)
     }
 
     /// Batches in the stream that no one has acknowledged.

@@ -5,11 +5,12 @@ mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_nats::Message;
 use async_nats::jetstream::{self, consumer::pull};
-use common::{Answers, Device, Server, TestReader, config, eventually, start};
-use fieldledger_field::batch::PollBatch;
+use common::{Answers, Device, Server, TestReader, config, eventually, id, start};
+use fieldledger_field::batch::{Attestation, Outcome, PollBatch, SensorProfile};
 use fieldledger_provider_nats_polling::reader::IngestError;
 use futures::StreamExt;
 
@@ -229,6 +230,105 @@ async fn fewer_lanes_than_before_leave_nothing_behind() {
     second.stop().await;
 }
 
+/// A batch of a run that was cut off a minute ago: two results of sensor 1.
+fn old_batch(number: u64) -> PollBatch {
+    let minute_ago = (SystemTime::now() - Duration::from_secs(60))
+        .duration_since(UNIX_EPOCH)
+        .unwrap();
+    let at = vec![u64::try_from(minute_ago.as_micros()).unwrap(); 2];
+    let polls = [2 * number + 1, 2 * number + 2];
+    PollBatch {
+        id: format!("old-{number}"),
+        epoch: "old".to_owned(),
+        sensors: vec![SensorProfile {
+            id: id(1).to_string(),
+            alias: "sensor 1".to_owned(),
+            location: "hall".to_owned(),
+            unit: String::new(),
+            range: None,
+            calibration: None,
+        }],
+        sensor: vec![0, 0],
+        poll: polls.to_vec(),
+        polled_at: at.clone(),
+        received_at: at,
+        outcome: vec![Outcome::Value; 2],
+        text: polls.map(|poll| poll.to_string()).to_vec(),
+        boot: vec![String::new(); 2],
+        sequence: vec![None; 2],
+        device_at: vec![None; 2],
+        unit: vec![String::new(); 2],
+        sequence_reused: vec![false; 2],
+        device_up: vec![None; 2],
+        attestation: vec![Attestation::Unsigned; 2],
+        evidence: vec![String::new(); 2],
+    }
+}
+
+/// Fills the only lane of an instance that is stopped then.
+async fn with_backlog(server: &Server, settings: &[(&str, &str)], batches: u64) {
+    let instance = start(config(server, settings), &TestReader::willing()).await;
+    instance.stop().await;
+    let context = jetstream::new(server.client().await);
+    for number in 0..batches {
+        let payload = serde_json::to_vec(&old_batch(number)).unwrap();
+        let stored = context
+            .publish("fieldledger.polls.test.0", payload.into())
+            .await
+            .unwrap();
+        stored.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_goes_many_batches_at_a_time() {
+    let server = Server::start().await;
+    let settings = [("LANES", "1"), ("BATCH_COUNT", "100")];
+    with_backlog(&server, &settings, 200).await;
+    let reader = TestReader::willing();
+    let instance = start(config(&server, &settings), &reader).await;
+    let status = eventually("delivery", || async {
+        let status = instance.status().await;
+        (status.batches_pending == 0).then_some(status)
+    })
+    .await;
+    instance.stop().await;
+    // 400 results, a hundred in a call.
+    assert_eq!(reader.calls(), 4);
+    assert_eq!(status.delivery.batches_delivered, 200);
+    let expected: Vec<String> = (1..=400).map(|poll| poll.to_string()).collect();
+    assert_eq!(reader.texts(1), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_batch_in_a_backlog_keeps_nothing_else_from_the_log() {
+    let server = Server::start().await;
+    let settings = [("LANES", "1"), ("BATCH_COUNT", "100")];
+    with_backlog(&server, &settings, 200).await;
+    let reader = TestReader::new(|batch, _| {
+        let malformed = || IngestError::Malformed("poll 251 is odd".to_owned());
+        (!batch.poll.contains(&251))
+            .then_some(())
+            .ok_or_else(malformed)
+    });
+    let instance = start(config(&server, &settings), &reader).await;
+    let status = eventually("delivery", || async {
+        let status = instance.status().await;
+        (status.batches_pending == 0).then_some(status)
+    })
+    .await;
+    instance.stop().await;
+    assert_eq!(status.delivery.batches_dead_lettered, 1);
+    assert_eq!(status.delivery.batches_delivered, 199);
+    // Two calls with fifty batches, one that fails, fifty with one, and one with the rest.
+    assert_eq!(reader.calls(), 2 + 1 + 50 + 1);
+    let polls = (1..=400).filter(|poll| !(251..=252).contains(poll));
+    let expected: Vec<String> = polls.map(|poll: u32| poll.to_string()).collect();
+    assert_eq!(reader.texts(1), expected);
+    let letter: PollBatch = serde_json::from_slice(&dead_letter(&server).await.payload).unwrap();
+    assert_eq!(letter.id, "old-125");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_stream_stops_polling_until_there_is_room_and_loses_nothing() {
     // Room for a few hundred results.
@@ -252,7 +352,7 @@ async fn a_full_stream_stops_polling_until_there_is_room_and_loses_nothing() {
     .await;
     assert!(full.delivery.results_buffered < 1_200, "{full:?}");
     let polls_when_full = full.counters.polls.polls;
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     let later = instance.status().await;
     assert!(
         later.counters.polls.polls < polls_when_full + 200,
