@@ -48,13 +48,13 @@ struct FlashFile {
     needs_sync: bool,
 }
 
-/// What the operating system says, for the log; the ring only needs to know that there was something.
+/// What the operating system says goes to the log; the ring only needs to know that there was something.
 #[derive(Debug)]
 struct FlashFileError;
 
 impl From<io::Error> for FlashFileError {
     fn from(error: io::Error) -> Self {
-        tracing::debug!(%error, "file for readings");
+        tracing::warn!(%error, "cannot use the file for readings");
         Self
     }
 }
