@@ -4,8 +4,16 @@
 //! the next, and after the last waits before it begins again: a second at first, twice as long each
 //! round, a minute at most. From a broker that is not the first it returns after a while, trying the
 //! better ones in their order, and ends where it was if none of them can be reached.
+//!
+//! A list that is sent to it goes before the one that it was configured with, which stays behind: a wrong
+//! address that was sent to a thousand devices must not cost a walk to each of them. A board that has a
+//! place for it keeps the sent list ([`Action::KeepBrokers`](crate::Action::KeepBrokers)) and gives it back after a restart, and it counts as
+//! long as the configured one is what it was then.
+
+use core::fmt::{self, Write};
 
 use heapless::{String, Vec};
+use sha2::{Digest as _, Sha256};
 
 use crate::clock::SECOND;
 
@@ -15,6 +23,9 @@ pub const MAX_BROKERS: usize = 8;
 /// The longest address, in bytes.
 pub const MAX_ADDRESS_BYTES: usize = 96;
 
+/// The longest list as it is kept, in bytes: each address with quotes and comma, and what is around them.
+pub const MAX_KEPT_BYTES: usize = MAX_BROKERS * (MAX_ADDRESS_BYTES + 3) + 88;
+
 /// Wait after the first round in vain, microseconds.
 const FIRST_WAIT: u64 = SECOND;
 
@@ -23,6 +34,9 @@ const LONGEST_WAIT: u64 = 60 * SECOND;
 
 /// The address of a broker, as the program understands it.
 pub type Address = String<MAX_ADDRESS_BYTES>;
+
+/// What tells one configured list from another, in hexadecimal digits.
+pub(crate) type Fingerprint = String<16>;
 
 /// Where a device stands with its broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +52,10 @@ enum State {
 /// A ranked list and the place in it.
 #[derive(Debug, Clone)]
 pub struct Brokers {
-    list: Vec<Address, MAX_BROKERS>,
+    configured: Vec<Address, MAX_BROKERS>,
+    /// What was sent, and behind it what was configured and is not among it.
+    list: Vec<Address, { 2 * MAX_BROKERS }>,
+    sent: usize,
     version: u64,
     current: usize,
     state: State,
@@ -50,14 +67,57 @@ impl Brokers {
     /// Begins with the first of `list`, at once.
     #[must_use]
     pub fn new(list: Vec<Address, MAX_BROKERS>, return_after: u64) -> Self {
-        Self {
-            list,
+        let mut brokers = Self {
+            configured: list,
+            list: Vec::new(),
+            sent: 0,
             version: 0,
             current: 0,
             state: State::Due(0),
             wait: FIRST_WAIT,
             return_after,
+        };
+        brokers.rank(&[]);
+        brokers
+    }
+
+    /// Makes the list of what was sent and what was configured.
+    fn rank(&mut self, sent: &[Address]) {
+        self.list.clear();
+        self.sent = sent.len();
+        let configured = self.configured.iter();
+        let configured = configured.filter(|address| !sent.contains(address));
+        // Both fit: neither is longer than half of it.
+        self.list.extend(sent.iter().chain(configured).cloned());
+    }
+
+    /// What tells the configured list from another.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        let mut hash = Sha256::new();
+        for address in &self.configured {
+            hash.update(address.as_bytes());
+            hash.update(b"\n");
         }
+        let mut text = Fingerprint::new();
+        for byte in &hash.finalize()[..8] {
+            // Eight bytes have sixteen digits.
+            let _ = write!(text, "{byte:02x}");
+        }
+        text
+    }
+
+    /// The list that was sent, to be kept where a restart does not reach it.
+    pub(crate) fn write_kept(&self, text: &mut impl Write) -> fmt::Result {
+        let (version, configured) = (self.version, self.fingerprint());
+        write!(
+            text,
+            "{{\"version\":{version},\"configured\":\"{configured}\",\"brokers\":["
+        )?;
+        for (place, address) in self.list.iter().take(self.sent).enumerate() {
+            let comma = if place > 0 { "," } else { "" };
+            write!(text, "{comma}\"{address}\"")?;
+        }
+        text.write_str("]}")
     }
 
     /// The list, best first.
@@ -118,23 +178,18 @@ impl Brokers {
         self.wait = (self.wait * 2).min(LONGEST_WAIT);
     }
 
-    /// Takes a newer list. The connection stays where the broker is in it still.
+    /// Takes a newer list, before the configured one. A connection stays where its broker is in it still.
     ///
     /// True where it was newer and not empty.
-    pub(crate) fn replace(
-        &mut self,
-        list: Vec<Address, MAX_BROKERS>,
-        version: u64,
-        up: u64,
-    ) -> bool {
+    pub(crate) fn replace(&mut self, list: &[Address], version: u64, up: u64) -> bool {
         if version <= self.version || list.is_empty() {
             return false;
         }
-        let place = self
-            .current()
-            .and_then(|current| list.iter().position(|address| address == current));
+        let is_used = !matches!(self.state, State::Due(_));
+        let used = self.current().filter(|_| is_used);
+        let place = used.and_then(|used| list.iter().position(|address| address == used));
         self.version = version;
-        self.list = list;
+        self.rank(list);
         match place {
             Some(place) => self.current = place,
             None => {
@@ -152,6 +207,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::incoming;
 
     fn list(names: &[&str]) -> Vec<Address, MAX_BROKERS> {
         names
@@ -219,13 +275,59 @@ mod tests {
         let mut brokers = brokers();
         assert!(try_at(&mut brokers, 0).is_some());
         brokers.connected(0);
-        assert!(brokers.replace(list(&["d", "a"]), 1, 1));
+        assert!(brokers.replace(&list(&["d", "a"]), 1, 1));
         assert_eq!(brokers.current().unwrap(), "a");
         assert_eq!(brokers.wake_at(), Some(600 * SECOND), "d is better");
-        assert!(!brokers.replace(list(&["x"]), 1, 2), "an old list");
-        assert!(!brokers.replace(list(&[]), 2, 2), "nobody left");
-        assert!(brokers.replace(list(&["x", "y"]), 2, 3));
+        assert!(!brokers.replace(&list(&["x"]), 1, 2), "an old list");
+        assert!(!brokers.replace(&list(&[]), 2, 2), "nobody left");
+        assert!(brokers.replace(&list(&["x", "y"]), 2, 3));
         assert_eq!(try_at(&mut brokers, 3).as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn where_no_broker_that_was_sent_is_there_the_configured_ones_are_tried() {
+        let mut brokers = brokers();
+        assert!(try_at(&mut brokers, 0).is_some());
+        brokers.connected(0);
+        assert!(brokers.replace(&list(&["x", "b"]), 1, 1));
+        for name in ["x", "b", "a", "c"] {
+            assert_eq!(try_at(&mut brokers, 1).as_deref(), Some(name));
+            brokers.failed(1);
+        }
+        assert_eq!(brokers.wake_at(), Some(1 + SECOND));
+        // One of these is not where it is to stay.
+        for name in ["x", "b", "a"] {
+            assert_eq!(try_at(&mut brokers, 2 * SECOND).as_deref(), Some(name));
+            if name != "a" {
+                brokers.failed(2 * SECOND);
+            }
+        }
+        brokers.connected(2 * SECOND);
+        assert_eq!(brokers.wake_at(), Some(602 * SECOND));
+        // What is sent then takes the place of what was sent before.
+        assert!(brokers.replace(&list(&["y"]), 2, 3 * SECOND));
+        assert_eq!(brokers.list(), &list(&["y", "a", "b", "c"])[..]);
+    }
+
+    #[test]
+    fn the_longest_list_is_kept_whole() {
+        let longest = |letter: char| {
+            let address = |number| std::format!("{letter}{number}{}", "a".repeat(94));
+            let addresses = (0..MAX_BROKERS).map(|n| Address::try_from(&*address(n)).unwrap());
+            addresses.collect::<Vec<_, MAX_BROKERS>>()
+        };
+        let mut brokers = Brokers::new(longest('c'), 1);
+        let version = (1 << 53) - 1;
+        assert!(brokers.replace(&longest('s'), version, 0));
+        assert_eq!(brokers.list().len(), 2 * MAX_BROKERS);
+        let mut text = String::<MAX_KEPT_BYTES>::new();
+        brokers.write_kept(&mut text).unwrap();
+        let sent = longest('s');
+        assert_eq!(incoming::brokers(text.as_bytes()), Ok((version, sent)));
+        let kept = incoming::kept_brokers(text.as_bytes()).unwrap();
+        assert_eq!(kept.configured, brokers.fingerprint());
+        let other = Brokers::new(longest('d'), 1).fingerprint();
+        assert_ne!(kept.configured, other);
     }
 
     #[derive(Debug, Clone)]
@@ -258,7 +360,7 @@ mod tests {
                     Event::Failed if !matches!(brokers.state, State::Due(_)) => brokers.failed(up),
                     Event::Connected | Event::Failed => {}
                     Event::List(length, version) => {
-                        brokers.replace(list(&["c", "x", "a", "y"][..length]), version, up);
+                        brokers.replace(&list(&["c", "x", "a", "y"][..length]), version, up);
                     }
                     Event::Wait(time) => up += time,
                 }

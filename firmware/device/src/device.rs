@@ -84,14 +84,27 @@ pub enum Action<'a> {
         /// The last one.
         through: u64,
     },
+    /// Keep this list of brokers in place of any other, for [`Device::remember_brokers`] after a reboot; at
+    /// most [`MAX_KEPT_BYTES`](crate::brokers::MAX_KEPT_BYTES).
+    KeepBrokers(&'a [u8]),
 }
 
 /// What needs no connection, by the places of what it is about.
 enum Alone {
     Set(usize, Value),
-    Keep { unit: usize, reading: usize },
-    Forget { unit: usize, through: u64 },
-    ForgetEarlier { through: u64 },
+    Keep {
+        unit: usize,
+        reading: usize,
+    },
+    Forget {
+        unit: usize,
+        through: u64,
+    },
+    ForgetEarlier {
+        through: u64,
+    },
+    /// It is in the payload.
+    KeepBrokers,
 }
 
 /// Why a device cannot be made of these parts.
@@ -261,6 +274,8 @@ pub struct Device<S, const SENSORS: usize, const RING: usize, const MESSAGE: usi
     actuators: Vec<Actuator, MAX_ACTUATORS>,
     command_acks: Deque<CommandAck, MAX_COMMAND_ACKS>,
     brokers: Brokers,
+    /// Whether a list is to be kept.
+    has_new_brokers: bool,
     is_connected: bool,
     /// Whether it is about to be switched off, so that answers are kept that may be lost.
     is_leaving: bool,
@@ -310,6 +325,7 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
             actuators: Vec::new(),
             command_acks: Deque::new(),
             brokers,
+            has_new_brokers: false,
             is_connected: false,
             is_leaving: false,
             subscribed: 0,
@@ -438,7 +454,7 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
         }
         if topics.is(topic, self.config.id, Purpose::Brokers) {
             let (version, list) = incoming::brokers(payload)?;
-            self.brokers.replace(list, version, now.up);
+            self.has_new_brokers |= self.brokers.replace(&list, version, now.up);
             return Ok(());
         }
         for unit in &mut self.units {
@@ -555,8 +571,19 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
         let output =
             places.find_map(|(place, actuator)| Some(Alone::Set(place, actuator.next(now.up)?)));
         output
+            .or_else(|| self.new_brokers())
             .or_else(|| self.next_to_keep(now))
             .or_else(|| self.next_to_forget())
+    }
+
+    fn new_brokers(&mut self) -> Option<Alone> {
+        if !core::mem::take(&mut self.has_new_brokers) {
+            return None;
+        }
+        self.payload.clear();
+        let written = self.brokers.write_kept(&mut self.payload);
+        debug_assert!(written.is_ok(), "MIN_MESSAGE_BYTES holds any list");
+        Some(Alone::KeepBrokers)
     }
 
     fn next_to_keep(&mut self, now: Now) -> Option<Alone> {
@@ -607,12 +634,23 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
                 boot: &self.boot,
                 through,
             },
+            Alone::KeepBrokers => Action::KeepBrokers(&self.payload),
             Alone::ForgetEarlier { through } => Action::Forget {
                 sensor: self.earlier.sensor,
                 boot: &self.earlier.boot,
                 through,
             },
         })
+    }
+
+    /// Takes the list of brokers that an earlier boot kept, before the first connection. True where it
+    /// counts: it is one, and the device was configured with the same brokers then as now.
+    pub fn remember_brokers(&mut self, kept: &[u8]) -> bool {
+        let Ok(kept) = incoming::kept_brokers(kept) else {
+            return false;
+        };
+        kept.configured == self.brokers.fingerprint()
+            && self.brokers.replace(&kept.brokers, kept.version, 0)
     }
 
     /// The program is about to end: from now on every answer is kept until it is known to be stored. What
@@ -802,7 +840,11 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
         let earliest = actuators.chain(samples).chain(keeps);
         let earliest = earliest.chain(self.brokers.wake_at()).min();
         let mut units = self.units.iter();
-        if self.earlier.has_forgettable() || units.any(|unit| unit.progress.has_forgettable()) {
+        let has_forgettable = self.earlier.has_forgettable();
+        if self.has_new_brokers
+            || has_forgettable
+            || units.any(|unit| unit.progress.has_forgettable())
+        {
             return 0;
         }
         let earliest = earliest.unwrap_or(u64::MAX);

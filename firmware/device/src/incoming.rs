@@ -9,8 +9,9 @@
 //! {"version":2,"brokers":["mqtt://10.0.0.1:1883","mqtt://10.0.0.2:1883"]}
 //! ```
 //!
-//! In turn: a poll, a poll of one who says which answers are stored, an acknowledgement of history, commands, a list of brokers. Fields that are not
-//! known are ignored; a string with an escape is refused, since nothing here needs one.
+//! In turn: a poll, a poll of one who says which answers are stored, an acknowledgement of history,
+//! commands, a list of brokers. Fields that are not known are ignored; a string with an escape is refused,
+//! since nothing here needs one.
 
 use heapless::Vec;
 use serde::Deserialize;
@@ -132,6 +133,20 @@ struct BrokersMessage<'a> {
     brokers: Vec<&'a str, MAX_BROKERS>,
 }
 
+/// A list of brokers as a board keeps it.
+#[derive(Debug)]
+pub(crate) struct KeptBrokers<'a> {
+    /// The fingerprint of the list that the device was configured with.
+    pub(crate) configured: &'a str,
+    pub(crate) version: u64,
+    pub(crate) brokers: Vec<Address, MAX_BROKERS>,
+}
+
+#[derive(Deserialize)]
+struct Configured<'a> {
+    configured: &'a str,
+}
+
 /// Numbers end where those of the wire do.
 fn in_range(number: u64) -> bool {
     number < fieldledger_attest::NUMBERS_END
@@ -242,6 +257,17 @@ pub fn brokers(bytes: &[u8]) -> Result<(u64, Vec<Address, MAX_BROKERS>), Incomin
         return Err(IncomingError::Brokers);
     }
     Ok((message.version, list))
+}
+
+/// The same with what tells whether it still counts.
+pub(crate) fn kept_brokers(bytes: &[u8]) -> Result<KeptBrokers<'_>, IncomingError> {
+    let (version, brokers) = brokers(bytes)?;
+    let Configured { configured } = read(bytes)?;
+    Ok(KeptBrokers {
+        configured,
+        version,
+        brokers,
+    })
 }
 
 #[cfg(test)]
@@ -373,7 +399,7 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = (poll(&bytes), history_ack(&bytes), command(&bytes), brokers(&bytes));
+            let _ = (poll(&bytes), history_ack(&bytes), command(&bytes), kept_brokers(&bytes));
         }
 
         #[test]

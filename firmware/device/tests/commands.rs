@@ -54,6 +54,7 @@ fn done(board: &mut Board, up: u64) -> (Vec<Value>, Vec<Json>) {
             }
             Some(Action::Connect { .. } | Action::Subscribe { .. }) => {}
             Some(Action::Keep(_) | Action::Forget { .. }) => panic!("there are no sensors"),
+            Some(Action::KeepBrokers(_)) => panic!("nobody sent any"),
         }
     }
 }

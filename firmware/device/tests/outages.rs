@@ -227,6 +227,7 @@ impl World {
                     self.forget(&boot, Uuid::from_bytes(sensor), through);
                 }
                 Action::Set { .. } => panic!("there are no outputs"),
+                Action::KeepBrokers(_) => panic!("nobody sent any"),
             }
         }
         assert!(

@@ -29,6 +29,13 @@ pub trait Board {
     /// Gives what it kept in earlier boots to `take`, oldest first, until there is no room.
     fn give_earlier(&mut self, _take: &mut dyn FnMut(&Kept<'_>) -> Offer) {}
 
+    /// Keeps a list of brokers in place of any other. A board without a place for it has nothing to do for
+    /// this, nor for the next.
+    fn keep_brokers(&mut self, _list: &[u8]) {}
+
+    /// Gives the list that it kept last to `remember`.
+    fn give_brokers(&mut self, _remember: &mut dyn FnMut(&[u8])) {}
+
     /// The loop has come round: feeds the watchdog.
     fn alive(&mut self);
 

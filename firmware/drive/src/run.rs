@@ -44,6 +44,9 @@ where
     S: Sensor,
     B: Board,
 {
+    board.give_brokers(&mut |list| {
+        device.remember_brokers(list);
+    });
     let mut host = Host { device, board };
     let mut traffic = Traffic {
         outgoing: Outgoing::new(buffers.outgoing),
@@ -87,11 +90,8 @@ async fn until_due<
                     return address;
                 }
             }
-            Some(action @ (Action::Set { .. } | Action::Keep(_) | Action::Forget { .. })) => {
-                obey(host.board, &action);
-            }
-            // Nothing is said without a connection.
-            Some(Action::Subscribe { .. } | Action::Publish { .. }) => {}
+            // Of the others nothing is said without a connection.
+            Some(action) => obey(host.board, &action),
             None => Timer::at(host.wake_at()).await,
         }
     }

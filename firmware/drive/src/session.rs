@@ -91,6 +91,7 @@ pub(crate) fn obey(board: &mut impl Board, action: &Action<'_>) {
             boot,
             through,
         } => board.forget(sensor, boot, through),
+        Action::KeepBrokers(list) => board.keep_brokers(list),
         Action::Connect { .. } | Action::Subscribe { .. } | Action::Publish { .. } => {}
     }
 }
@@ -314,7 +315,10 @@ where
     async fn speak(&mut self) -> Result<Option<Leave>, SessionError> {
         while let Some(action) = self.host.device.next(now(self.host.board)) {
             match action {
-                Action::Set { .. } | Action::Keep(_) | Action::Forget { .. } => {
+                Action::Set { .. }
+                | Action::Keep(_)
+                | Action::Forget { .. }
+                | Action::KeepBrokers(_) => {
                     obey(self.host.board, &action);
                     continue;
                 }

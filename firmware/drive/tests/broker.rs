@@ -69,6 +69,8 @@ struct Seen {
     restarts: Cell<u32>,
     /// What it keeps meanwhile: boot, number, time and value.
     kept: RefCell<Vec<(String, u64, Clock, String)>>,
+    /// And the list of brokers.
+    brokers: RefCell<Vec<u8>>,
 }
 
 impl Seen {
@@ -123,6 +125,14 @@ impl Board for Desk {
                 break;
             }
         }
+    }
+
+    fn keep_brokers(&mut self, list: &[u8]) {
+        *self.0.brokers.borrow_mut() = list.to_vec();
+    }
+
+    fn give_brokers(&mut self, remember: &mut dyn FnMut(&[u8])) {
+        remember(&self.0.brokers.borrow());
     }
 
     fn alive(&mut self) {
@@ -368,6 +378,36 @@ async fn what_a_board_keeps_is_sent_after_a_restart() {
         .await;
     };
     beside(&brokers, &seen, script).await;
+}
+
+#[tokio::test]
+async fn a_board_that_was_sent_elsewhere_goes_there_after_a_restart() {
+    let (first, second) = (Rig::start().await, Rig::start().await);
+    let seen = Rc::new(Seen::default());
+    let address = |rig: &Rig| format!("mqtt://127.0.0.1:{}", rig.mqtt_port);
+    let brokers = [address(&first)];
+    let mut at_second = second.subscribe("picow.heartbeat").await;
+    let script = async {
+        let mut at_first = first.subscribe("picow.heartbeat").await;
+        let _ = announced(&first.next(&mut at_first).await);
+        let list = json!({"version": 1, "brokers": [address(&second)]}).to_string();
+        let topic = command_topic().replace("command", "brokers");
+        first.client.publish(topic, list.into()).await.unwrap();
+        let moved = announced(&second.next(&mut at_second).await);
+        assert_eq!(moved.identity.unwrap().boot, "b1");
+    };
+    beside(&brokers, &seen, script).await;
+    seen.restarts.set(1);
+    let script = async {
+        let mut boot = "b1".to_owned();
+        while boot == "b1" {
+            let device = announced(&second.next(&mut at_second).await);
+            boot = device.identity.unwrap().boot;
+        }
+        assert_eq!(boot, "b2");
+    };
+    beside(&brokers, &seen, script).await;
+    assert_eq!(seen.connections.get(), 3);
 }
 
 #[tokio::test]

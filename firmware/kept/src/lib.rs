@@ -1,4 +1,4 @@
-//! Readings that wait, where a reboot does not reach them: in NOR flash, or in a file that is used like it.
+//! Readings that wait, and the brokers that were sent last, where a reboot does not reach them: in NOR flash, or in a file that is used like it.
 //!
 //! The place is divided into sectors, which can only be erased as a whole, and each sector into slots of
 //! [`SLOT_BYTES`], one reading each. They are written one after the other, sector after sector and round
@@ -34,10 +34,12 @@
 #[cfg(test)]
 extern crate std;
 
+mod last;
 mod ring;
 mod slot;
 mod store;
 
+pub use last::Last;
 pub use ring::{KeptError, Ring};
 pub use slot::SLOT_BYTES;
 pub use store::Store;

@@ -46,7 +46,7 @@ pub struct Ring<F> {
     has_earlier: bool,
 }
 
-fn failed<E: NorFlashError>(operation: &'static str) -> impl Fn(E) -> KeptError {
+pub(crate) fn failed<E: NorFlashError>(operation: &'static str) -> impl Fn(E) -> KeptError {
     move |error| KeptError::Medium {
         operation,
         kind: error.kind(),

@@ -160,6 +160,7 @@ impl Boot<'_, '_> {
                 }
                 Action::Subscribe { .. } => {}
                 Action::Set { .. } => panic!("there are no outputs"),
+                Action::KeepBrokers(_) => panic!("nobody sent any"),
             }
         }
         panic!("the device never rests")

@@ -8,6 +8,7 @@ mod link;
 mod outputs;
 mod run;
 mod sensors;
+mod sent_brokers;
 mod settings;
 
 use std::io::IsTerminal as _;

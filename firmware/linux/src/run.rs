@@ -8,7 +8,7 @@ use fieldledger_device::brokers::{self, MAX_BROKERS};
 use fieldledger_device::config::MAX_NAME_BYTES;
 use fieldledger_device::sensor::{DEVICE_NUMBER, Profile, derived_id};
 use fieldledger_device::topics::Style;
-use fieldledger_device::{Action, Config, Device};
+use fieldledger_device::{Action, Config, Device, Kept};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -17,6 +17,7 @@ use crate::clock::SystemClock;
 use crate::kept::KeptFile;
 use crate::link::{Address, Event, Link, Login, Report};
 use crate::sensors::LinuxSensor;
+use crate::sent_brokers::SentBrokers;
 use crate::settings::{SensorSettings, Settings};
 use crate::{discovery, outputs};
 
@@ -53,13 +54,21 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         opened: 0,
         reporter,
     };
-    let mut kept = KeptFile::open(&settings.waiting());
+    let mut disk = Disk {
+        readings: KeptFile::open(&settings.waiting()),
+        brokers: SentBrokers::beside(&settings.waiting()),
+    };
+    if let Some(list) = disk.brokers.read() {
+        let is_taken = device.remember_brokers(&list);
+        tracing::info!(is_taken, "brokers were sent to an earlier run");
+    }
     loop {
-        act(&mut device, &mut connection, &settings, &clock, &mut kept);
+        act(&mut device, &mut connection, &settings, &clock, &mut disk);
         if device.wants_earlier() {
-            kept.give_earlier(|reading| device.take_earlier(reading));
+            let give = |reading: &Kept<'_>| device.take_earlier(reading);
+            disk.readings.give_earlier(give);
         }
-        kept.sync();
+        disk.readings.sync();
         let wake = tokio::time::Instant::from_std(clock.instant(device.wake_at()));
         tokio::select! {
             () = tokio::time::sleep_until(wake) => {}
@@ -69,7 +78,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         }
     }
     outputs::set_neutral(&settings.outputs);
-    keep_all(&mut device, &clock, &mut kept);
+    keep_all(&mut device, &clock, &mut disk);
     let (waiting, lost) = device.waiting_and_lost();
     let unconfirmed = device.unconfirmed();
     tracing::info!(waiting, lost, unconfirmed, "device stops");
@@ -80,6 +89,28 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         let _ = tokio::time::timeout(Duration::from_secs(3), link.close()).await;
     }
     Ok(())
+}
+
+/// What a restart does not reach.
+struct Disk {
+    readings: KeptFile,
+    brokers: SentBrokers,
+}
+
+impl Disk {
+    /// Does what is for the disk.
+    fn obey(&mut self, action: &Action<'_>) {
+        match *action {
+            Action::Keep(ref reading) => self.readings.keep(reading),
+            Action::Forget {
+                sensor,
+                boot,
+                through,
+            } => self.readings.forget(sensor, boot, through),
+            Action::KeepBrokers(list) => self.brokers.keep(list),
+            _ => {}
+        }
+    }
 }
 
 /// The connection that there is.
@@ -95,7 +126,7 @@ fn act(
     connection: &mut Connection,
     settings: &Settings,
     clock: &SystemClock,
-    kept: &mut KeptFile,
+    disk: &mut Disk,
 ) {
     loop {
         let mut is_lost = false;
@@ -104,12 +135,7 @@ fn act(
         };
         match action {
             Action::Set { channel, value } => outputs::set(&settings.outputs, channel, value),
-            Action::Keep(reading) => kept.keep(&reading),
-            Action::Forget {
-                sensor,
-                boot,
-                through,
-            } => kept.forget(sensor, boot, through),
+            Action::Keep(_) | Action::Forget { .. } | Action::KeepBrokers(_) => disk.obey(&action),
             Action::Connect { address } => {
                 connection.link = None;
                 connection.opened += 1;
@@ -145,21 +171,13 @@ fn act(
 }
 
 /// Keeps what would be lost with this process.
-fn keep_all(device: &mut LinuxDevice, clock: &SystemClock, kept: &mut KeptFile) {
+fn keep_all(device: &mut LinuxDevice, clock: &SystemClock, disk: &mut Disk) {
     device.leave();
     while let Some(action) = device.next_alone(clock.now()) {
-        match action {
-            Action::Keep(reading) => kept.keep(&reading),
-            Action::Forget {
-                sensor,
-                boot,
-                through,
-            } => kept.forget(sensor, boot, through),
-            // Outputs stay neutral.
-            _ => {}
-        }
+        // Outputs stay neutral.
+        disk.obey(&action);
     }
-    kept.sync();
+    disk.readings.sync();
 }
 
 fn hear(

@@ -170,6 +170,57 @@ async fn a_device_falls_back_and_goes_where_a_new_list_sends_it() {
 }
 
 #[tokio::test]
+async fn a_list_that_was_sent_outlives_a_kill_until_the_settings_name_others() {
+    let mut first = Site::start().await;
+    let second = Site::start().await;
+    let key = first.keygen();
+    let mut at_first = first.subscribe("picow.heartbeat").await;
+    let mut at_second = second.subscribe("picow.heartbeat").await;
+    let brokers = [first.mqtt()];
+    first.start_device(&brokers, SENSORS);
+    let device = both(&first, &mut at_first).await.remove(0);
+
+    let number = fieldledger_device::sensor::DEVICE_NUMBER;
+    let id = Uuid::from_bytes(fieldledger_device::sensor::derived_id(&key, number));
+    let list = json!({"version": 7, "brokers": [second.mqtt()]}).to_string();
+    let subject = format!("picow.{id}.brokers");
+    first.client.publish(subject, list.into()).await.unwrap();
+    let moved = both(&second, &mut at_second).await.remove(0);
+    assert_eq!(boot_of(&moved), boot_of(&device));
+
+    first.kill9_device();
+    first.start_device(&brokers, SENSORS);
+    let is_new = |device: &Device| boot_of(device) != boot_of(&moved);
+    let again = until_seen(&second, &mut at_second, is_new).await;
+
+    // Somebody who changes the settings means it.
+    first.kill9_device();
+    first.start_device(&[first.mqtt(), "mqtt://127.0.0.1:9".to_owned()], SENSORS);
+    let is_new =
+        |device: &Device| boot_of(device) != boot_of(&again) && boot_of(device) != boot_of(&moved);
+    until_seen(&first, &mut at_first, is_new).await;
+    first.stop_device().await;
+}
+
+fn boot_of(device: &Device) -> &str {
+    &device.identity.as_ref().unwrap().boot
+}
+
+/// The first heartbeat that is wanted.
+async fn until_seen(
+    site: &Site,
+    heartbeats: &mut async_nats::Subscriber,
+    is_wanted: impl Fn(&Device) -> bool,
+) -> Device {
+    loop {
+        let device = announced(&site.next(heartbeats).await);
+        if is_wanted(&device) {
+            return device;
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_output_is_neutral_before_and_after_a_command() {
     let mut site = Site::start().await;
     let key = site.keygen();

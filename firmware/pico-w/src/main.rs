@@ -3,7 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`flash`] | where settings and the radio's files are |
-//! | [`kept`] | readings that survive a restart |
+//! | [`kept`] | what survives a restart |
 //! | [`radio`] | the network, and the LED, which hangs on the radio |
 //! | [`random`] | random bytes |
 //! | [`serial`] | the log, on the pin of UART 0 |
@@ -194,6 +194,14 @@ impl Board for PicoW {
 
     fn give_earlier(&mut self, take: &mut dyn FnMut(&Kept<'_>) -> Offer) {
         kept::report(self.kept.give_earlier(take));
+    }
+
+    fn keep_brokers(&mut self, list: &[u8]) {
+        kept::keep_brokers(&mut self.kept, list);
+    }
+
+    fn give_brokers(&mut self, remember: &mut dyn FnMut(&[u8])) {
+        kept::give_brokers(&mut self.kept, remember);
     }
 
     fn alive(&mut self) {

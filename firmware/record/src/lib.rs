@@ -19,7 +19,7 @@
 //! |---|---|
 //! | [`settings`] | key, network, brokers, sensors |
 //! | [`radio`] | the files that a CYW43439 needs before it is a radio |
-//! | [`pico_w`] | where both are in a Pico W, and the readings that wait |
+//! | [`pico_w`] | where both are in a Pico W, and what is written there while it runs |
 #![no_std]
 #![forbid(unsafe_code)]
 

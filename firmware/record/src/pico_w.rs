@@ -16,8 +16,11 @@ pub const RADIO: u32 = 0x1010_0000;
 /// them in two and a half hours, and would wear them out (100,000 erases) in 28 years without a server.
 pub const KEPT: Range<u32> = 0x101d_f000..SETTINGS;
 
+/// The list of brokers that was sent last, in two sectors.
+pub const BROKERS: Range<u32> = 0x101d_d000..KEPT.start;
+
 /// The settings, in the last sector.
 pub const SETTINGS: u32 = 0x101f_f000;
 
 /// The room for the radio's files.
-pub const RADIO_BYTES: usize = (KEPT.start - RADIO) as usize;
+pub const RADIO_BYTES: usize = (BROKERS.start - RADIO) as usize;

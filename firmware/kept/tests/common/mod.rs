@@ -110,10 +110,15 @@ impl NorFlash for Flash {
 
     fn erase(&mut self, from: u32, to: u32) -> Result<(), NoPower> {
         let place = self.place();
-        assert!(place.start <= from && to <= place.end && to - from == SECTOR as u32);
-        let sector = (from - place.start) as usize / SECTOR;
-        self.erases[sector] += 1;
-        self.change(from as usize, &[0xff; SECTOR])
+        assert!(place.start <= from && to <= place.end);
+        let sectors = (from..to).step_by(SECTOR);
+        assert!(from.is_multiple_of(SECTOR as u32) && to.is_multiple_of(SECTOR as u32));
+        for start in sectors {
+            let sector = (start - place.start) as usize / SECTOR;
+            self.erases[sector] += 1;
+            self.change(start as usize, &[0xff; SECTOR])?;
+        }
+        Ok(())
     }
 
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NoPower> {

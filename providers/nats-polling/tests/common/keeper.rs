@@ -168,7 +168,7 @@ async fn act(device: &mut Keeping, link: &mut Option<Link>, now: &impl Fn() -> N
                 publish.await.unwrap();
             }
             // It does not reboot.
-            (Action::Keep(_) | Action::Forget { .. }, _) => {}
+            (Action::Keep(_) | Action::Forget { .. } | Action::KeepBrokers(_), _) => {}
             (action, _) => panic!("{action:?} while there is no connection"),
         }
     }
