@@ -18,7 +18,7 @@ use crate::batcher::BatchLimits;
 use crate::engine::Settings;
 
 /// Every setting, with what it means.
-pub const SETTINGS: [(&str, &str); 31] = [
+pub const SETTINGS: [(&str, &str); 32] = [
     (
         "SUBSCRIPTION",
         "heartbeat subjects, comma-separated, each with an optional |queue group",
@@ -41,6 +41,10 @@ pub const SETTINGS: [(&str, &str); 31] = [
         "seed that belongs to CLIENT_JWT, or of an nkey that the server's configuration lists",
     ),
     ("CLIENT_SEED_FILE", "file with that seed, instead of itself"),
+    (
+        "TLS_CA",
+        "authorities (PEM, or a file with them) that vouch for that server; nothing but TLS is spoken then",
+    ),
     (
         "PREFIX",
         "subjects below which device topics must lie (default: of each heartbeat subject, all but the last token)",
@@ -166,6 +170,17 @@ pub struct Connection {
     pub replicas: usize,
     /// Who to be there; whoever a server's URL names if absent.
     pub credentials: Option<Credentials>,
+    /// Who vouches for the servers. Where somebody must, they are spoken to over TLS only.
+    pub authorities: Option<Authorities>,
+}
+
+/// Certificates in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Authorities {
+    /// Themselves.
+    Text(String),
+    /// A file that holds them.
+    File(PathBuf),
 }
 
 /// A user of a NATS server.
@@ -403,6 +418,15 @@ impl Values<'_> {
             return_after: Duration::from_secs(return_after),
             replicas: self.number("REPLICAS", 1, 1..=5)?,
             credentials,
+            authorities: self.authorities(),
+        })
+    }
+
+    /// A path has one line, and a certificate several.
+    fn authorities(&self) -> Option<Authorities> {
+        self.text("TLS_CA").map(|value| match value.contains('\n') {
+            true => Authorities::Text(value.to_owned()),
+            false => Authorities::File(value.into()),
         })
     }
 
@@ -600,6 +624,23 @@ mod tests {
         assert_eq!(config.engine.confined, ["field"]);
         let config = read(&[heartbeat, ("CLIENT_SEED", "SU-SECRET")]).unwrap();
         assert_eq!(config.connection.credentials.unwrap().jwt, None);
+    }
+
+    #[test]
+    fn authorities_are_certificates_or_a_file_with_them() {
+        let heartbeat = ("SUBSCRIPTION", "sim.heartbeat");
+        let pem = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----";
+        for (value, expected) in [
+            (pem, Some(Authorities::Text(pem.to_owned()))),
+            ("/run/ca.pem", Some(Authorities::File("/run/ca.pem".into()))),
+            (" ", None),
+        ] {
+            let config = read(&[heartbeat, ("TLS_CA", value)]).unwrap();
+            assert_eq!(config.connection.authorities, expected);
+            // Servers that a message names must be vouched for as well.
+            let elsewhere = config.connection.at(&["nats://10.0.0.2:4222".to_owned()]);
+            assert_eq!(elsewhere.authorities, expected);
+        }
     }
 
     #[test]

@@ -12,6 +12,8 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
+use crate::authorities::{self, AuthoritiesError};
+
 /// Commands that wait for a connection that is gone. Polling pauses then, so few arise.
 const CLIENT_CAPACITY: usize = 8_192;
 
@@ -45,6 +47,9 @@ pub(crate) enum ConnectError {
         /// What the system says.
         source: io::Error,
     },
+    /// Nobody is known who could vouch for a server.
+    #[error("setting TLS_CA cannot be used")]
+    Authorities(#[from] AuthoritiesError),
     /// A batch may be larger than a message can be there.
     #[error(
         "setting BATCH_BYTES is {bytes}, but this NATS server takes at most {max_payload} bytes"
@@ -92,7 +97,7 @@ pub(crate) async fn connect(
     connection: &Connection,
     connections: &Connections,
 ) -> Result<Client, ConnectError> {
-    let options = login(connection)?;
+    let options = options(connection)?;
     let made = connections.clone();
     let rounds_after = connection.servers.len();
     options
@@ -136,7 +141,7 @@ pub(crate) fn takes(client: &Client, bytes: usize) -> Result<(), ConnectError> {
 
 /// Connects to one of the servers, for a look.
 pub(crate) async fn probe(connection: &Connection, server: &str) -> Result<Client, ConnectError> {
-    login(connection)?
+    options(connection)?
         .name("fieldledger-nats-polling-probe")
         .connection_timeout(CONNECT_WITHIN)
         .max_reconnects(1)
@@ -146,6 +151,18 @@ pub(crate) async fn probe(connection: &Connection, server: &str) -> Result<Clien
             servers: connection.without_passwords().join(", "),
             source,
         })
+}
+
+/// Whom to believe, and who to be.
+fn options(connection: &Connection) -> Result<ConnectOptions, ConnectError> {
+    let login = login(connection)?;
+    let Some(known) = &connection.authorities else {
+        return Ok(login);
+    };
+    // Required, whatever a URL or a server says: who stands between could tell us to do without.
+    Ok(login
+        .require_tls(true)
+        .tls_client_config(authorities::believing(known)?))
 }
 
 /// Who to be: the user of a JWT, of an nkey, or the one whom a server's URL names.

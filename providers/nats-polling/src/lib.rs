@@ -12,17 +12,18 @@
 //! | [`reader`] | who takes the batches, as a trait |
 //! | [`wasmcloud`] | the lattice's side: links, calls to the reader, the registry interface |
 //!
-//! Inside an instance: `connection` and `clock`; `field` (the engine with a network), `sensor_store`
-//! (what a restart must know), `ranking` (which of several servers), `orders` (which others an operator
-//! sends), `rest` (when to move), `storage` (streams and buckets), `spool` (batches into the stream),
-//! `delivery` (batches out of it), `backlog` (many of them at a time), `pacing` (how fast these), `progress`
-//! and `latency` (what `status` says of all that).
+//! Inside an instance: `connection`, `authorities` (who vouches for its server) and `clock`; `field` (the
+//! engine with a network), `sensor_store` (what a restart must know), `ranking` (which of several servers),
+//! `orders` (which others an operator sends), `rest` (when to move), `storage` (streams and buckets), `spool`
+//! (batches into the stream), `delivery` (batches out of it), `backlog` (many of them at a time), `pacing`
+//! (how fast these), `progress` and `latency` (what `status` says of all that).
 #![forbid(unsafe_code)]
 
 pub mod instance;
 pub mod reader;
 pub mod wasmcloud;
 
+mod authorities;
 mod backlog;
 mod backoff;
 mod clock;
