@@ -33,6 +33,8 @@ pub struct NatsBroker {
     pub credentials: Option<PathBuf>,
     /// File with user and password; see [`Login`](crate::Login).
     pub login: Option<PathBuf>,
+    /// File with the authorities (PEM) that vouch for it; TLS is spoken only then.
+    pub tls_ca: Option<PathBuf>,
 }
 
 impl Default for NatsBroker {
@@ -42,6 +44,7 @@ impl Default for NatsBroker {
             url: "nats://127.0.0.1:4222".to_owned(),
             credentials: None,
             login: None,
+            tls_ca: None,
         }
     }
 }

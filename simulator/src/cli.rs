@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, Parser, ValueEnum};
 use fieldledger_simulator::{
     Broker, Faults, Flapping, MeshSettings, MqttBroker, NatsBroker, Settings, Style,
 };
@@ -31,6 +32,10 @@ pub(crate) struct Cli {
     /// User and password, over NATS or MQTT: a file with both and a colon between them
     #[arg(long, value_name = "FILE", conflicts_with = "creds")]
     login: Option<PathBuf>,
+
+    /// Speak TLS only, over NATS: a file with the authorities (PEM) that vouch for the server
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
 
     /// MQTT broker, for --protocol mqtt
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:1883", value_parser = mqtt_address)]
@@ -199,6 +204,19 @@ enum StyleName {
 }
 
 impl Cli {
+    /// Reads the command line. Where it contradicts itself it says so and ends the program, as clap does.
+    pub(crate) fn read() -> Self {
+        let cli = Self::parse();
+        // TLS in rumqttc would unite other features with those that the wasmCloud host is built with.
+        if cli.tls_ca.is_some() && matches!(cli.protocol, ProtocolName::Mqtt) {
+            let problem = "--tls-ca is for NATS: simulated sensors speak MQTT without TLS only";
+            Self::command()
+                .error(ErrorKind::ArgumentConflict, problem)
+                .exit();
+        }
+        cli
+    }
+
     /// The mesh to simulate instead of sensors at a broker.
     pub(crate) fn mesh(&self) -> Option<MeshSettings> {
         self.mesh.mesh.then(|| MeshSettings {
@@ -226,6 +244,7 @@ impl Cli {
                 url: self.url.clone(),
                 credentials: self.creds.clone(),
                 login: self.login.clone(),
+                tls_ca: self.tls_ca.clone(),
             }),
             ProtocolName::Mqtt => Broker::Mqtt(MqttBroker {
                 login: self.login.clone(),
@@ -298,8 +317,6 @@ fn seconds(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

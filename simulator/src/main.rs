@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use clap::CommandFactory;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
 use fieldledger_simulator::{
     MeshError, MeshReport, MeshSettings, PolledMesh, PolledMeshError, Simulation, run, run_mesh,
 };
@@ -28,7 +28,7 @@ async fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    let cli = Cli::parse();
+    let cli = Cli::read();
     match (cli.mesh(), cli.mesh_speed()) {
         (Some(mesh), Some(speed)) => {
             return code_of(simulate_polled_mesh(&mesh, speed, &cli).await);

@@ -32,6 +32,14 @@ pub enum NatsError {
     /// User and password could not be read.
     #[error("logging in to NATS")]
     Login(#[from] LoginError),
+    /// Nobody is known who could vouch for the server.
+    #[error("reading the authorities in {path}", path = path.display())]
+    Authorities {
+        /// Where they should be.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// No connection within the time allowed.
     #[error("no NATS server answered at {url} within {waited:?}")]
     Connect {
@@ -212,6 +220,20 @@ async fn options(
             tracing::debug!(%event, "NATS connection");
             async {}
         });
+    let options = match &broker.tls_ca {
+        Some(path) => {
+            // The client reads it again at each attempt, and would say only that there is no server.
+            let readable = std::fs::read(path).map(drop);
+            readable.map_err(|source| NatsError::Authorities {
+                path: path.clone(),
+                source,
+            })?;
+            options
+                .require_tls(true)
+                .add_root_certificates(path.clone())
+        }
+        None => options,
+    };
     if let Some(path) = &broker.login {
         let Login { user, password } = Login::read(path)?;
         return Ok(options.user_and_password(user, password));

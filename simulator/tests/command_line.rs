@@ -23,6 +23,10 @@ fn wrong_flags_exit_with_2_and_say_what_would_be_right() {
         (&["--prefix", "a.*"], "letters, digits"),
         (&["--mqtt-url", "here"], "HOST:PORT"),
         (&["--polls", "0"], "0"),
+        (
+            &["--protocol", "mqtt", "--tls-ca", "ca.pem"],
+            "--tls-ca is for NATS",
+        ),
         (&["--mesh", "--mesh-nodes", "1"], "2 to 1000 nodes"),
         (
             &["--mesh", "--mesh-polled", "--protocol", "mqtt"],

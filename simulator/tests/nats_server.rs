@@ -60,6 +60,7 @@ impl Server {
             url: format!("nats://127.0.0.1:{}", self.port),
             credentials: None,
             login: None,
+            tls_ca: None,
         }
     }
 

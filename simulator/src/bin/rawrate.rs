@@ -81,6 +81,7 @@ async fn main() -> anyhow::Result<()> {
             url: cli.url.clone(),
             credentials: None,
             login: None,
+            tls_ca: None,
         }),
         faults: Faults {
             faulty_sensor: false,
