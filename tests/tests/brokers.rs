@@ -23,7 +23,7 @@ async fn an_operator_sends_another_address_and_the_log_has_who() -> Result<()> {
 
     let url = plant.site.nats_url();
     let seed = plant.site.users().operator_seed();
-    let operator = FieldOperator::connect(&url, &seed).await?;
+    let operator = FieldOperator::connect(&url, &seed, None).await?;
     // The same server by another name, so that this is a list like any other.
     let other = url.replace("127.0.0.1", "localhost");
     let list = BrokerList {

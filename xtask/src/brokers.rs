@@ -5,7 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
-use fieldledger_site::{Artifacts, BrokerList, DEVICE_PREFIX, FieldOperator, FieldUsers};
+use fieldledger_site::{
+    Artifacts, BrokerList, DEVICE_PREFIX, FieldAddress, FieldOperator, FieldUsers,
+};
 use uuid::Uuid;
 
 /// The id that wadm gives the component which the provider is linked to.
@@ -87,7 +89,9 @@ pub(crate) async fn run(args: BrokersArgs) -> anyhow::Result<()> {
         Some(folder) => folder,
         None => Artifacts::of_checkout().root().join("state"),
     };
-    let seed = FieldUsers::of(&state.join("nats")).operator_seed();
+    let server = state.join("nats");
+    let seed = FieldUsers::of(&server).operator_seed();
+    let tls_ca = FieldAddress::read(&server)?.and_then(|address| address.tls_ca);
     let version = match args.version {
         Some(version) => version,
         None => SystemTime::now()
@@ -95,7 +99,7 @@ pub(crate) async fn run(args: BrokersArgs) -> anyhow::Result<()> {
             .context("the clock stands before 1970; give a --version")?
             .as_secs(),
     };
-    let operator = FieldOperator::connect(&args.server, &seed).await?;
+    let operator = FieldOperator::connect(&args.server, &seed, tls_ca.as_deref()).await?;
     let mut list = BrokerList {
         version,
         brokers: Vec::new(),

@@ -19,6 +19,10 @@ pub(crate) const NATIVE: [&str; 5] = [
     "fieldledger-simulator",
 ];
 
+/// The program for devices that run Linux. Built by itself: MQTT with TLS would unite other features with
+/// those of [`NATIVE`].
+const DEVICE: &str = "fieldledger-device-linux";
+
 /// Components.
 pub(crate) const COMPONENTS: [&str; 5] = [
     "fieldledger-audit-api",
@@ -48,6 +52,13 @@ pub(crate) async fn build_all() -> anyhow::Result<()> {
             "rawrate" => copy(&file, &destination.rawrate())?,
             provider => pack::pack(provider, &file, &destination.provider(provider)).await?,
         }
+    }
+
+    let mut device = program::cargo();
+    device.args(["build", "--release", "--locked"]);
+    device.args(packages(&[DEVICE]));
+    for (_, file) in artifacts::build(&mut device)? {
+        copy(&file, &destination.device())?;
     }
 
     let mut components = program::cargo();

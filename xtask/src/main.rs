@@ -6,6 +6,7 @@ mod bench;
 mod brokers;
 mod build;
 mod debian;
+mod device_settings;
 mod firmware;
 mod fuzz;
 mod interop_tools;
@@ -37,7 +38,7 @@ struct Cli {
 enum Task {
     /// Install what is missing: Rust's targets, nats-server, and what the tests check against.
     Setup,
-    /// Build host, providers, components, simulator and command line into `build/`.
+    /// Build host, providers, components, simulator, command line and the program for devices into `build/`.
     Build,
     /// Build the programs for microcontrollers into `build/`, and say how large they are.
     Firmware,

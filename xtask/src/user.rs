@@ -1,13 +1,15 @@
 //! `cargo xtask user`: who may connect to the field's server.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use fieldledger_attest::identity::PublicKey;
 use fieldledger_device::sensor::{DEVICE_NUMBER, derived_id};
-use fieldledger_site::{Artifacts, DEVICE_PREFIX, FieldUsers, NewUser, Role, User};
+use fieldledger_site::{Artifacts, DEVICE_PREFIX, FieldAddress, FieldUsers, NewUser, Role, User};
 use uuid::Uuid;
+
+use crate::device_settings::DeviceSettings;
 
 /// Options of `user`.
 #[derive(Debug, Args)]
@@ -77,10 +79,19 @@ pub(crate) fn run(args: UserArgs) -> anyhow::Result<()> {
         Some(folder) => folder,
         None => Artifacts::of_checkout().root().join("state"),
     };
-    let users = users(&state)?;
+    // As `cargo xtask up` names it to the server, which is found by that.
+    let state =
+        std::path::absolute(&state).with_context(|| format!("{} is no path", state.display()))?;
+    let server = state.join("nats");
+    let users = FieldUsers::of(&server);
     match args.task {
         UserTask::AddDevice(device) => {
             let ids = ids(&device)?;
+            let settings = FieldAddress::read(&server)?.map(|address| DeviceSettings {
+                address,
+                user: device.password.then(|| device.name.clone()),
+                has_nkey: device.nkey.is_some(),
+            });
             add(
                 &users,
                 NewUser {
@@ -89,7 +100,11 @@ pub(crate) fn run(args: UserArgs) -> anyhow::Result<()> {
                     nkey: device.nkey,
                     has_password: device.password,
                 },
-            )
+            )?;
+            if let Some(settings) = settings {
+                println!("settings for fieldledger-device:\n{settings}");
+            }
+            Ok(())
         }
         UserTask::AddProgram(program) => add(
             &users,
@@ -112,13 +127,6 @@ pub(crate) fn run(args: UserArgs) -> anyhow::Result<()> {
             Ok(())
         }
     }
-}
-
-fn users(state: &Path) -> anyhow::Result<FieldUsers> {
-    // As `cargo xtask up` names it to the server, which is found by that.
-    let state =
-        std::path::absolute(state).with_context(|| format!("{} is no path", state.display()))?;
-    Ok(FieldUsers::of(&state.join("nats")))
 }
 
 /// The ids that were given, and those that follow from the key.

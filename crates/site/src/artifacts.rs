@@ -96,6 +96,12 @@ impl Artifacts {
         self.build.join("fieldledger")
     }
 
+    /// The program of a device that runs Linux.
+    #[must_use]
+    pub fn device(&self) -> PathBuf {
+        self.build.join("fieldledger-device")
+    }
+
     /// The program that measures plain NATS, for the benchmark.
     #[must_use]
     pub fn rawrate(&self) -> PathBuf {

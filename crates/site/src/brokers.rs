@@ -50,15 +50,21 @@ pub struct FieldOperator {
 }
 
 impl FieldOperator {
-    /// Connects to `url` with the seed in a file.
+    /// Connects to `url` with the seed in a file, and over TLS only where certificates (PEM) of authorities
+    /// are given that may vouch for the server.
     ///
     /// # Errors
     ///
     /// [`SiteError::File`] for a seed that cannot be read, [`SiteError::Lattice`] for a server that does
     /// not let it in.
-    pub async fn connect(url: &str, seed: &Path) -> Result<Self, SiteError> {
+    pub async fn connect(url: &str, seed: &Path, tls_ca: Option<&Path>) -> Result<Self, SiteError> {
         let seed = fs::read_to_string(seed).map_err(|source| file_error("read", seed, source))?;
-        let options = ConnectOptions::with_nkey(seed.trim().to_owned());
+        let mut options = ConnectOptions::with_nkey(seed.trim().to_owned());
+        if let Some(authorities) = tls_ca {
+            options = options
+                .require_tls(true)
+                .add_root_certificates(authorities.to_owned());
+        }
         let client = options.connect(url).await;
         let client = client.map_err(|error| unreachable("reach", url, &error))?;
         Ok(Self {

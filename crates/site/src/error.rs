@@ -148,6 +148,15 @@ pub enum SiteError {
         problem: String,
     },
 
+    /// An authority for the field's servers that cannot be used.
+    #[error("authority in {}: {problem}", path.display())]
+    Authority {
+        /// Its folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+
     /// A user of the field's server that cannot be.
     #[error("user `{name}`: {problem}")]
     User {

@@ -170,7 +170,7 @@ impl LeafSite {
     /// Where NATS clients of its field connect.
     #[must_use]
     pub fn nats_url(&self) -> String {
-        format!("nats://{}", self.nats.options().reachable())
+        self.nats.url()
     }
 
     /// Where its MQTT devices connect.

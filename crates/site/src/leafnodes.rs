@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::access::lattice;
+use crate::authority::FieldAuthority;
 use crate::error::SiteError;
 
 /// Where a server stands among those of several sites.
@@ -50,11 +51,11 @@ impl Place {
     }
 }
 
-/// The hub's part of the configuration.
-pub(crate) fn hub(listen: IpAddr, port: u16) -> String {
+/// The hub's part of the configuration. With `tls` it takes encrypted connections only.
+pub(crate) fn hub(listen: IpAddr, port: u16, tls: &str) -> String {
     let address = SocketAddr::new(listen, port).to_string();
     // Leaf nodes are to come by the address that they were told, not by others of this server's.
-    format!("leafnodes {{\n    listen: {address:?}\n    no_advertise: true\n}}\n{PINGS}")
+    format!("leafnodes {{\n    listen: {address:?}\n    no_advertise: true\n    {tls}\n}}\n{PINGS}")
 }
 
 impl Leaf {
@@ -67,10 +68,14 @@ impl Leaf {
         )))
     }
 
-    /// The part of the configuration of the field's server at a site that logs in with `login`.
-    pub(crate) fn of_field(&self, login: &str) -> String {
+    /// The part of the configuration of the field's server at a site that logs in with `login`, at a hub
+    /// that must be vouched for where there is an authority.
+    pub(crate) fn of_field(&self, login: &str, authority: Option<&FieldAuthority>) -> String {
         let url = format!("nats-leaf://{login}@{}", self.hub);
-        remote(&format!("url: {url:?}, account: \"FIELD\""))
+        let tls = authority.map_or(String::new(), |authority| {
+            format!(", tls: {{ ca_file: {:?} }}", authority.certificate())
+        });
+        remote(&format!("url: {url:?}, account: \"FIELD\"{tls}"))
     }
 }
 

@@ -105,6 +105,33 @@ impl Manifest {
         }
     }
 
+    /// Adds a setting of `component` beside one that it has. For those that mean something as soon as they
+    /// are there, so that the manifest cannot list them without a value.
+    ///
+    /// # Errors
+    ///
+    /// [`SiteError::UnknownSetting`] if the one beside which it belongs is not there.
+    pub(crate) fn add_beside(
+        &mut self,
+        component: &str,
+        beside: &str,
+        property: &str,
+        value: &str,
+    ) -> Result<(), SiteError> {
+        let mut found = false;
+        for settings in self.settings_of(component) {
+            if settings.contains_key(beside) {
+                settings.insert(property.into(), value.into());
+                found = true;
+            }
+        }
+        match found {
+            true => Ok(()),
+            // It is not there, and this says so.
+            false => self.set(component, beside, value),
+        }
+    }
+
     /// Adds the polling of a further site, as that of the main one is but on the host of its own, and
     /// links it to the gateway under the site's name. Returns the name of the part.
     ///
@@ -298,6 +325,23 @@ spec:
             error.to_string().ends_with("it has: log, URI, RATE"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_setting_is_added_beside_the_one_it_belongs_to() {
+        let mut manifest = example();
+        manifest
+            .add_beside("poller", "URI", "tls_ca", "a\nb")
+            .unwrap();
+        let blocks: Vec<Mapping> = manifest
+            .settings_of("poller")
+            .map(|map| map.clone())
+            .collect();
+        assert!(!blocks[0].contains_key("tls_ca"));
+        assert_eq!(blocks[1]["tls_ca"], "a\nb");
+        assert_eq!(blocks[1]["URI"], "nats://a");
+        let refused = manifest.add_beside("poller", "URL", "tls_ca", "x");
+        assert!(refused.unwrap_err().to_string().contains("log, URI"));
     }
 
     #[test]

@@ -13,10 +13,13 @@ use tokio::process::Command;
 use crate::access::users::FieldUsers;
 use crate::access::{Access, lattice, secret};
 use crate::adopted::adopt_streams;
+use crate::authority::{self, FieldAuthority};
 use crate::error::SiteError;
+use crate::field_address::FieldAddress;
 use crate::leafnodes::{self, LATTICE_DOMAIN, Place};
 use crate::mqtt_streams;
 use crate::nats_version::NatsVersion;
+use crate::own_names;
 use crate::ports::is_free;
 use crate::process::{Process, file_error};
 use crate::site::reachable;
@@ -26,6 +29,10 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a clean stop of JetStream may take.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Seconds that a client may take to agree on TLS. nats-server gives two, which a small device, or a busy
+/// machine where all come back at once, can miss.
+const TLS_PATIENCE: u32 = 10;
 
 /// How to run a nats-server.
 #[derive(Debug, Clone)]
@@ -42,23 +49,14 @@ pub struct NatsOptions {
     pub monitor_port: Option<u16>,
     /// Whom it lets in.
     pub access: Access,
-    /// What it proves to be itself with; connections are not encrypted if absent.
-    pub tls: Option<TlsFiles>,
+    /// Who vouches for it, where it speaks TLS only; connections are not encrypted if absent.
+    pub tls: Option<FieldAuthority>,
     /// Where it stands among those of several sites.
     pub place: Place,
     /// Folder of its configuration, its streams and its users' secrets.
     pub folder: PathBuf,
     /// Folder of its log.
     pub logs: PathBuf,
-}
-
-/// A server's certificate and its key, in PEM.
-#[derive(Debug, Clone)]
-pub struct TlsFiles {
-    /// The certificate, with those between it and its authority.
-    pub certificate: PathBuf,
-    /// Its key.
-    pub key: PathBuf,
 }
 
 impl NatsOptions {
@@ -74,6 +72,27 @@ impl NatsOptions {
         reachable(self.address())
     }
 
+    /// Where clients connect, `nats://127.0.0.1:4222`, or with TLS `tls://`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = match self.tls {
+            Some(_) => "tls",
+            None => "nats",
+        };
+        format!("{scheme}://{}", self.reachable())
+    }
+
+    /// Where MQTT devices connect, `mqtt://127.0.0.1:1883`, or with TLS `mqtts://`.
+    #[must_use]
+    pub fn mqtt_url(&self) -> Option<String> {
+        let scheme = match self.tls {
+            Some(_) => "mqtts",
+            None => "mqtt",
+        };
+        let address = reachable(SocketAddr::new(self.listen, self.mqtt_port?));
+        Some(format!("{scheme}://{address}"))
+    }
+
     /// The users, where this is the field's server.
     #[must_use]
     pub fn users(&self) -> FieldUsers {
@@ -82,6 +101,14 @@ impl NatsOptions {
 
     /// What the NATS client has to say to be let in as one who may do all that can be done there.
     async fn client(&self) -> Result<ConnectOptions, SiteError> {
+        let login = self.login().await?;
+        Ok(match &self.tls {
+            Some(authority) => authority.required_by(login),
+            None => login,
+        })
+    }
+
+    async fn login(&self) -> Result<ConnectOptions, SiteError> {
         match self.access {
             Access::Anyone => Ok(ConnectOptions::new()),
             Access::Lattice => {
@@ -121,11 +148,11 @@ impl NatsOptions {
     fn leafnodes(&self) -> Result<String, SiteError> {
         match (&self.place, self.access) {
             (Place::Alone, _) => Ok(String::new()),
-            (Place::Hub { port }, _) => Ok(leafnodes::hub(self.listen, *port)),
+            (Place::Hub { port }, _) => Ok(leafnodes::hub(self.listen, *port, &self.tls_block())),
             (Place::Leaf(leaf), Access::Lattice) => leaf.of_lattice(&self.folder),
             (Place::Leaf(leaf), Access::Field { .. } | Access::Anyone) => {
                 let login = FieldUsers::of(&leaf.hub_folder).site_login(&leaf.site)?;
-                Ok(leaf.of_field(&login))
+                Ok(leaf.of_field(&login, self.tls.as_ref()))
             }
         }
     }
@@ -155,6 +182,15 @@ impl NatsOptions {
         !self.jetstream().is_empty()
     }
 
+    /// What makes a listener speak TLS only.
+    fn tls_block(&self) -> String {
+        if self.tls.is_none() {
+            return String::new();
+        }
+        let (certificate, key) = authority::server_files(&self.folder);
+        format!("tls {{ cert_file: {certificate:?}, key_file: {key:?}, timeout: {TLS_PATIENCE} }}")
+    }
+
     fn streams(&self) -> PathBuf {
         self.folder.join("jetstream")
     }
@@ -166,10 +202,7 @@ impl NatsOptions {
             Access::Lattice => "fieldledger-lattice",
             Access::Anyone | Access::Field { .. } => "fieldledger",
         };
-        let tls = self.tls.as_ref().map_or(String::new(), |files| {
-            let TlsFiles { certificate, key } = files;
-            format!("tls {{ cert_file: {certificate:?}, key_file: {key:?} }}")
-        });
+        let tls = self.tls_block();
         let mut text = format!(
             "# Written at every start.\n\
              server_name: {name}{suffix}\n\
@@ -240,10 +273,10 @@ impl NatsServer {
         Ok(())
     }
 
-    /// Where clients connect, `nats://127.0.0.1:4222`.
+    /// Where clients connect; see [`NatsOptions::url`].
     #[must_use]
     pub fn url(&self) -> String {
-        format!("nats://{}", self.options.address())
+        self.options.url()
     }
 
     /// A client that may do all that can be done there.
@@ -274,7 +307,7 @@ impl NatsServer {
 }
 
 async fn connect(options: &NatsOptions) -> Result<Client, SiteError> {
-    let url = format!("nats://{}", options.address());
+    let url = options.url();
     let connected = options.client().await?.connect(&url).await;
     connected.map_err(|error| SiteError::Lattice {
         operation: format!("reach the NATS server at {url}"),
@@ -287,21 +320,13 @@ async fn launch(options: &NatsOptions) -> Result<Process, SiteError> {
     let mut command = Command::new(&options.program);
     command.arg("--config").arg(configuration);
     let mut process = Process::start("nats-server", command, &options.logs)?;
-    let address = options.address();
     let mqtt = options
         .mqtt_port
         .map(|port| SocketAddr::new(options.listen, port));
-    let tls = options.tls.is_some();
     let ready = async || {
-        // Nobody asks over TLS here, so that no authority has to be known: it listens, that is all.
-        match tls {
-            true => drop(TcpStream::connect(address).await.ok()?),
-            false => {
-                let client = connect(options).await.ok()?;
-                if options.has_jetstream() {
-                    jetstream::new(client).query_account().await.ok()?;
-                }
-            }
+        let client = connect(options).await.ok()?;
+        if options.has_jetstream() {
+            jetstream::new(client).query_account().await.ok()?;
         }
         match mqtt {
             Some(mqtt) => TcpStream::connect(mqtt).await.ok().map(drop),
@@ -309,8 +334,7 @@ async fn launch(options: &NatsOptions) -> Result<Process, SiteError> {
         }
     };
     process.until(START_TIMEOUT, ready).await?;
-    // A server that speaks TLS only is asked nothing here, see above.
-    if matches!(options.access, Access::Field { .. }) && options.mqtt_port.is_some() && !tls {
+    if matches!(options.access, Access::Field { .. }) && options.mqtt_port.is_some() {
         let bounded = mqtt_streams::bound(connect(options).await?).await;
         bounded.map_err(|error| SiteError::Lattice {
             operation: "bound what MQTT devices can have stored".to_owned(),
@@ -323,9 +347,15 @@ async fn launch(options: &NatsOptions) -> Result<Process, SiteError> {
 fn write_configuration(options: &NatsOptions) -> Result<PathBuf, SiteError> {
     let folder: &Path = &options.folder;
     secret::folder(folder)?;
+    if let Some(authority) = &options.tls {
+        authority.vouch_for(folder, own_names::under(options.listen))?;
+    }
     let (access, leafnodes) = (options.prepare_access()?, options.leafnodes()?);
     let path = folder.join("nats-server.conf");
     secret::write(&path, &options.configuration(&access, &leafnodes))?;
+    if matches!(options.access, Access::Field { .. }) {
+        FieldAddress::of(options).store(folder)?;
+    }
     Ok(path)
 }
 
@@ -359,6 +389,32 @@ mod tests {
             text.contains("mqtt {\n    listen: \"127.0.0.1:1883\"\n"),
             "{text}"
         );
-        assert!(!text.contains("http"), "{text}");
+        assert!(!text.contains("http") && !text.contains("tls"), "{text}");
+        assert_eq!(options.url(), "nats://127.0.0.1:4222");
+    }
+
+    #[test]
+    fn with_an_authority_no_listener_speaks_without_tls() {
+        let options = NatsOptions {
+            program: "nats-server".into(),
+            listen: Ipv4Addr::UNSPECIFIED.into(),
+            port: 4222,
+            mqtt_port: Some(1883),
+            monitor_port: None,
+            access: Access::Field { open: true },
+            tls: Some(FieldAuthority::of(Path::new("/state/authority"))),
+            place: Place::Hub { port: 7423 },
+            folder: "/state/nats".into(),
+            logs: "/state/logs".into(),
+        };
+        let text = options.configuration("", &options.leafnodes().unwrap_or_default());
+        let listeners = text.matches("listen: ").count();
+        let certificates = text
+            .matches("cert_file: \"/state/nats/server.pem\"")
+            .count();
+        assert_eq!((listeners, certificates), (3, 3), "{text}");
+        assert_eq!(options.url(), "tls://127.0.0.1:4222");
+        let mqtt = options.mqtt_url();
+        assert_eq!(mqtt.as_deref(), Some("mqtts://127.0.0.1:1883"));
     }
 }

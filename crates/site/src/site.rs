@@ -1,6 +1,6 @@
 //! A whole site.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use tokio::process::Command;
 use crate::access::users::FieldUsers;
 use crate::access::{Access, lattice};
 use crate::artifacts::Artifacts;
+use crate::authority::FieldAuthority;
 use crate::error::SiteError;
 use crate::host::{Host, HostOptions, Manager};
 use crate::lattice::Lattice;
@@ -34,7 +35,7 @@ pub struct SiteOptions {
     /// What to run.
     pub artifacts: Artifacts,
     /// The folder that holds all its state: `nats`, `lattice`, `ledger`, `witness`, `logs`,
-    /// `host-cache`.
+    /// `host-cache`, and with TLS `authority`.
     pub state: PathBuf,
     /// The nats-server to run.
     pub nats_program: PathBuf,
@@ -50,6 +51,8 @@ pub struct SiteOptions {
     pub lattice_port: u16,
     /// Whether devices without a user may speak on the subjects of the open field.
     pub open_field: bool,
+    /// Whether the field's servers speak TLS only, and vouched for by an authority of the site's own.
+    pub tls: bool,
     /// Name of the lattice.
     pub lattice: String,
     /// What host and providers log, such as `info`.
@@ -80,6 +83,7 @@ impl SiteOptions {
             mqtt_port: free_port(listen)?,
             lattice_port: free_port(listen)?,
             open_field: true,
+            tls: false,
             lattice: "default".to_owned(),
             log_level: "info".to_owned(),
             overrides: Vec::new(),
@@ -103,6 +107,11 @@ impl SiteOptions {
         reachable(SocketAddr::new(self.listen, port))
     }
 
+    fn authority(&self) -> Option<FieldAuthority> {
+        let folder = self.state.join("authority");
+        self.tls.then(|| FieldAuthority::of(&folder))
+    }
+
     fn place(&self, port: u16) -> Place {
         match self.leaves.is_empty() {
             true => Place::Alone,
@@ -121,7 +130,7 @@ impl SiteOptions {
             access: Access::Field {
                 open: self.open_field,
             },
-            tls: None,
+            tls: self.authority(),
             place: self.place(self.leafnode_ports[1]),
             folder: self.state.join("nats"),
             logs: self.logs(),
@@ -135,6 +144,7 @@ impl SiteOptions {
             port: self.lattice_port,
             mqtt_port: None,
             access: Access::Lattice,
+            tls: None,
             place: self.place(self.leafnode_ports[0]),
             folder: self.state.join("lattice"),
             ..self.field_server()
@@ -144,18 +154,22 @@ impl SiteOptions {
     /// The application, told how its providers get into the field.
     fn manifest(&self) -> Result<Manifest, SiteError> {
         let mut manifest = Manifest::load(&self.artifacts.manifest())?;
-        let address = self.reach(self.nats_port);
-        let users = self.field_server().users();
+        let (server, address) = (self.field_server(), self.reach(self.nats_port));
+        let users = server.users();
         let events = format!("nats://{}@{address}", users.events_login()?);
-        let nats = format!("nats://{address}");
         let seed = users.polling_seed().display().to_string();
         let http = SocketAddr::new(self.listen, self.http_port).to_string();
         let ledger = self.state.join("ledger").display().to_string();
         let witness = self.state.join("witness").display().to_string();
         manifest.set("http-server", "address", &http)?;
         manifest.set("messaging", "cluster_uris", &events)?;
-        manifest.set("nats-polling", "URI", &nats)?;
+        manifest.set("nats-polling", "URI", &server.url())?;
         manifest.set("nats-polling", "CLIENT_SEED_FILE", &seed)?;
+        if let Some(authority) = &server.tls {
+            let authority = authority.pem()?;
+            manifest.set("nats-polling", "TLS_CA", &authority)?;
+            manifest.add_beside("messaging", "cluster_uris", "tls_ca", &authority)?;
+        }
         manifest.set("ledger", "data_dir", &ledger)?;
         manifest.set("ledger", "witness_dir", &witness)?;
         for (component, property, value) in &self.overrides {
@@ -165,9 +179,8 @@ impl SiteOptions {
         for leaf in &self.leaves {
             let server = leaf.field_server(self);
             let polling = manifest.add_site(&leaf.name)?;
-            let nats = format!("nats://{}", server.reachable());
             let seed = server.users().polling_seed().display().to_string();
-            manifest.set(&polling, "URI", &nats)?;
+            manifest.set(&polling, "URI", &server.url())?;
             manifest.set(&polling, "CLIENT_SEED_FILE", &seed)?;
         }
         Ok(manifest)
@@ -197,8 +210,11 @@ impl SiteOptions {
         let server = server.options();
         let mut command = Command::new(self.artifacts.simulator());
         command
-            .args(["--url", &format!("nats://{}", server.reachable())])
+            .args(["--url", &server.url()])
             .args(["--mqtt-url", &self.reach(mqtt_port).to_string()]);
+        if let Some(authority) = &server.tls {
+            command.arg("--tls-ca").arg(authority.certificate());
+        }
         if !self.open_field {
             command.arg("--login").arg(server.users().simulator_login());
         }
@@ -210,6 +226,7 @@ impl SiteOptions {
 pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         ip => ip,
     };
     SocketAddr::new(ip, address.port())
@@ -364,7 +381,13 @@ impl Site {
     /// Where NATS clients of the field connect.
     #[must_use]
     pub fn nats_url(&self) -> String {
-        format!("nats://{}", self.options.reach(self.options.nats_port))
+        self.nats.url()
+    }
+
+    /// The authority that vouches for the field's servers, where they speak TLS only.
+    #[must_use]
+    pub fn authority(&self) -> Option<&FieldAuthority> {
+        self.nats.options().tls.as_ref()
     }
 
     /// Where MQTT devices connect.

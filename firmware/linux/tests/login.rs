@@ -4,13 +4,10 @@
 mod common;
 
 use std::fs::{self, Permissions};
-use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 
 use common::{PATIENCE, Site, announced};
-use fieldledger_site::{Access, NewUser, Role, TlsFiles};
-use rcgen::{CertificateParams, KeyPair, SanType};
+use fieldledger_site::{Access, FieldAuthority, NewUser, Role};
 use uuid::Uuid;
 
 const SENSORS: &str = "\
@@ -78,40 +75,23 @@ async fn a_device_shows_its_password_or_its_key() {
     }
 }
 
-/// A certificate that vouches for itself, for this machine.
-fn certificate(folder: &Path) -> TlsFiles {
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.subject_alt_names = vec![SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST))];
-    let certificate = params.self_signed(&key).unwrap();
-    let files = TlsFiles {
-        certificate: folder.join("ca.pem"),
-        key: folder.join("ca.key"),
-    };
-    fs::create_dir_all(folder).unwrap();
-    fs::write(&files.certificate, certificate.pem()).unwrap();
-    fs::write(&files.key, key.serialize_pem()).unwrap();
-    files
-}
-
 #[tokio::test]
 async fn a_device_speaks_to_a_broker_that_its_authority_vouches_for() {
     for is_nats in [false, true] {
-        let mut files = None;
         let mut site = Site::start_with(|options| {
-            files = Some(certificate(&options.folder));
-            options.tls.clone_from(&files);
+            options.access = Access::Field { open: false };
+            options.tls = Some(FieldAuthority::of(&options.folder.join("authority")));
         })
         .await;
-        let authority = files.unwrap().certificate;
-        let address = site.nats.options().address();
+        let options = site.nats.options();
         let broker = match is_nats {
-            true => format!("tls://{address}"),
-            false => format!("mqtts://127.0.0.1:{}", site.mqtt_port),
+            true => options.url(),
+            false => options.mqtt_url().unwrap(),
         };
-        site.keygen();
-        let authority = format!("tls_ca: {authority:?}");
-        let settings = settings(&site, "{}");
+        let authority = options.tls.clone().unwrap();
+        add_user(&site);
+        let authority = format!("tls_ca: {:?}", authority.certificate());
+        let settings = settings(&site, "{ user: boiler, password_file: <file> }");
         site.start_device(
             std::slice::from_ref(&broker),
             &format!("{authority}\n{settings}"),
@@ -120,7 +100,9 @@ async fn a_device_speaks_to_a_broker_that_its_authority_vouches_for() {
         site.stop_device().await;
 
         // Nobody is told anything by a broker that somebody else vouches for.
-        let other = certificate(&site.folder.path().join("other")).certificate;
+        let other = FieldAuthority::of(&site.folder.path().join("other"));
+        other.prepare().unwrap();
+        let other = other.certificate();
         let mut heartbeats = site.subscribe("field.*.heartbeat").await;
         site.start_device(&[broker], &format!("tls_ca: {other:?}\n{settings}"));
         let refused = async {

@@ -44,7 +44,7 @@ impl Rig {
         Self::start_with(|_options| {}).await
     }
 
-    /// Starts a broker with other options. Where it speaks TLS, its certificate is its own authority.
+    /// Starts a broker with other options.
     pub async fn start_with(change: impl FnOnce(&mut NatsOptions)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listen = IpAddr::from(Ipv4Addr::LOCALHOST);
@@ -137,9 +137,7 @@ fn login(options: &NatsOptions) -> ConnectOptions {
         Access::Anyone | Access::Lattice => ConnectOptions::new(),
     };
     match &options.tls {
-        Some(files) => login
-            .require_tls(true)
-            .add_root_certificates(files.certificate.clone()),
+        Some(authority) => authority.required_by(login),
         None => login,
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, value_parser};
-use fieldledger_site::{Artifacts, Site, SiteOptions, find_nats_server, is_free};
+use fieldledger_site::{Artifacts, NatsServer, Site, SiteOptions, find_nats_server, is_free};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{build, setup};
@@ -66,6 +66,12 @@ pub(crate) struct UpArgs {
     /// none.
     #[arg(long)]
     no_open_field: bool,
+
+    /// Encrypt the field: its NATS, its MQTT and the leaf nodes of its servers speak TLS only, vouched for
+    /// by an authority of the site's own, whose certificate devices have to be given. Shuts out what
+    /// knows no TLS: boards, and the original's simulator and Pico W.
+    #[arg(long)]
+    tls: bool,
 
     /// Folder of the site's state; `state` in the checkout if absent.
     #[arg(long, value_name = "DIR")]
@@ -156,6 +162,7 @@ fn options(args: &UpArgs, state: &State) -> anyhow::Result<SiteOptions> {
         mqtt_port: args.mqtt_port,
         lattice_port: args.lattice_port,
         open_field: !args.no_open_field,
+        tls: args.tls,
         lattice: "default".to_owned(),
         log_level: "info".to_owned(),
         overrides: vec![(
@@ -209,16 +216,24 @@ fn announce(site: &Site) {
     println!();
     println!("  page   {}", site.http_url());
     println!("  NATS   {}", site.nats_url());
-    println!("  MQTT   {}", site.mqtt_address());
+    println!("  MQTT   {}", mqtt_url(&site.nats));
     for leaf in &site.leaves {
-        let (nats, mqtt) = (leaf.nats_url(), leaf.mqtt_address());
+        let (nats, mqtt) = (leaf.nats_url(), mqtt_url(&leaf.nats));
         println!("  {} NATS {nats}, MQTT {mqtt}", leaf.name());
+    }
+    if let Some(authority) = site.authority() {
+        let certificate = authority.certificate();
+        println!("  TLS    devices have to believe {}", certificate.display());
     }
     println!("  state  {}", site.state().display());
     println!("  token  {}", token::path(site.state()).display());
     println!("  ask    {}", command_line(site));
     println!("  stop   Ctrl-C");
     println!();
+}
+
+fn mqtt_url(server: &NatsServer) -> String {
+    server.options().mqtt_url().unwrap_or_default()
 }
 
 /// How the log is read and checked from another terminal.

@@ -55,6 +55,15 @@ pub(crate) fn folder(path: &Path) -> Result<(), SiteError> {
 
 /// Writes a file that only its owner may read, whole or not at all.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), SiteError> {
+    write_as(path, text, 0o600)
+}
+
+/// Writes a file that is no secret in the same way.
+pub(crate) fn write_for_all(path: &Path, text: &str) -> Result<(), SiteError> {
+    write_as(path, text, 0o644)
+}
+
+fn write_as(path: &Path, text: &str, mode: u32) -> Result<(), SiteError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let new = path.with_file_name(name);
@@ -63,7 +72,7 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), SiteError> {
             fs::remove_file(&new)?;
         }
         let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(0o600);
+        options.write(true).create_new(true).mode(mode);
         let mut file = options.open(&new)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
