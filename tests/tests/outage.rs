@@ -14,6 +14,9 @@ use serde_json::json;
 /// The subject in `wadm.yaml`.
 const EVENTS: &str = "events.audit";
 
+/// Events that programs publish while the ledger is away.
+const EVENTS_MEANWHILE: usize = 20;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_survives_a_restart_of_the_ledger() -> Result<()> {
     let plant = Plant::start().await?;
@@ -34,7 +37,7 @@ async fn an_event_survives_a_restart_of_the_ledger() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ledger_that_stays_away_is_named_everywhere() -> Result<()> {
-    let plant = Plant::start().await?;
+    let mut plant = Plant::start().await?;
     let arguments = ["--sensors", "4", "--interval", "200"];
     let simulator = plant.site.start_simulator("simulator", &arguments).await?;
     until("the log has 20 entries", PATIENCE, async || {
@@ -45,16 +48,20 @@ async fn a_ledger_that_stays_away_is_named_everywhere() -> Result<()> {
     // Without its program the host cannot start it again.
     let ledger = ledger(&plant)?;
     let program = fs::read_link(format!("/proc/{}/exe", ledger.as_raw_nonzero()))?;
-    fs::remove_file(program)?;
+    let elsewhere = plant.path("ledger-program");
+    fs::rename(&program, &elsewhere)?;
     kill_process(ledger, Signal::KILL)?;
-    publish(&plant, "LOGIN").await?;
+    for number in 0..EVENTS_MEANWHILE {
+        publish(&plant, &format!("LOGIN-{number}")).await?;
+    }
     says_unavailable(&plant.api).await?;
 
-    until("the loss is an ERROR line", PATIENCE, async || {
+    until("it is told that events wait", PATIENCE, async || {
         let log = fs::read_to_string(plant.path("logs/host.log"))?;
-        let line = log.lines().find(|line| line.contains("are lost"));
+        let mut lines = log.lines();
+        let line = lines.find(|line| line.contains("are not recorded yet"));
         let line = line.context("no such line")?;
-        let told = line.contains("ERROR") && line.contains("LOGIN") && line.contains("ledger");
+        let told = line.contains("WARN") && line.contains(EVENTS) && line.contains("ledger");
         ensure!(told, "{line}");
         Ok(Some(()))
     })
@@ -76,6 +83,20 @@ async fn a_ledger_that_stays_away_is_named_everywhere() -> Result<()> {
         }
     }
     simulator.stop().await;
+
+    // The servers' power fails, too, and then everything comes back.
+    plant.site.nats.kill9().await;
+    plant.site.nats.restart().await?;
+    fs::rename(&elsewhere, &program)?;
+    until("every event is in the log, once", PATIENCE, async || {
+        for number in 0..EVENTS_MEANWHILE {
+            let wanted = json!({"action": [format!("LOGIN-{number}")]});
+            let found = plant.api.entries(wanted).await?.len();
+            ensure!(found == 1, "LOGIN-{number} is there {found} times");
+        }
+        Ok(Some(()))
+    })
+    .await?;
     plant.finish().await;
     Ok(())
 }

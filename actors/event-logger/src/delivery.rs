@@ -1,20 +1,25 @@
 //! How often a write is tried, and what its end means.
 //!
-//! Nobody keeps a message for this component: what it does not write is lost. So it rides out a
-//! restart of the ledger or the audit API, which takes a second or two, but not an outage.
+//! A call that nobody takes fails at once, and a restart of the ledger or the audit API takes a second or
+//! two. An attempt that waits occupies one of the component's `instances`; more messages wait in the host.
+//! A call that was taken and is never answered ends only with the invocation, which the host ends.
 
+use std::fmt;
 use std::time::Duration;
 
-/// Pauses between the attempts, 8 s in all. A call that nobody takes fails at once, so a message is
-/// lost after 8 s and as long occupies one of the component's `instances`; more wait in the host.
-/// A call that was taken and is never answered fails only when the host ends the invocation.
-const PAUSES: [Duration; 5] = [
+/// Pauses between the attempts with a message that nobody else keeps, 8 s in all: what is not written then
+/// is lost.
+pub(crate) const LAST_CHANCE: [Duration; 5] = [
     Duration::from_millis(100),
     Duration::from_millis(400),
     Duration::from_millis(1_000),
     Duration::from_millis(2_500),
     Duration::from_millis(4_000),
 ];
+
+/// Pauses with one that is delivered again.
+pub(crate) const ANOTHER_CHANCE: [Duration; 2] =
+    [Duration::from_millis(100), Duration::from_millis(400)];
 
 /// Why an attempt failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,23 +30,32 @@ pub(crate) enum Failure {
     Final(String),
 }
 
-/// Writes until it succeeds, fails for good, or the pauses are used up; returns the last reason.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passing(reason) | Self::Final(reason) => f.write_str(reason),
+        }
+    }
+}
+
+/// Writes until it succeeds, fails for good, or the pauses are used up; returns the last failure.
 pub(crate) fn deliver(
     mut write: impl FnMut() -> Result<(), Failure>,
+    pauses: &[Duration],
     mut pause: impl FnMut(Duration),
-) -> Result<(), String> {
-    for length in PAUSES {
+) -> Result<(), Failure> {
+    for length in pauses {
         match write() {
-            Ok(()) => return Ok(()),
-            Err(Failure::Final(reason)) => return Err(reason),
-            Err(Failure::Passing(_)) => pause(length),
+            Err(Failure::Passing(_)) => pause(*length),
+            done => return done,
         }
     }
     write().map_err(|failure| match failure {
-        Failure::Final(reason) => reason,
-        Failure::Passing(reason) => {
-            format!("{reason}, nor in {} earlier attempts", PAUSES.len())
-        }
+        Failure::Passing(reason) => Failure::Passing(format!(
+            "{reason}, nor in {} earlier attempts",
+            pauses.len()
+        )),
+        hopeless => hopeless,
     })
 }
 
@@ -52,7 +66,7 @@ mod tests {
     /// Delivers against these answers; returns the outcome, and the attempts and pauses it took.
     fn delivered(
         answers: impl IntoIterator<Item = Result<(), Failure>>,
-    ) -> (Result<(), String>, usize, Duration) {
+    ) -> (Result<(), Failure>, usize, Duration) {
         let mut answers = answers.into_iter();
         let (mut attempts, mut paused) = (0, Duration::ZERO);
         let outcome = deliver(
@@ -62,6 +76,7 @@ mod tests {
                     .next()
                     .unwrap_or(Err(Failure::Final("asked too often".into())))
             },
+            &LAST_CHANCE,
             |length| paused += length,
         );
         (outcome, attempts, paused)
@@ -80,15 +95,16 @@ mod tests {
 
     #[test]
     fn a_final_failure_ends_it() {
-        let refused = Err(Failure::Final("refused".into()));
-        let (outcome, attempts, _) = delivered([away(), refused, Ok(())]);
-        assert_eq!((outcome, attempts), (Err("refused".into()), 2));
+        let refused = || Err(Failure::Final("refused".into()));
+        let (outcome, attempts, _) = delivered([away(), refused(), Ok(())]);
+        assert_eq!((outcome, attempts), (refused(), 2));
     }
 
     #[test]
     fn it_gives_up_after_eight_seconds_of_pauses() {
         let (outcome, attempts, paused) = delivered(vec![away(); 6]);
         assert_eq!((attempts, paused), (6, Duration::from_secs(8)));
-        assert_eq!(outcome, Err("away, nor in 5 earlier attempts".into()));
+        let reason = "away, nor in 5 earlier attempts".to_owned();
+        assert_eq!(outcome, Err(Failure::Passing(reason)));
     }
 }

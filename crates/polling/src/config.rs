@@ -18,7 +18,7 @@ use crate::batcher::BatchLimits;
 use crate::engine::Settings;
 
 /// Every setting, with what it means.
-pub const SETTINGS: [(&str, &str); 32] = [
+pub const SETTINGS: [(&str, &str); 33] = [
     (
         "SUBSCRIPTION",
         "heartbeat subjects, comma-separated, each with an optional |queue group",
@@ -123,6 +123,10 @@ pub const SETTINGS: [(&str, &str); 32] = [
         "DRAIN_PER_S",
         "most results per second of a backlog, beside as many as are polled meanwhile",
     ),
+    (
+        "EVENTS",
+        "subject whose messages are kept until the event logger has recorded them (none if absent)",
+    ),
 ];
 
 /// The original's default was `0.0.0.0:4222`, which means the same where it means anything.
@@ -155,6 +159,8 @@ pub struct Config {
     pub call_timeout_ms: u64,
     /// Most results per second of a backlog, beside as many as are polled meanwhile.
     pub drain_per_s: u32,
+    /// Where programs publish events, which are kept until they are recorded.
+    pub events: Option<String>,
 }
 
 /// A NATS server and the right to use it.
@@ -281,6 +287,7 @@ impl Config {
             lanes: values.number("LANES", 2, 1..=64)?,
             call_timeout_ms: values.number("CALL_TIMEOUT_MS", 20_000, 100..=600_000)?,
             drain_per_s: values.number("DRAIN_PER_S", 10_000, 1..=1_000_000)?,
+            events: values.text("EVENTS").map(str::to_owned),
         })
     }
 }

@@ -170,6 +170,10 @@ impl Manifest {
             for settings in link_settings(part) {
                 let former = settings["name"].as_str().unwrap_or_default();
                 settings["name"] = Value::String(format!("{former}-{site}"));
+                // Events are kept at the centre, where the event logger is.
+                if let Some(events) = settings["properties"].get_mut("EVENTS") {
+                    *events = Value::String(String::new());
+                }
             }
         }
         link["properties"]["target"]["name"] = Value::String(name.clone());

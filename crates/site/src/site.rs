@@ -163,12 +163,15 @@ impl SiteOptions {
         let witness = self.state.join("witness").display().to_string();
         manifest.set("http-server", "address", &http)?;
         manifest.set("messaging", "cluster_uris", &events)?;
+        manifest.set("event-logger", "cluster_uris", &events)?;
         manifest.set("nats-polling", "URI", &server.url())?;
         manifest.set("nats-polling", "CLIENT_SEED_FILE", &seed)?;
         if let Some(authority) = &server.tls {
             let authority = authority.pem()?;
             manifest.set("nats-polling", "TLS_CA", &authority)?;
-            manifest.add_beside("messaging", "cluster_uris", "tls_ca", &authority)?;
+            for part in ["messaging", "event-logger"] {
+                manifest.add_beside(part, "cluster_uris", "tls_ca", &authority)?;
+            }
         }
         manifest.set("ledger", "data_dir", &ledger)?;
         manifest.set("ledger", "witness_dir", &witness)?;

@@ -546,6 +546,9 @@ impl Start {
         takes(&client, self.config.batch.bytes)?;
         let (instance, replicas) = (&self.config.instance, connection.replicas);
         let storage = Storage::open(&client, instance, replicas).await?;
+        if let Some(subject) = &self.config.events {
+            storage.keep_events(subject).await?;
+        }
         Ok((client, storage))
     }
 

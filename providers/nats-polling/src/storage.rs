@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use async_nats::header::NATS_MESSAGE_ID;
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull, push};
 use async_nats::jetstream::context::Publish;
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{
-    self as stored_stream, LastRawMessageErrorKind, RetentionPolicy, StorageType, Stream,
+    self as stored_stream, DiscardPolicy, LastRawMessageErrorKind, RetentionPolicy, StorageType,
+    Stream,
 };
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, HeaderMap};
@@ -24,6 +25,18 @@ use uuid::Uuid;
 const POLLS: &str = "FIELDLEDGER_POLLS";
 /// Batches given up, subjects `fieldledger.dead.<instance>`.
 const DEAD_LETTERS: &str = "FIELDLEDGER_DEAD_LETTERS";
+/// Events on their way to the log, on the subject that the settings name.
+const EVENTS: &str = "FIELDLEDGER_EVENTS";
+/// Where the event logger is handed them, and what it is to the server.
+const EVENTS_DELIVERED: &str = "fieldledger.events";
+const EVENT_LOGGER: &str = "event-logger";
+/// Most bytes of events that wait. A full stream takes no more, and programs are not told.
+const EVENTS_BYTES: i64 = 64 << 20;
+/// The host ends a call of the event logger after 30 s; what it has not acknowledged then comes again.
+const EVENTS_ACK_WAIT: Duration = Duration::from_secs(40);
+/// Events handed to the event logger at a time. It has 8 instances, and takes a few milliseconds each.
+const EVENTS_UNDER_WAY: i64 = 64;
+
 /// Known sensors, keys `<instance>.<sensor id>`.
 const SENSORS: &str = "FIELDLEDGER_SENSORS";
 
@@ -119,6 +132,35 @@ impl Storage {
             config.num_replicas = self.replicas;
             self.context.get_or_create_stream(config).await?;
         }
+        Ok(())
+    }
+
+    /// Keeps what programs publish on `subject` until the event logger acknowledges it. Delivered are
+    /// plain messages, since wasmCloud's messaging knows no others that a component acknowledges.
+    pub(crate) async fn keep_events(&self, subject: &str) -> Result<(), StorageError> {
+        let events = stored_stream::Config {
+            name: EVENTS.to_owned(),
+            description: Some("events of programs on their way to the log".to_owned()),
+            subjects: vec![subject.to_owned()],
+            retention: RetentionPolicy::WorkQueue,
+            max_bytes: EVENTS_BYTES,
+            discard: DiscardPolicy::New,
+            storage: StorageType::File,
+            num_replicas: self.replicas,
+            ..stored_stream::Config::default()
+        };
+        let stream = self.context.get_or_create_stream(events).await?;
+        let consumer = push::Config {
+            durable_name: Some(EVENT_LOGGER.to_owned()),
+            deliver_subject: EVENTS_DELIVERED.to_owned(),
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: EVENTS_ACK_WAIT,
+            max_ack_pending: EVENTS_UNDER_WAY,
+            ..push::Config::default()
+        };
+        stream
+            .get_or_create_consumer(EVENT_LOGGER, consumer)
+            .await?;
         Ok(())
     }
 
@@ -392,7 +434,7 @@ fn bucket(name: &str, description: &str) -> stored_stream::Config {
         allow_rollup: true,
         allow_direct: true,
         deny_delete: true,
-        discard: stored_stream::DiscardPolicy::New,
+        discard: DiscardPolicy::New,
         duplicate_window: DUPLICATE_WINDOW,
         storage: StorageType::File,
         ..stored_stream::Config::default()

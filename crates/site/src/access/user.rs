@@ -13,6 +13,15 @@ pub const OPEN_PREFIXES: [&str; 2] = ["sim", "picow"];
 /// Where programs publish events.
 pub(crate) const EVENTS: &str = "events.audit";
 
+/// Where the event logger is handed them.
+const EVENTS_DELIVERED: &str = "fieldledger.events";
+
+/// Where it says which are recorded, as servers name it now, and as they will with domains.
+const EVENTS_RECORDED: [&str; 2] = [
+    "$JS.ACK.FIELDLEDGER_EVENTS.event-logger.>",
+    "$JS.ACK.*.*.FIELDLEDGER_EVENTS.event-logger.>",
+];
+
 /// Where an operator sends the polling provider, by the name of its instance, to other servers.
 const BROKERS: &str = "fieldledger.brokers.*";
 
@@ -47,7 +56,7 @@ pub enum Role {
     Program,
     /// The polling provider.
     Polling,
-    /// The event logger, which only listens.
+    /// The event logger: is handed events, and says which are recorded.
     Events,
     /// The simulated field, where the field is not open.
     Simulator,
@@ -82,7 +91,10 @@ impl Role {
         let (publish, subscribe) = match self {
             Self::Device { ids } => (subjects(ids, &SAID), subjects(ids, &HEARD)),
             Self::Program => (vec![EVENTS.to_owned()], Vec::new()),
-            Self::Events => (Vec::new(), vec![EVENTS.to_owned()]),
+            Self::Events => (
+                EVENTS_RECORDED.map(str::to_owned).to_vec(),
+                vec![EVENTS_DELIVERED.to_owned()],
+            ),
             Self::Polling => polling(),
             // What is stored there can be looked at from here, and events of programs there are heard
             // here. Devices and what they say stay where they are. nats-server knows no answers to
@@ -193,11 +205,22 @@ mod tests {
 
     #[test]
     fn who_may_say_nothing_is_denied_everything() {
-        let events = Role::Events.permissions();
-        assert_eq!(events["publish"], json!({"deny": ">"}));
         assert_eq!(
             Role::Program.permissions()["subscribe"],
             json!({"deny": ">"})
         );
+    }
+
+    #[test]
+    fn the_event_logger_hears_nothing_but_events_and_says_only_that_they_are_recorded() {
+        let events = Role::Events.permissions();
+        assert_eq!(
+            events["subscribe"],
+            json!({"allow": ["fieldledger.events"]})
+        );
+        for subject in events["publish"]["allow"].as_array().unwrap() {
+            let subject = subject.as_str().unwrap();
+            assert!(subject.starts_with("$JS.ACK.") && subject.contains(".FIELDLEDGER_EVENTS."));
+        }
     }
 }
