@@ -84,10 +84,13 @@ async fn a_ledger_that_stays_away_is_named_everywhere() -> Result<()> {
     }
     simulator.stop().await;
 
-    // The servers' power fails, too, and then everything comes back.
+    // The power fails, too, and then everything comes back.
+    plant.site.host.kill9().await;
     plant.site.nats.kill9().await;
     plant.site.nats.restart().await?;
     fs::rename(&elsewhere, &program)?;
+    plant.site.restart_host().await?;
+    plant.api.until_healthy(PATIENCE).await?;
     until("every event is in the log, once", PATIENCE, async || {
         for number in 0..EVENTS_MEANWHILE {
             let wanted = json!({"action": [format!("LOGIN-{number}")]});

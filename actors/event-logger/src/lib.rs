@@ -111,11 +111,14 @@ fn conclude(
         Ok(()) => Acknowledgement::Recorded,
         Err(Failure::Passing(reason)) => {
             let (subject, pending) = (&message.subject, stored.pending);
-            warn!(
-                "events on {subject:?} are not recorded yet: {reason}; they come again, and \
-                 {pending} messages wait behind them"
-            );
-            Acknowledgement::Again
+            // Ever more rarely: all that wait have the same to tell.
+            if stored.delivered.is_power_of_two() {
+                warn!(
+                    "events on {subject:?} are not recorded yet: {reason}; they come again, and \
+                     {pending} messages wait behind them"
+                );
+            }
+            Acknowledgement::Again(stored.again_after())
         }
         Err(failure @ Failure::Final(_)) => {
             report_loss(message, &failure);

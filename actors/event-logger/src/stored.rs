@@ -8,8 +8,10 @@ use std::time::Duration;
 
 const PREFIX: &str = "$JS.ACK.";
 
-/// How long the server waits before it delivers a message again that could not be recorded.
-const AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// How long the server waits before it delivers a message again that could not be recorded: at first, and at
+/// most. It is twice as long each time.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+const AGAIN_AFTER_AT_MOST: Duration = Duration::from_secs(15);
 
 /// What is known of a stored message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,12 @@ impl Stored {
         Duration::from_nanos(self.nanoseconds)
     }
 
+    /// When it is to come again.
+    pub(crate) fn again_after(&self) -> Duration {
+        let doublings = self.delivered.saturating_sub(1).min(8) as u32;
+        (AGAIN_AFTER * 2_u32.pow(doublings)).min(AGAIN_AFTER_AT_MOST)
+    }
+
     /// 64 bits that are as good as drawn by lot, and the same whenever this message is delivered
     /// (`splitmix64`'s last step).
     pub(crate) fn lot(&self) -> u64 {
@@ -61,8 +69,8 @@ impl Stored {
 pub(crate) enum Acknowledgement {
     /// It is recorded.
     Recorded,
-    /// It is to come again.
-    Again,
+    /// It is to come again, after this time.
+    Again(Duration),
     /// It never can be.
     Hopeless,
 }
@@ -72,7 +80,7 @@ impl Acknowledgement {
     pub(crate) fn body(self) -> String {
         match self {
             Self::Recorded => "+ACK".to_owned(),
-            Self::Again => format!("-NAK {{\"delay\":{}}}", AGAIN_AFTER.as_nanos()),
+            Self::Again(pause) => format!("-NAK {{\"delay\":{}}}", pause.as_nanos()),
             Self::Hopeless => "+TERM".to_owned(),
         }
     }
@@ -114,6 +122,18 @@ mod tests {
         ] {
             assert_eq!(Stored::parse(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_recorded_comes_again_ever_later_up_to_a_quarter_of_a_minute() {
+        let pause = |delivered: u64| {
+            let stored = Stored::parse(&format!("$JS.ACK.s.c.{delivered}.1.1.1.0"));
+            stored.unwrap().again_after().as_secs()
+        };
+        let pauses = [1, 2, 3, 4, 5, 6, 1_000, u64::MAX].map(pause);
+        assert_eq!(pauses, [1, 2, 4, 8, 15, 15, 15, 15]);
+        let again = Acknowledgement::Again(Duration::from_secs(4));
+        assert_eq!(again.body(), "-NAK {\"delay\":4000000000}");
     }
 
     #[test]
