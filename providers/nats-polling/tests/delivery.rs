@@ -11,8 +11,18 @@ use async_nats::Message;
 use async_nats::jetstream::{self, consumer::pull};
 use common::{Answers, Device, Server, TestReader, config, eventually, id, start};
 use fieldledger_field::batch::{Attestation, Outcome, PollBatch, SensorProfile};
+use fieldledger_provider_nats_polling::instance::{Instance, Status};
 use fieldledger_provider_nats_polling::reader::IngestError;
 use futures::StreamExt;
+
+/// What is said when no batch is left in the stream.
+async fn all_delivered(instance: &Instance) -> Status {
+    eventually("delivery", || async {
+        let status = instance.status().await;
+        (status.batches_pending == 0).then_some(status)
+    })
+    .await
+}
 
 /// The first dead letter.
 async fn dead_letter(server: &Server) -> Message {
@@ -61,10 +71,7 @@ async fn an_unavailable_log_is_waited_for_and_nothing_is_lost() {
         (0, 0)
     );
     open.store(true, SeqCst);
-    eventually("delivery", || async {
-        (instance.status().await.batches_pending == 0).then_some(())
-    })
-    .await;
+    all_delivered(&instance).await;
     instance.stop().await;
     eventually("the rest", || async {
         (reader.texts(1).len() == device.said.lock().unwrap().len()).then_some(())
@@ -287,11 +294,7 @@ async fn a_backlog_goes_many_batches_at_a_time() {
     with_backlog(&server, &settings, 200).await;
     let reader = TestReader::willing();
     let instance = start(config(&server, &settings), &reader).await;
-    let status = eventually("delivery", || async {
-        let status = instance.status().await;
-        (status.batches_pending == 0).then_some(status)
-    })
-    .await;
+    let status = all_delivered(&instance).await;
     instance.stop().await;
     // 400 results, a hundred in a call.
     assert_eq!(reader.calls(), 4);
@@ -312,11 +315,7 @@ async fn a_bad_batch_in_a_backlog_keeps_nothing_else_from_the_log() {
             .ok_or_else(malformed)
     });
     let instance = start(config(&server, &settings), &reader).await;
-    let status = eventually("delivery", || async {
-        let status = instance.status().await;
-        (status.batches_pending == 0).then_some(status)
-    })
-    .await;
+    let status = all_delivered(&instance).await;
     instance.stop().await;
     assert_eq!(status.delivery.batches_dead_lettered, 1);
     assert_eq!(status.delivery.batches_delivered, 199);
