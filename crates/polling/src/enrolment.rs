@@ -352,6 +352,42 @@ mod tests {
     }
 
     #[test]
+    fn the_fingerprint_of_another_key_approves_nothing() {
+        let mut enrolment = Enrolment::default();
+        enrolment.meet(Some(&identity(&key(1), "b1", 1))).unwrap();
+        assert_eq!(enrolment.offered(), Some(key(1).public()));
+        let refused = enrolment.approve(SENSOR, &fingerprint(&key(2)));
+        let shown = fingerprint(&key(1));
+        assert!(matches!(refused, Err(EnrolError::NotShown { shown: told, .. }) if told == shown));
+        let again = approved(&key(1));
+        let unchanged = again.approve(SENSOR, &fingerprint(&key(1)));
+        assert_eq!(unchanged, Ok(again.keys));
+    }
+
+    #[test]
+    fn what_was_decided_counts_after_a_restart() {
+        let device = key(1);
+        let mut restarted = Enrolment::of(approved(&device).keys);
+        assert_eq!(restarted.standing(), Standing::Approved);
+        assert!(matches!(restarted.meet(None), Err(Impostor::NoKey { .. })));
+        assert_eq!(judged(&restarted, &reply(None, 1)), Attestation::Missing);
+    }
+
+    #[test]
+    fn heartbeats_of_a_new_key_are_counted_anew_and_those_of_the_same_go_on() {
+        let (old, new) = (key(1), key(2));
+        let mut enrolment = approved(&old);
+        enrolment.meet(Some(&identity(&old, "b1", 5))).unwrap();
+        enrolment.decide(enrolment.keys.clone());
+        let again = enrolment.meet(Some(&identity(&old, "b1", 5)));
+        assert_eq!(again, Err(Impostor::Repeated { beat: 5, last: 5 }));
+        let _ = enrolment.meet(Some(&identity(&new, "b1", 1)));
+        let keys = enrolment.approve(SENSOR, &fingerprint(&new)).unwrap();
+        enrolment.decide(keys);
+        enrolment.meet(Some(&identity(&new, "b1", 2))).unwrap();
+    }
+
+    #[test]
     fn a_key_changes_and_is_retired_by_decision_alone() {
         let (old, new) = (key(1), key(2));
         let mut enrolment = approved(&old);
