@@ -800,9 +800,20 @@ mod tests {
 
     #[test]
     fn topics_must_differ() {
-        let mut json = simulated();
-        json["read_topic"] = json["poll_topic"].clone();
-        assert!(matches!(parse(&json), Err(HeartbeatError::SameTopics)));
+        let topics = ["poll_topic", "read_topic", "disconnect_topic"];
+        for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+            let mut json = simulated();
+            json[topics[one]] = json[topics[other]].clone();
+            assert!(matches!(parse(&json), Err(HeartbeatError::SameTopics)));
+        }
+    }
+
+    #[test]
+    fn the_longest_heartbeat_is_read_and_no_longer_one() {
+        let text = format!("{:1$}", simulated().to_string(), MAX_HEARTBEAT_BYTES);
+        parse_text(&text).unwrap();
+        let error = parse_text(&format!("{text} ")).unwrap_err();
+        assert!(matches!(error, HeartbeatError::TooLong { .. }), "{error}");
     }
 
     #[test]
