@@ -212,6 +212,58 @@ mod tests {
     }
 
     #[test]
+    fn who_is_asked_may_answer_and_nobody_else() {
+        let site = || "north".to_owned();
+        for (role, answers) in [
+            (Role::Device { ids: Vec::new() }, true),
+            (Role::Simulator, true),
+            (Role::Open, true),
+            (Role::Polling, true),
+            (Role::Site { domain: site() }, false),
+            (Role::Program, false),
+            (Role::Events, false),
+            (Role::Operator, false),
+        ] {
+            let permissions = role.permissions();
+            let may = permissions.get("allow_responses").is_some();
+            assert_eq!(may, answers, "{role:?}");
+        }
+    }
+
+    #[test]
+    fn the_polling_provider_stores_and_asks_and_hears_the_field() {
+        let polling = Role::Polling.permissions();
+        assert_eq!(
+            polling["publish"]["allow"],
+            json!([
+                "sim.>",
+                "picow.>",
+                "field.>",
+                "fieldledger.>",
+                "$KV.>",
+                "$JS.API.>",
+                "$JS.ACK.>",
+                "$JS.FC.>",
+                "events.audit"
+            ])
+        );
+        assert_eq!(
+            polling["subscribe"]["allow"],
+            json!([
+                "sim.>",
+                "picow.>",
+                "field.>",
+                "_INBOX.>",
+                "fieldledger.brokers.*"
+            ])
+        );
+        let open = Role::Open.permissions();
+        for side in ["publish", "subscribe"] {
+            assert_eq!(open[side], json!({"allow": ["sim.>", "picow.>"]}));
+        }
+    }
+
+    #[test]
     fn the_event_logger_hears_nothing_but_events_and_says_only_that_they_are_recorded() {
         let events = Role::Events.permissions();
         assert_eq!(
