@@ -114,6 +114,12 @@ mod tests {
         ] {
             assert_eq!(Stored::parse(&reply), Some(expected), "{reply}");
         }
+        assert_eq!(
+            expected.at(),
+            Duration::from_nanos(1_767_323_045_000_006_007)
+        );
+        // By another program.
+        assert_eq!(expected.lot(), 0xa4b5_7d3d_d949_b505);
         for other in [
             "",
             "_INBOX.abc",

@@ -310,6 +310,17 @@ mod tests {
     }
 
     #[test]
+    fn a_sent_list_is_kept_as_json() {
+        let mut brokers = brokers();
+        assert!(brokers.replace(&list(&["x", "a"]), 3, 0));
+        let mut text = String::<MAX_KEPT_BYTES>::new();
+        brokers.write_kept(&mut text).unwrap();
+        // printf 'a\nb\nc\n' | sha256sum
+        let expected = r#"{"version":3,"configured":"880553fca8fcea94","brokers":["x","a"]}"#;
+        assert_eq!(text, expected);
+    }
+
+    #[test]
     fn the_longest_list_is_kept_whole() {
         let longest = |letter: char| {
             let address = |number| std::format!("{letter}{number}{}", "a".repeat(94));

@@ -64,7 +64,7 @@ proptest! {
 
     #[test]
     fn the_old_text_or_the_new_one_is_there_whenever_the_power_fails(
-        texts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..900), 1..6),
+        texts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..=MAX_KEPT_BYTES), 1..6),
         operations in 0..20_u32, chance in 1..u64::MAX,
     ) {
         let mut flash = Flash::new(SECTORS);
@@ -87,6 +87,19 @@ proptest! {
         // And it can be written to.
         open(&mut flash).unwrap().set(b"after").unwrap();
         prop_assert_eq!(text(&mut flash), Some(b"after".to_vec()));
+    }
+
+    #[test]
+    fn no_bit_may_change(
+        text_before in prop::collection::vec(any::<u8>(), 0..=MAX_KEPT_BYTES),
+        byte in any::<prop::sample::Index>(), bit in 0..8_u32,
+    ) {
+        let mut flash = Flash::new(SECTORS);
+        open(&mut flash).unwrap().set(&text_before).unwrap();
+        let start = flash.place().start as usize;
+        // Number, length and text.
+        flash.bytes[start + byte.index(12 + text_before.len())] ^= 1 << bit;
+        prop_assert_eq!(text(&mut flash), None);
     }
 
     #[test]
