@@ -1,9 +1,10 @@
 //! Numbers the events of a message, so that a write whose answer got lost can be repeated: the log
 //! appends each pair of producer and sequence once.
 //!
-//! The component keeps nothing from one message to the next, so a message's first number is drawn
-//! by lot, or by what a stream says of the message. Numbers are drawn anew for each day's producer: with a million messages on one day, the
-//! chance that any two of that day meet is 1 in 9,000 if each is one event.
+//! The component keeps nothing from one message to the next, so a message's first number is drawn by lot,
+//! or made of what a stream says of the message, which is as good. Numbers are drawn anew for each day's
+//! producer: with a million messages on one day, the chance that any two of that day meet is 1 in 9,000 if
+//! each is one event.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use fieldledger_audit::{EventColumns, timestamp};
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 
 /// Gives the events the producer `event/<days since 1970>` and consecutive sequence numbers.
-/// `lot` are 64 random bits, `since_epoch` is the time.
+/// `lot` are 64 random bits, `since_epoch` is the time of the message.
 pub(crate) fn number(events: &mut EventColumns, lot: u64, since_epoch: Duration) {
     let count = events.len();
     let producer = format!("event/{}", since_epoch.as_secs() / DAY_SECONDS);

@@ -7,8 +7,8 @@
 //!
 //! A list that is sent to it goes before the one that it was configured with, which stays behind: a wrong
 //! address that was sent to a thousand devices must not cost a walk to each of them. A board that has a
-//! place for it keeps the sent list ([`Action::KeepBrokers`](crate::Action::KeepBrokers)) and gives it back after a restart, and it counts as
-//! long as the configured one is what it was then.
+//! place for it keeps the sent list ([`Action::KeepBrokers`](crate::Action::KeepBrokers)) and gives it back
+//! after a restart, and it counts as long as the configured one is what it was then.
 
 use core::fmt::{self, Write};
 
