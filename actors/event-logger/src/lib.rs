@@ -85,8 +85,8 @@ fn events(message: &BrokerMessage, stored: Option<Stored>) -> EventColumns {
         }
     };
     numbering::number(&mut intake.events, lot, at);
-    if let Some(stored) = stored {
-        // It may have waited for hours.
+    // When it is recorded says nothing of when it was said.
+    if let Some(stored) = stored.filter(Stored::has_waited) {
         numbering::date(&mut intake.events, stored.at());
     }
     intake.events

@@ -4,9 +4,12 @@
 //! `$JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>.<consumer sequence>.<time>.<pending>`, with
 //! domain and account before the stream in a newer form, and a token behind all else.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const PREFIX: &str = "$JS.ACK.";
+
+/// A message that was published less than this ago is recorded as it is said.
+const PROMPT: Duration = Duration::from_secs(10);
 
 /// How long the server waits before it delivers a message again that could not be recorded: at first, and at
 /// most. It is twice as long each time.
@@ -46,6 +49,12 @@ impl Stored {
     /// When it was stored, since the Unix epoch.
     pub(crate) fn at(&self) -> Duration {
         Duration::from_nanos(self.nanoseconds)
+    }
+
+    /// Whether it has been in the stream for long.
+    pub(crate) fn has_waited(&self) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        now.unwrap_or_default().saturating_sub(self.at()) > PROMPT
     }
 
     /// When it is to come again.
@@ -140,6 +149,19 @@ mod tests {
         assert_eq!(pauses, [1, 2, 4, 8, 15, 15, 15, 15]);
         let again = Acknowledgement::Again(Duration::from_secs(4));
         assert_eq!(again.body(), "-NAK {\"delay\":4000000000}");
+    }
+
+    #[test]
+    fn a_message_has_waited_after_ten_seconds() {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let of = |at: Duration| {
+            let nanoseconds = at.as_nanos();
+            Stored::parse(&format!("$JS.ACK.s.c.1.1.1.{nanoseconds}.0")).unwrap()
+        };
+        assert!(of(now - Duration::from_secs(11)).has_waited());
+        assert!(!of(now).has_waited());
+        // The server's clock may be ahead.
+        assert!(!of(now + Duration::from_secs(60)).has_waited());
     }
 
     #[test]
