@@ -94,14 +94,14 @@ async fn a_device_cannot_be_more_than_itself() -> Result<()> {
     let saw = User::add(&users, "saw", 2)?;
     let intruder = User::add(&users, "intruder", 3)?;
     let mqtt = plant.site.mqtt_address();
-    let everything = Everything::heard(&plant).await?;
 
-    // The server reads its users again when it gets round to it.
+    // The server reads its users again when it gets round to it, and closes what connects meanwhile.
     until("the last user is let in", PATIENCE, async || {
         let url = plant.site.nats_url();
         Ok(nats(&url, &intruder, &Complaints::default()).await.ok())
     })
     .await?;
+    let everything = Everything::heard(&plant).await?;
 
     // Both kinds of honest device, over NATS and over MQTT.
     let client = nats(&plant.site.nats_url(), &press, &Complaints::default()).await?;
