@@ -1,33 +1,13 @@
 //! Lists of brokers that are sent, and what becomes of them in a restart.
 #![allow(clippy::unwrap_used)]
 
-use fieldledger_attest::identity::DeviceKey;
+mod common;
+
+use common::{Board, board};
 use fieldledger_device::brokers::MAX_KEPT_BYTES;
-use fieldledger_device::sensor::{Fault, Sensor, Text};
-use fieldledger_device::topics::Style;
-use fieldledger_device::{Action, Config, Device, Now};
-
-/// There is none.
-struct Nothing;
-
-impl Sensor for Nothing {
-    fn read(&mut self) -> Result<Text, Fault> {
-        Err(Fault("not there"))
-    }
-}
-
-type Board = Device<Nothing, 1, 1, 1_536>;
+use fieldledger_device::{Action, Now};
 
 const TOPIC: &str = "picow/02020202-0202-0202-0202-020202020202/brokers";
-
-fn board(configured: &[&str]) -> Board {
-    let config = Config::new([2; 16], "picow".try_into().unwrap(), Style::Mqtt);
-    let mut brokers = heapless::Vec::new();
-    for address in configured {
-        brokers.push((*address).try_into().unwrap()).unwrap();
-    }
-    Board::new(config, DeviceKey::from_seed(&[1; 32]), "b1", brokers).unwrap()
-}
 
 const NOW: Now = Now { up: 0, utc: None };
 

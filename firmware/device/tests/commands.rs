@@ -1,31 +1,17 @@
 //! Commands from their message to the output and the answer.
 #![allow(clippy::unwrap_used)]
 
-use fieldledger_attest::identity::DeviceKey;
+mod common;
+
+use common::Board;
 use fieldledger_device::actuator::{Channel, Value};
-use fieldledger_device::sensor::{Fault, Sensor, Text};
-use fieldledger_device::topics::Style;
-use fieldledger_device::{Action, Config, Device, Now};
+use fieldledger_device::{Action, Now};
 use serde_json::{Value as Json, json};
-
-/// There is none.
-struct Nothing;
-
-impl Sensor for Nothing {
-    fn read(&mut self) -> Result<Text, Fault> {
-        Err(Fault("not there"))
-    }
-}
-
-type Board = Device<Nothing, 1, 1, 1_536>;
 
 const COMMANDS: &str = "picow/02020202-0202-0202-0202-020202020202/command";
 
 fn board() -> Board {
-    let config = Config::new([2; 16], "picow".try_into().unwrap(), Style::Mqtt);
-    let mut brokers = heapless::Vec::new();
-    brokers.push("first".try_into().unwrap()).unwrap();
-    let mut board = Board::new(config, DeviceKey::from_seed(&[1; 32]), "b1", brokers).unwrap();
+    let mut board = common::board(&["first"]);
     let name = "valve".try_into().unwrap();
     let (neutral, levels) = (Value::Switch(false), (0, 0));
     board

@@ -17,6 +17,8 @@ use fieldledger_device::{Kept, Offer};
 use fieldledger_kept::{KeptError, Ring, Store};
 use thiserror::Error;
 
+use crate::folder::sync_folder_of;
+
 /// 256 sectors: 7,140 readings at least, more than 13 rings.
 const FILE_BYTES: u32 = 1 << 20;
 
@@ -187,13 +189,7 @@ fn open(path: &Path) -> Result<Ring<FlashFile>, KeptFileError> {
         file.set_len(FILE_BYTES.into()).map_err(failed("size"))?;
         file.write_all_at(&blank, 0).map_err(failed("write to"))?;
         file.sync_all().map_err(failed("sync"))?;
-        // Its name is in the folder, which is written apart from it.
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let folder = File::open(folder.unwrap_or(Path::new(".")));
-        let synced = folder.and_then(|folder| folder.sync_all());
-        synced.map_err(failed("sync the folder of"))?;
+        sync_folder_of(path).map_err(failed("sync the folder of"))?;
     }
     let needs_sync = false;
     Ring::open(FlashFile { file, needs_sync }, 0..FILE_BYTES).map_err(|source| {

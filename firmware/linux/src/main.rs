@@ -3,6 +3,7 @@
 
 mod clock;
 mod discovery;
+mod folder;
 mod kept;
 mod link;
 mod outputs;

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::folder::sync_folder_of;
+
 /// Where they are.
 #[derive(Debug)]
 pub(crate) struct SentBrokers(PathBuf);
@@ -42,8 +44,6 @@ impl SentBrokers {
         file.write_all(list)?;
         file.sync_all()?;
         fs::rename(&new, &self.0)?;
-        // The name is in the folder, which is written apart from it.
-        let folder = self.0.parent().filter(|path| !path.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        sync_folder_of(&self.0)
     }
 }
