@@ -5,7 +5,7 @@ use fieldledger_device::actuator::{Channel, Value};
 use fieldledger_device::sensor::{Fault, Profile, Sensor, Text};
 use fieldledger_device::topics::{Purpose, Style, Topics};
 use fieldledger_device::{Action, Config, Device, Now};
-use fieldledger_field::reply::Reply;
+use fieldledger_wire::reply::Reply;
 
 struct Fixed;
 

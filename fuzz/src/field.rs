@@ -1,12 +1,12 @@
 //! What sensors send, and what becomes of it.
 
 use fieldledger_attest::identity::DeviceKey;
-use fieldledger_field::attestation::AttestationError;
-use fieldledger_field::batch::PollBatch;
-use fieldledger_field::bulk::{Bulk, MAX_BULK_READINGS};
-use fieldledger_field::heartbeat::{Heartbeat, Limits};
-use fieldledger_field::reply::{MAX_UNPARSABLE_BYTES, NUMBERS_END, Reply};
-use fieldledger_field::topic::TopicRules;
+use fieldledger_wire::attestation::AttestationError;
+use fieldledger_wire::batch::PollBatch;
+use fieldledger_wire::bulk::{Bulk, MAX_BULK_READINGS};
+use fieldledger_wire::heartbeat::{Heartbeat, Limits};
+use fieldledger_wire::reply::{MAX_UNPARSABLE_BYTES, NUMBERS_END, Reply};
+use fieldledger_wire::topic::TopicRules;
 use fieldledger_reading::{Recorded, grade_batch};
 
 /// An announcement of a sensor. What is accepted is accepted again as it is stored.

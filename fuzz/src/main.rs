@@ -11,12 +11,12 @@ mod attest;
 mod boards;
 mod device;
 #[allow(dead_code)]
-#[path = "../../crates/ledger/src/envelope.rs"]
+#[path = "../../crates/log/ledger/src/envelope.rs"]
 mod envelope;
 mod error;
 // A log of three entries in memory, which the API's own tests use.
 #[allow(dead_code)]
-#[path = "../../crates/api/tests/fake/mod.rs"]
+#[path = "../../crates/web/api/tests/fake/mod.rs"]
 mod fake;
 mod field;
 mod http;

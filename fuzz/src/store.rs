@@ -1,5 +1,5 @@
 //! The ledger's file for frames.
 #![allow(dead_code)]
 
-#[path = "../../crates/ledger/src/store/frame.rs"]
+#[path = "../../crates/log/ledger/src/store/frame.rs"]
 pub(crate) mod frame;

@@ -1,5 +1,5 @@
-//! What auditors and witnesses exchange: checkpoints, tiles, bundles, proofs. `crates/verifier` was
-//! written apart from `crates/tlog`, so the two must agree on every input.
+//! What auditors and witnesses exchange: checkpoints, tiles, bundles, proofs. `crates/log/verifier` was
+//! written apart from `crates/log/tlog`, so the two must agree on every input.
 
 use std::sync::{Arc, LazyLock};
 

@@ -1,5 +1,5 @@
 //! What witnesses and logs send each other, and the policies that say which witnesses count.
-//! `crates/verifier` reads policies with code of its own, so the two must agree on every one.
+//! `crates/log/verifier` reads policies with code of its own, so the two must agree on every one.
 
 use std::sync::LazyLock;
 

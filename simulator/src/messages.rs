@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use fieldledger_field::batch::Range;
-use fieldledger_field::heartbeat::Heartbeat;
-use fieldledger_field::poll::Poll;
+use fieldledger_wire::batch::Range;
+use fieldledger_wire::heartbeat::Heartbeat;
+use fieldledger_wire::poll::Poll;
 
 use crate::hundredths::Hundredths;
 use crate::sensor::Sensor;
@@ -117,9 +117,9 @@ pub(crate) fn heartbeat(
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use fieldledger_field::heartbeat::{Limits, POLL_INTERVALS_MS};
-    use fieldledger_field::reply::Reply;
-    use fieldledger_field::topic::TopicRules;
+    use fieldledger_wire::heartbeat::{Limits, POLL_INTERVALS_MS};
+    use fieldledger_wire::reply::Reply;
+    use fieldledger_wire::topic::TopicRules;
     use serde_json::{Value, json};
 
     use super::*;

@@ -1,6 +1,6 @@
 //! The subjects and topics of one simulation.
 
-use fieldledger_field::topic::subject_of;
+use fieldledger_wire::topic::subject_of;
 use uuid::Uuid;
 
 /// How the sensors speak to their broker.

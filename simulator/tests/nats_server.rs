@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::{Client, ConnectOptions, Message, Subscriber};
-use fieldledger_field::heartbeat::Heartbeat;
-use fieldledger_field::reply::Reply;
+use fieldledger_wire::heartbeat::Heartbeat;
+use fieldledger_wire::reply::Reply;
 use fieldledger_simulator::{
     Broker, Fault, MeshSettings, MqttBroker, NatsBroker, PolledMesh, Sensor, Settings, Simulation,
     Style, run,

@@ -11,7 +11,7 @@ use fieldledger_attest::identity::DeviceKey;
 use fieldledger_device::sensor::derived_id;
 use fieldledger_e2e::api::Entry;
 use fieldledger_e2e::plant::{ADMIN_SETTING, ADMIN_TOKEN, PATIENCE, Plant, until};
-use fieldledger_field::reply::Reply;
+use fieldledger_wire::reply::Reply;
 use fieldledger_record::Settings;
 use fieldledger_record::settings::{SETTINGS_BYTES, SensorSettings};
 use fieldledger_site::{Artifacts, Emulator, HOST_OF_EMULATOR};

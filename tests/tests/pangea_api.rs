@@ -1,5 +1,5 @@
 //! Pangea's API through the whole lattice: an event logged, published, proven and downloaded. What
-//! the SDKs make of it is tested in `crates/standalone`.
+//! the SDKs make of it is tested in `crates/web/standalone`.
 #![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result, ensure};

@@ -1,7 +1,7 @@
 //! Between the generated types and those of the plain crates. Columns are moved, never copied.
 
 use fieldledger_audit::EventColumns;
-use fieldledger_field::batch;
+use fieldledger_wire::batch;
 
 use crate::bindings::exports::fieldledger::field::reader::{IngestError, Ingested};
 use crate::bindings::fieldledger::audit::types as audit;

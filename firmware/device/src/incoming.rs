@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_poll_of_the_server_says_what_is_stored() {
-        use fieldledger_field::poll::{self as server, Poll as Sent};
+        use fieldledger_wire::poll::{self as server, Poll as Sent};
         assert_eq!(server::MAX_STORED, MAX_STORED);
         let number = fieldledger_attest::NUMBERS_END - 1;
         for length in [0, 1, MAX_STORED] {

@@ -167,12 +167,12 @@ mod tests {
     #[test]
     fn history_is_where_the_server_looks_for_it() {
         let prefixes = ["picow".to_string(), "sim".to_string()];
-        let rules = fieldledger_field::topic::TopicRules::new(&prefixes, "default").unwrap();
+        let rules = fieldledger_wire::topic::TopicRules::new(&prefixes, "default").unwrap();
         for (prefix, style) in [("picow", Style::Mqtt), ("sim", Style::Nats)] {
             let topics = Topics { prefix, style };
             let of = |purpose| topics.of(*ID.as_bytes(), purpose).replace('/', ".");
             let read = of(Purpose::Read);
-            let read = fieldledger_field::topic::Subject::from_topic(&read, ID, &rules).unwrap();
+            let read = fieldledger_wire::topic::Subject::from_topic(&read, ID, &rules).unwrap();
             assert_eq!(read.history().as_str(), of(Purpose::History));
             assert_eq!(read.history_ack().as_str(), of(Purpose::HistoryAck));
         }

@@ -15,11 +15,11 @@ use fieldledger_device::clock::SECOND;
 use fieldledger_device::sensor::{DEVICE_NUMBER, Fault, Profile, Sensor, Text, derived_id};
 use fieldledger_device::topics::Style;
 use fieldledger_device::{Action, Config, Device, Kept, Now, Offer};
-use fieldledger_field::bulk::{Bulk, HistoryAck};
-use fieldledger_field::heartbeat::{Heartbeat, Limits, POLL_INTERVALS_MS};
-use fieldledger_field::poll::{self, Poll};
-use fieldledger_field::reply::Reply;
-use fieldledger_field::topic::TopicRules;
+use fieldledger_wire::bulk::{Bulk, HistoryAck};
+use fieldledger_wire::heartbeat::{Heartbeat, Limits, POLL_INTERVALS_MS};
+use fieldledger_wire::poll::{self, Poll};
+use fieldledger_wire::reply::Reply;
+use fieldledger_wire::topic::TopicRules;
 use proptest::prelude::*;
 use uuid::Uuid;
 

@@ -19,7 +19,7 @@ use fieldledger_device::{Device, Kept, Offer};
 use fieldledger_drive::run::{INCOMING_BYTES, outgoing_bytes};
 use fieldledger_drive::setup::{Hardware, client, client_id, device, profile};
 use fieldledger_drive::{Board, Buffers, run};
-use fieldledger_field::bulk::Bulk;
+use fieldledger_wire::bulk::Bulk;
 use fieldledger_record::Settings;
 use fieldledger_record::settings::SensorSettings;
 use fieldledger_rig::{PATIENCE, Rig, announced};

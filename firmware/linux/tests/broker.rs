@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use common::{Site, announced, until_holds};
 use fieldledger_attest::reading::Clock;
-use fieldledger_field::bulk::Bulk;
-use fieldledger_field::heartbeat::Device;
-use fieldledger_field::reply::Reply;
+use fieldledger_wire::bulk::Bulk;
+use fieldledger_wire::heartbeat::Device;
+use fieldledger_wire::reply::Reply;
 use serde_json::{Value, json};
 use uuid::Uuid;
 

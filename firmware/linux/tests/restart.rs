@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use common::{PATIENCE, Site, announced};
 use fieldledger_attest::reading::Clock;
-use fieldledger_field::bulk::Bulk;
-use fieldledger_field::heartbeat::Device;
+use fieldledger_wire::bulk::Bulk;
+use fieldledger_wire::heartbeat::Device;
 use fieldledger_kept::SLOT_BYTES;
 use tokio::time::timeout;
 use uuid::Uuid;

@@ -10,10 +10,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Message, Subscriber};
-use fieldledger_field::bulk::Bulk;
-use fieldledger_field::heartbeat::{Device, Heartbeat, Limits, POLL_INTERVALS_MS};
-use fieldledger_field::reply::Reply;
-use fieldledger_field::topic::TopicRules;
+use fieldledger_wire::bulk::Bulk;
+use fieldledger_wire::heartbeat::{Device, Heartbeat, Limits, POLL_INTERVALS_MS};
+use fieldledger_wire::reply::Reply;
+use fieldledger_wire::topic::TopicRules;
 use fieldledger_site::{Access, NatsOptions, NatsServer, Place, find_nats_server, free_port};
 use futures::StreamExt as _;
 use tempfile::TempDir;
@@ -105,7 +105,7 @@ impl Rig {
 
     /// Polls until the device answers on its read topic.
     pub async fn poll(&self, device: &Device, answers: &mut Subscriber, number: u64) -> Reply {
-        let poll = fieldledger_field::poll::Poll::numbered(number).payload();
+        let poll = fieldledger_wire::poll::Poll::numbered(number).payload();
         for _ in 0..PATIENCE.as_secs() {
             let subject = device.poll.to_string();
             let sent = self.client.publish(subject, poll.clone().into()).await;

@@ -1,4 +1,4 @@
-//! The ledger as a wasmCloud capability provider: a thin skin over `crates/ledger`.
+//! The ledger as a wasmCloud capability provider: a thin skin over `crates/log/ledger`.
 //!
 //! Configuration (the provider's own, in `wadm.yaml`): see [`settings`].
 #![forbid(unsafe_code)]

@@ -12,7 +12,7 @@
 use std::collections::HashSet;
 
 use async_nats::jetstream::Message;
-use fieldledger_field::batch::PollBatch;
+use fieldledger_wire::batch::PollBatch;
 use fieldledger_polling::BatchLimits;
 use tracing::debug;
 

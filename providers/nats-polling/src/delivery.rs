@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::{AckKind, Message};
-use fieldledger_field::batch::PollBatch;
+use fieldledger_wire::batch::PollBatch;
 use fieldledger_polling::{BatchLimits, chain};
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;

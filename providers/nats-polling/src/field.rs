@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_nats::StatusCode;
 use async_nats::{Client, Message, connection::State};
 use fieldledger_attest::identity::PublicKey;
-use fieldledger_field::poll::Poll;
+use fieldledger_wire::poll::Poll;
 use fieldledger_polling::config::Subscription;
 use fieldledger_polling::{
     Action, Batcher, Counters, Engine, Keys, LivenessCounts, Memory, PollResult, Rejection, Sealed,

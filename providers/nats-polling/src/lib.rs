@@ -1,7 +1,7 @@
 //! Polls sensors over NATS and hands what they say to a reader, losing nothing it has accepted.
 //!
 //! ```text
-//!  heartbeats, answers ──▶ field (drives crates/polling) ──batches──▶ spool ──▶ JetStream
+//!  heartbeats, answers ──▶ field (drives crates/field/polling) ──batches──▶ spool ──▶ JetStream
 //!                                                                              │
 //!                                      reader ◀── delivery ◀───────────────────┘
 //! ```

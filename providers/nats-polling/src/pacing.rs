@@ -8,7 +8,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use fieldledger_field::batch::PollBatch;
+use fieldledger_wire::batch::PollBatch;
 use tokio::time::Instant;
 
 use crate::clock::wall_now;

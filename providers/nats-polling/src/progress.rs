@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
-use fieldledger_field::batch::{Outcome, PollBatch};
+use fieldledger_wire::batch::{Outcome, PollBatch};
 use tokio::sync::Notify;
 
 use crate::clock::wall_now;

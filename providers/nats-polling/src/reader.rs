@@ -1,6 +1,6 @@
 //! Who takes the batches.
 
-use fieldledger_field::batch::PollBatch;
+use fieldledger_wire::batch::PollBatch;
 use futures::future::BoxFuture;
 use thiserror::Error;
 

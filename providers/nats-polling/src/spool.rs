@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_nats::Client;
 use bytes::Bytes;
-use fieldledger_field::batch::PollBatch;
+use fieldledger_wire::batch::PollBatch;
 use fieldledger_polling::{Receipt, Sealed, StoredAnswer};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use common::keeper::{KEEPER, Keeper};
 use common::{Server, TestReader, config, eventually, start};
-use fieldledger_field::batch::Outcome;
+use fieldledger_wire::batch::Outcome;
 
 /// Long enough that a provider always has some answers in memory.
 const BATCH_AGE_MS: &str = "1000";

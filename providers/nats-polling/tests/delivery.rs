@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_nats::Message;
 use async_nats::jetstream::{self, consumer::pull};
 use common::{Answers, Device, Server, TestReader, config, eventually, id, start};
-use fieldledger_field::batch::{Attestation, Outcome, PollBatch, SensorProfile};
+use fieldledger_wire::batch::{Attestation, Outcome, PollBatch, SensorProfile};
 use fieldledger_provider_nats_polling::instance::{Instance, Status};
 use fieldledger_provider_nats_polling::reader::IngestError;
 use futures::StreamExt;

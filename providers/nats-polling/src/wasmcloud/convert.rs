@@ -1,7 +1,7 @@
 //! Our types as those of the contract.
 
 use fieldledger_attest::identity::Fingerprint;
-use fieldledger_field::batch::{Attestation, Outcome, PollBatch, SensorProfile};
+use fieldledger_wire::batch::{Attestation, Outcome, PollBatch, SensorProfile};
 use fieldledger_polling::{EnrolError, Liveness, SensorState, Standing};
 
 use super::bindings::exports::fieldledger::field::registry;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fieldledger_field::batch::PollBatch;
+use fieldledger_wire::batch::PollBatch;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use wasmcloud_provider_sdk::get_connection;

@@ -1,0 +1,354 @@
+//! Polls: when they are sent, how they are answered or given up.
+
+use fieldledger_wire::batch::{Attestation, Outcome};
+use fieldledger_wire::poll::Poll;
+use fieldledger_wire::reply::{Reply, Unparsable};
+use uuid::Uuid;
+
+use super::history::evidence_text;
+use super::{Action, Engine, PollResult};
+use crate::agenda::Task;
+use crate::moment::Moment;
+use crate::poll_book::Flight;
+use crate::receipt::{Receipt, StoredAnswer};
+use crate::sensor::{Phase, Sensor};
+
+/// First polls are spread over one interval, but over no more than this: five seconds keep 20,000
+/// sensors that return together at 4,000 polls a second, and a newcomer's first reading soon.
+const FIRST_POLL_WITHIN: u64 = 5_000_000;
+
+/// Each poll is delayed by up to this part of the interval, so that sensors do not march in step.
+const JITTER_PART: u64 = 20;
+
+/// Farewells have a sensor polled no more often than this, in microseconds, or than its interval says.
+const FAREWELL_CHECK_EVERY: u64 = 10_000_000;
+
+/// The doubling of a silent sensor's interval stops here at the latest; `retry_max_ms` is sooner.
+const DOUBLINGS_MAX: u32 = 20;
+
+impl Engine {
+    /// An answer on the reply subject of poll `number`.
+    pub fn reply(&mut self, number: u64, payload: &[u8], now: Moment) {
+        let Some(id) = self.polls.sensor_of(number) else {
+            self.counters.unsolicited += 1;
+            return;
+        };
+        if let Some(sensor) = self.sensors.get_mut(&id) {
+            sensor.answers_directly = true;
+        }
+        self.answer(number, Reply::parse(payload), now);
+    }
+
+    pub(super) fn answer_on_read_topic(&mut self, id: Uuid, payload: &[u8], now: Moment) {
+        let answer = Reply::parse(payload);
+        let named = match &answer {
+            Ok(reply) => reply.poll,
+            Err(unparsable) => unparsable.poll,
+        };
+        let poll = match (named, self.sensors.get(&id)) {
+            (Some(number), _) => Some(number).filter(|n| self.polls.sensor_of(*n) == Some(id)),
+            (None, Some(sensor)) => unnamed_poll(sensor),
+            (None, None) => None,
+        };
+        match poll {
+            Some(number) => self.answer(number, answer, now),
+            None => self.counters.unsolicited += 1,
+        }
+    }
+
+    fn answer(&mut self, number: u64, answer: Result<Reply, Unparsable>, now: Moment) {
+        self.waiting.ended(number);
+        if let Some(flight) = self.polls.finish(number) {
+            self.answered_in_time(flight, answer, now);
+            self.send_waiting(now);
+            return;
+        }
+        match (self.polls.take_late(number), answer) {
+            (Some(flight), Ok(reply)) => self.answered_late(flight, reply, now),
+            // Late and no number: the poll is already recorded, and there is nothing to add.
+            (Some(flight), Err(_)) => {
+                self.late_window_closed(flight);
+                self.counters.unsolicited += 1;
+            }
+            (None, _) => self.counters.unsolicited += 1,
+        }
+    }
+
+    fn answered_in_time(&mut self, flight: Flight, answer: Result<Reply, Unparsable>, now: Moment) {
+        let Some(sensor) = self.sensors.get_mut(&flight.sensor) else {
+            return;
+        };
+        sensor.heard(now);
+        // There is one poll under way at a time, so this one said all that was named.
+        sensor.stored_answers.heard();
+        // It may have answered an earlier one before it left.
+        if sensor
+            .farewell_after
+            .take_if(|after| flight.number > *after)
+            .is_some()
+        {
+            sensor.farewell_check_at = now.steady + FAREWELL_CHECK_EVERY.min(sensor.interval());
+            let sensor = flight.sensor;
+            self.actions.push(Action::FarewellRefuted { sensor });
+        }
+        let result = match answer {
+            Ok(reply) => {
+                sensor.counters.replies += 1;
+                self.counters.polls.replies += 1;
+                with_reply(sensor, flight, reply, Outcome::Value, now)
+            }
+            Err(unparsable) => {
+                sensor.counters.unparsable += 1;
+                self.counters.polls.unparsable += 1;
+                let mut result = empty_result(sensor, flight, Outcome::Unparsable, now);
+                result.text = unparsable.text;
+                result
+            }
+        };
+        self.actions.push(Action::Result(result));
+        self.schedule_next_poll(flight.sensor, now);
+        self.check_farewell(flight.sensor, now);
+    }
+
+    fn answered_late(&mut self, flight: Flight, reply: Reply, now: Moment) {
+        let Some(sensor) = self.sensors.get_mut(&flight.sensor) else {
+            self.counters.unsolicited += 1;
+            return;
+        };
+        let was_down = sensor.down;
+        sensor.heard(now);
+        sensor.given_up = None;
+        sensor.counters.late += 1;
+        self.counters.polls.late += 1;
+        let result = with_reply(sensor, flight, reply, Outcome::Late, now);
+        self.actions.push(Action::Result(result));
+        if was_down {
+            self.schedule_first_poll(flight.sensor, now);
+        }
+    }
+
+    /// Ends a poll without an answer.
+    pub(super) fn poll_given_up(&mut self, flight: Flight, now: Moment) {
+        self.waiting.ended(flight.number);
+        let late_window = self.settings.late_window_ms * 1_000;
+        let down_after = self.settings.down_after;
+        let Some(sensor) = self.sensors.get_mut(&flight.sensor) else {
+            return;
+        };
+        sensor.failures = sensor.failures.saturating_add(1);
+        sensor.quiet_until = now.steady + late_window;
+        // A sensor that answers reply subjects may have several polls in their late windows. Should
+        // it turn to its read topic now, an answer without a number could belong to any of them.
+        sensor.given_up = Some(flight.number).filter(|_| !sensor.answers_directly);
+        if sensor.failures - sensor.excused >= down_after {
+            sensor.down = true;
+            sensor.answers_directly = false;
+        }
+        sensor.counters.timeouts += 1;
+        self.counters.polls.timeouts += 1;
+        let has_left = sensor.farewell_after.is_some() && !self.draining;
+        let result = empty_result(sensor, flight, Outcome::NoReply, now);
+        self.actions.push(Action::Result(result));
+        if has_left {
+            return self.remove(flight.sensor, now);
+        }
+        self.schedule_next_poll(flight.sensor, now);
+    }
+
+    /// Polls a sensor that said farewell as soon as that may be, unless it is being polled.
+    pub(super) fn check_farewell(&mut self, id: Uuid, now: Moment) {
+        let Some(sensor) = self.sensors.get(&id) else {
+            return;
+        };
+        let (Phase::Scheduled(due), Some(_)) = (sensor.phase, sensor.farewell_after) else {
+            return;
+        };
+        let at = earliest_poll(sensor, now.steady.max(sensor.farewell_check_at));
+        if at < due {
+            self.schedule_poll(id, sensor.nominal, at);
+        }
+    }
+
+    pub(super) fn late_window_closed(&mut self, flight: Flight) {
+        if let Some(sensor) = self.sensors.get_mut(&flight.sensor)
+            && sensor.given_up == Some(flight.number)
+        {
+            sensor.given_up = None;
+        }
+    }
+
+    /// Schedules a poll soon, unless one is under way or already waits.
+    pub(super) fn schedule_first_poll(&mut self, id: Uuid, now: Moment) {
+        let Some(sensor) = self.sensors.get(&id) else {
+            return;
+        };
+        if !matches!(sensor.phase, Phase::Scheduled(_)) {
+            return;
+        }
+        let spread = sensor.interval().min(FIRST_POLL_WITHIN);
+        let earliest = earliest_poll(sensor, now.steady);
+        let at = earliest + self.jitter(spread);
+        self.schedule_poll(id, at, at);
+    }
+
+    fn schedule_next_poll(&mut self, id: Uuid, now: Moment) {
+        let Some(sensor) = self.sensors.get(&id) else {
+            return;
+        };
+        let interval = sensor.interval();
+        if sensor.down {
+            let silent = sensor
+                .failures
+                .saturating_sub(sensor.excused + self.settings.down_after);
+            let doubled = interval << (silent + 1).min(DOUBLINGS_MAX);
+            let delay = doubled.min((self.settings.retry_max_ms * 1_000).max(interval));
+            let at = earliest_poll(sensor, now.steady + delay) + self.jitter(delay / 10);
+            self.schedule_poll(id, at, at);
+            return;
+        }
+        // Nominal times stay on a grid, so that delays and jitter do not add up; those that have
+        // passed meanwhile are left out.
+        let behind = now.steady.saturating_sub(sensor.nominal);
+        let nominal = match sensor.nominal > now.steady {
+            // The poll was an extra one, because of a farewell.
+            true => sensor.nominal,
+            false => sensor.nominal + interval * (behind / interval + 1),
+        };
+        let earliest = earliest_poll(sensor, nominal);
+        let at = earliest + self.jitter(interval / JITTER_PART);
+        self.schedule_poll(id, nominal, at);
+    }
+
+    fn schedule_poll(&mut self, id: Uuid, nominal: u64, at: u64) {
+        if let Some(sensor) = self.sensors.get_mut(&id) {
+            sensor.nominal = nominal;
+            sensor.phase = Phase::Scheduled(at);
+            self.agenda.add(at, Task::Poll, id);
+        }
+    }
+
+    pub(super) fn poll_due(&mut self, id: Uuid, at: u64) {
+        if let Some(sensor) = self.sensors.get_mut(&id)
+            && sensor.phase == Phase::Scheduled(at)
+        {
+            sensor.phase = Phase::Waiting;
+            self.waiting.add(id, sensor.is_silent());
+        }
+    }
+
+    /// Sends polls that are due, as far as the bound on outstanding polls allows.
+    pub(super) fn send_waiting(&mut self, now: Moment) {
+        while !self.paused
+            && !self.draining
+            && self.polls.outstanding() < self.settings.outstanding_max
+        {
+            let Some((id, is_silent)) = self.waiting.next() else {
+                return;
+            };
+            if let Some(sensor) = self.sensors.get_mut(&id)
+                && sensor.phase == Phase::Waiting
+            {
+                let number = self.polls.start(id, now);
+                self.waiting.sent(number, is_silent);
+                sensor.phase = Phase::Polled(number);
+                sensor.last_poll = Some(now.wall);
+                sensor.counters.polls += 1;
+                self.counters.polls.polls += 1;
+                let subject = sensor.device.poll.to_string();
+                let stored = sensor.stored_for_poll();
+                let poll = Poll {
+                    poll: number,
+                    stored,
+                };
+                self.actions.push(Action::Poll { subject, poll });
+            }
+        }
+    }
+}
+
+/// The poll that an answer without a number belongs to: the one under way, or else the one lately
+/// given up. None where the sensor answers reply subjects, for then this is a copy.
+fn unnamed_poll(sensor: &Sensor) -> Option<u64> {
+    if sensor.answers_directly {
+        return None;
+    }
+    match sensor.phase {
+        Phase::Polled(number) => Some(number),
+        Phase::Scheduled(_) | Phase::Waiting => sensor.given_up,
+    }
+}
+
+/// `at`, or the end of the sensor's quiet time where that is later and matters.
+fn earliest_poll(sensor: &Sensor, at: u64) -> u64 {
+    if sensor.answers_directly {
+        at
+    } else {
+        at.max(sensor.quiet_until)
+    }
+}
+
+pub(super) fn empty_result(
+    sensor: &Sensor,
+    flight: Flight,
+    outcome: Outcome,
+    now: Moment,
+) -> PollResult {
+    PollResult {
+        sensor: flight.sensor,
+        profile: sensor.profile.clone(),
+        poll: flight.number,
+        polled_at: flight.polled_at,
+        received_at: now.wall,
+        outcome,
+        text: String::new(),
+        boot: String::new(),
+        sequence: None,
+        device_at: None,
+        unit: String::new(),
+        sequence_reused: false,
+        device_up: None,
+        attestation: Attestation::Unsigned,
+        evidence: String::new(),
+        receipt: None,
+    }
+}
+
+fn with_reply(
+    sensor: &mut Sensor,
+    flight: Flight,
+    reply: Reply,
+    outcome: Outcome,
+    now: Moment,
+) -> PollResult {
+    let (attestation, evidence) = sensor.enrolment.judge(flight.sensor, &reply);
+    if let (true, Some(up)) = (attestation.is_credible(), reply.up) {
+        sensor.note_uptime(&reply.boot, up, now);
+    }
+    // What somebody else says must not use up the numbers of the sensor's own readings.
+    let sequence_reused = attestation.is_credible() && sensor.reuses_sequence(&reply);
+    // Only such an answer is in the log under the device's number.
+    let is_numbered = attestation.is_credible() && !sequence_reused && !reply.boot.is_empty();
+    let number = reply
+        .seq
+        .filter(|_| is_numbered && sensor.is_to_keep_answers());
+    let receipt = number.map(|sequence| {
+        Box::new(Receipt::Answer(StoredAnswer {
+            sensor: flight.sensor,
+            boot: reply.boot.clone(),
+            sequence,
+        }))
+    });
+    PollResult {
+        text: reply.value,
+        boot: reply.boot,
+        sequence: reply.seq,
+        device_at: reply.at,
+        device_up: reply.up,
+        unit: reply.unit,
+        sequence_reused,
+        attestation,
+        evidence: evidence.as_ref().map_or_else(String::new, evidence_text),
+        receipt,
+        ..empty_result(sensor, flight, outcome, now)
+    }
+}

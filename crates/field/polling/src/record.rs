@@ -1,0 +1,31 @@
+//! What of a sensor survives a restart of the provider.
+
+use fieldledger_wire::heartbeat::Heartbeat;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A sensor as stored. The heartbeat is checked again when it is read back: the rules may have
+/// changed since, and the store is not ours alone.
+#[derive(Debug, Serialize)]
+pub(crate) struct Record<'a> {
+    pub(crate) heartbeat: &'a Heartbeat,
+    /// Wall clock, microseconds.
+    pub(crate) first_seen: u64,
+    /// Wall clock, microseconds.
+    pub(crate) last_heartbeat: u64,
+}
+
+impl Record<'_> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        // Strings, numbers and a fixed shape: there is nothing in it that JSON could not hold.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+/// A record read back, its heartbeat not yet checked.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StoredRecord {
+    pub(crate) heartbeat: Value,
+    pub(crate) first_seen: u64,
+    pub(crate) last_heartbeat: u64,
+}
