@@ -22,6 +22,10 @@ pub enum IngestError {
     /// The log could not be written now; another attempt may succeed, for every batch alike.
     #[error("the log is unavailable: {0}")]
     Unavailable(String),
+    /// The log takes no more entries, as where it is frozen or read-only. Trying again soon does not help, for
+    /// any batch.
+    #[error("the log takes no more entries: {0}")]
+    Ended(String),
     /// The call itself failed: the reader is not there, or it broke on this batch.
     #[error("the call to the reader failed: {0}")]
     Failed(String),
