@@ -139,12 +139,12 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`InputError`] where `url` is none of HTTP.
+    /// [`InputError`] where `url` is not one of HTTP.
     pub(crate) fn new(url: &str, token: Option<&str>, timeout: Duration) -> anyhow::Result<Self> {
         let url = url.trim_end_matches('/');
         let is_http = url.starts_with("http://") || url.starts_with("https://");
         if !is_http || url.parse::<ureq::http::Uri>().is_err() {
-            let problem = format!("--url {url:?} is no URL such as http://127.0.0.1:8080");
+            let problem = format!("--url {url:?} is not a URL such as http://127.0.0.1:8080");
             return Err(InputError(problem).into());
         }
         let config = Agent::config_builder()
@@ -203,8 +203,9 @@ impl Client {
         path: &str,
         value: &impl Serialize,
     ) -> Result<T, ClientError> {
-        // Our own requests cannot fail to serialise into memory.
-        let json = serde_json::to_vec(value).unwrap_or_default();
+        let json = serde_json::to_vec(value).expect(
+            "requests are made of texts, numbers and lists of them, which have a JSON form",
+        );
         let body = self.call("POST", path, Some(json), LONGEST_JSON)?;
         self.understand(path, &body)
     }

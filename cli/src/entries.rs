@@ -98,7 +98,7 @@ pub(crate) fn read(
     Ok(range)
 }
 
-/// As [`read`], for entries that are shown or kept: they must be the ones that were asked for.
+/// As [`read`], for entries that are shown or exported: they must be the ones that were asked for.
 ///
 /// # Errors
 ///

@@ -13,7 +13,7 @@ pub(crate) const LARGEST_RESULT: u32 = 10_000;
 /// What to look for: the body of `POST /api/logs`.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Query {
-    /// Terms, `"phrases"` and `field:value`.
+    /// Terms, `"phrases"` and `column:value`.
     pub(crate) query: String,
     /// Earliest time of receipt: RFC 3339, or a span before now.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,10 +23,10 @@ pub(crate) struct Query {
     pub(crate) end: Option<String>,
     /// `asc` or `desc`.
     pub(crate) order: &'static str,
-    /// A field of the event; none for the order of the log.
+    /// A column of the event; none for the order of the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) order_by: Option<String>,
-    /// Exact values that a field may have.
+    /// Exact values that a column may have.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) search_restriction: BTreeMap<String, Vec<String>>,
     /// Entries in the whole result.

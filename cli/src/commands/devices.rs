@@ -1,4 +1,4 @@
-//! `fieldledger devices`: the sensors, the keys they show, and whose word those are.
+//! `fieldledger devices`: the sensors, the keys they show, and which of those are approved.
 
 use std::fmt;
 
@@ -118,7 +118,7 @@ impl fmt::Display for DecidedKey {
         formatter.write_str(&pairs([
             ("sensor", plain(&self.sensor)),
             ("key", plain(&self.key)),
-            ("told by entry", entry),
+            ("recorded by entry", entry),
         ]))
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct EraseArgs {
     /// The entry, by its position in the log, from 0.
     entry: u64,
 
-    /// Why. It stays in the log, so it must not tell what is erased.
+    /// Why. It stays in the log, so it must not say what is erased.
     #[arg(long, value_name = "TEXT")]
     reason: String,
 
@@ -42,7 +42,7 @@ impl fmt::Display for Erasure {
         formatter.write_str(&pairs([
             ("entry", self.entry.to_string()),
             ("payload", state.to_owned()),
-            ("told by entry", self.marker.to_string()),
+            ("recorded by entry", self.marker.to_string()),
         ]))
     }
 }

@@ -25,7 +25,7 @@ use crate::output::pairs;
 /// Options of `export`.
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
-    /// Terms, "phrases" and field:value; without any, and without the options below, the whole log.
+    /// Terms, "phrases" and column:value; without any, and without the options below, the whole log.
     query: Vec<String>,
 
     #[command(flatten)]

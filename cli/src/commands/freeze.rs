@@ -51,7 +51,7 @@ impl fmt::Display for Frozen {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&pairs([
             ("log", plain(&self.checkpoint.origin)),
-            ("state", "frozen for ever".to_owned()),
+            ("state", "frozen forever".to_owned()),
             ("last entry", self.entry.to_string()),
             ("entries", self.checkpoint.tree_size.to_string()),
             ("root", plain(&self.checkpoint.root_hash)),

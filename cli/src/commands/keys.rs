@@ -43,7 +43,7 @@ struct KeyChange {
 impl fmt::Display for KeyChange {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&pairs([
-            ("told by entry", self.entry.to_string()),
+            ("recorded by entry", self.entry.to_string()),
             ("old key", plain(&self.old)),
             ("new key", plain(&self.new)),
             ("signing now", plain(&self.verifier_keys.join(" and "))),

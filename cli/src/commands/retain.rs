@@ -1,4 +1,4 @@
-//! `fieldledger retain`: gives up the payloads of old entries, and tells what that freed.
+//! `fieldledger retain`: gives up the payloads of old entries, and shows what that freed.
 
 use std::fmt;
 use std::thread;
@@ -76,7 +76,7 @@ impl fmt::Display for Freed {
                 "given up",
                 format!("{} below entry {}", self.scope, self.below),
             ),
-            ("told by entry", marker),
+            ("recorded by entry", marker),
             ("freed", HumanBytes(self.freed_bytes).to_string()),
         ]))
     }

@@ -131,7 +131,7 @@ impl fmt::Display for Serving {
     }
 }
 
-/// Serves until it is told to stop, by Ctrl-C or a termination signal.
+/// Serves until it is stopped by Ctrl-C or a termination signal.
 pub(crate) fn run(args: &ServeArgs, context: &Context) -> anyhow::Result<Exit> {
     let mut config = Config::new(&args.folder);
     config.origin.clone_from(&args.origin);

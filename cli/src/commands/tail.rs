@@ -118,7 +118,7 @@ fn read_position(path: &Path) -> anyhow::Result<Option<u64>> {
     };
     let position = text.trim().parse().map_err(|_| {
         InputError(format!(
-            "{:?} is no number of an entry; remove the file to begin anew",
+            "{:?} is not the number of an entry; remove the file to begin anew",
             text.trim()
         ))
     });

@@ -219,7 +219,7 @@ pub(crate) fn resume(path: &Path, header: &Header) -> anyhow::Result<(Option<u64
         let index = read.map(|line| line.index);
         let index = index.map_err(|error| {
             InputError(format!(
-                "line {} is no line of an export: {error}",
+                "line {} is not a line of an export: {error}",
                 reader.number
             ))
         })?;

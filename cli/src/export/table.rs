@@ -17,7 +17,7 @@ pub(crate) enum Kind {
 }
 
 /// Names and kinds of the columns. The last one is a number, so that a line of CSV that was cut off
-/// can be told from a whole one.
+/// can be distinguished from a whole one.
 pub(crate) const COLUMNS: [(&str, Kind); 17] = [
     ("index", Kind::Number),
     ("received_at", Kind::Time),
