@@ -1,4 +1,4 @@
-//! `POST /api/devices/approve` and `/retire`: whose word a sensor's key is, for tokens with the scope
+//! `POST /api/devices/approve` and `/retire`: which key is a sensor's own, for tokens with the scope
 //! `admin`.
 //!
 //! What an operator decides is in the log before it counts: an entry says that it was asked for, and

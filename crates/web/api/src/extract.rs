@@ -62,7 +62,7 @@ fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     Ok(value)
 }
 
-/// 400 where the body is no JSON, 422 where it is but says something else than what is wanted.
+/// 400 where the body is not JSON, 422 where it is, but not of the shape that is wanted.
 fn json_problem(field: &str, error: &serde_json::Error) -> Problem {
     if error.is_data() {
         let field = match field {

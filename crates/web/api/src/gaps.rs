@@ -51,7 +51,7 @@ pub(crate) struct GapsResponse {
     totals: GapTotals,
 }
 
-/// Lists readings that are missing, or may be. A poll without an answer is no gap but an entry of
+/// Lists readings that are missing, or may be. A poll without an answer is not a gap but an entry of
 /// the log; a gap is where a device's own numbers lack some, or where it began to count anew.
 #[utoipa::path(
     get,

@@ -13,7 +13,7 @@
 //! witness.rs    POST /witness/add-checkpoint ...       a witness of other logs; GET /api/log/witnesses
 //! status.rs     GET /api/status                         how the log is
 //! health.rs     GET /healthz
-//! metrics.rs    GET /metrics
+//! metrics/      GET /metrics
 //! assets.rs     everything else                        the page
 //! cached.rs     answers that a client may keep
 //! extract.rs    how bodies, query strings and paths are read

@@ -97,7 +97,7 @@ pub(crate) struct RetainParams {
 
 /// Gives up the payloads of old entries, as far as full segments hold nothing newer. Their leaves
 /// and every proof stay; an entry of the log says up to where, who asked for it, and why. The answer
-/// comes once that is certain; `GET /api/log/retention` tells how much disk is freed behind it.
+/// comes once that is certain; `GET /api/log/retention` shows how much disk is freed behind it.
 #[utoipa::path(
     post,
     path = "/api/log/retain",

@@ -1,6 +1,7 @@
 //! Points in time: how the API writes them and the three ways it reads them.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::ToSchema;
 
@@ -16,11 +17,14 @@ impl Moment {
     /// last moment of it.
     #[must_use]
     pub fn to_rfc3339(self) -> String {
-        let timestamp = i64::try_from(self.0)
+        format_timestamp(self.timestamp())
+    }
+
+    fn timestamp(self) -> Timestamp {
+        i64::try_from(self.0)
             .ok()
             .and_then(|micros| Timestamp::from_microsecond(micros).ok())
-            .unwrap_or(Timestamp::MAX);
-        format_timestamp(timestamp)
+            .unwrap_or(Timestamp::MAX)
     }
 }
 
@@ -90,7 +94,8 @@ impl TimeInput {
                 let span = parse_span(text).ok_or_else(|| {
                     format!("{:?} is not a time; give {ACCEPTED_TIMES}", excerpt(text))
                 })?;
-                Ok(Moment(now.0.saturating_sub(span)))
+                let earlier = now.timestamp().to_zoned(TimeZone::UTC).saturating_sub(span);
+                Ok(moment_of(earlier.timestamp()))
             }
         }
     }
@@ -152,21 +157,13 @@ fn moment_of(timestamp: Timestamp) -> Moment {
     Moment(u64::try_from(timestamp.as_microsecond()).unwrap_or(0))
 }
 
-/// Microseconds of a span such as `90s`, `15m`, `15min`, `2h`, `7d` or `1w`.
-fn parse_span(text: &str) -> Option<u64> {
-    let unit_at = text.find(|character: char| !character.is_ascii_digit())?;
-    let (count, unit) = text.split_at(unit_at);
-    let count: i64 = count.parse().ok()?;
-    let seconds_per_unit = match unit {
-        "s" | "sec" => 1,
-        "m" | "min" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        "w" => 604_800,
-        _ => return None,
-    };
-    let seconds = count.checked_mul(seconds_per_unit)?;
-    u64::try_from(SignedDuration::from_secs(seconds).as_micros()).ok()
+/// A span before now, such as `90s`, `15m`, `15min`, `2h`, `7d`, `1w` or `2months`: digits and units
+/// only, although `jiff` reads spaces, signs and points as well.
+fn parse_span(text: &str) -> Option<Span> {
+    let starts_with_digit = text.starts_with(|character: char| character.is_ascii_digit());
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let span: Span = text.parse().ok()?;
+    (starts_with_digit && is_plain && !span.is_negative()).then_some(span)
 }
 
 #[cfg(test)]
@@ -194,7 +191,11 @@ mod tests {
         assert_eq!(resolve("1767323045000"), Ok(Moment(1_767_323_045_000_000)));
         assert_eq!(resolve("15m"), Ok(Moment(NOW.0 - 900_000_000)));
         assert_eq!(resolve("15min"), resolve("900s"));
+        assert_eq!(resolve("90sec"), resolve("90s"));
         assert_eq!(resolve("7d"), resolve("1w"));
+        assert_eq!(resolve("168h"), resolve("1w"));
+        assert_eq!(resolve("2months"), resolve("2025-11-02T03:04:05.000006Z"));
+        assert_eq!(resolve("9999w"), Ok(Moment(0)));
         assert_eq!(resolve("-5"), Ok(Moment(0)));
     }
 
@@ -207,6 +208,10 @@ mod tests {
             "m",
             "-15m",
             "15x",
+            "+15m",
+            "1.5h",
+            "PT15M",
+            "15m ago",
             "9223372036854775807w",
         ] {
             let problem = TimeInput::from_text(text).resolve(NOW).unwrap_err();

@@ -165,7 +165,8 @@ fn router_refusal(status: StatusCode, method: &Method, path: &str) -> String {
 }
 
 fn write_body(response: &mut Response, problem: &Problem, method: &Method) {
-    let body = serde_json::to_string(problem).unwrap_or_default();
+    let body = serde_json::to_string(problem)
+        .expect("texts and a number have a JSON form, and a String takes it");
     let headers = response.headers_mut();
     headers.remove(CONTENT_LENGTH);
     headers.insert(
@@ -184,8 +185,8 @@ fn write_body(response: &mut Response, problem: &Problem, method: &Method) {
 
 /// The start of a text from outside: an error that repeats what a client sent stays readable.
 pub(crate) fn excerpt(text: &str) -> String {
-    const KEPT: usize = 240;
-    match text.char_indices().nth(KEPT) {
+    const SHOWN: usize = 240;
+    match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }

@@ -4,7 +4,7 @@
 //! [`OverLedger`] answers the calls behind the API from the ledger, [`Standalone`] serves them. The
 //! calls may block, so every request is answered on a thread where that is allowed.
 //!
-//! No sensors are polled here: what asks for them is told so.
+//! No sensors are polled here: a request for them is answered with that.
 #![forbid(unsafe_code)]
 
 mod backend;

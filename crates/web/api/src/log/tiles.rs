@@ -33,7 +33,7 @@ pub(crate) async fn show_tile(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    // As it was sent: a tile has one URL, so `%30` is no `0`.
+    // As it was sent: a tile has one URL, so `%30` is not a `0`.
     let path = uri.path().strip_prefix("/log/tile/").unwrap_or_default();
     let TilePath {
         kind,

@@ -1,9 +1,9 @@
 //! `GET /log/proof/{entry}` and `GET /api/proof/{entry}/bundle`: an entry's proof in the text of C2SP
-//! tlog-proof, alone or with its payload, to be kept as a file and checked without a network.
+//! tlog-proof, alone or with its payload, to be saved as a file and checked without a network.
 //!
 //! The opaque *extra* data is the entry's leaf, 49 bytes, and after it the payload where the file has
 //! one. A verifier of tlog-proofs needs the leaf and nothing else of it; ours goes on to the payload,
-//! whose hash is in the leaf. None of it is believed before the proof has been checked.
+//! whose hash is in the leaf. None of it is trusted before the proof has been checked.
 
 use std::fmt::Write as _;
 
@@ -70,7 +70,7 @@ pub(crate) async fn download_bundle(
     let (entry, checkpoint) = backend.inclusion(entry_index(&entry)?)?;
     refuse_if_removed(&entry)?;
     let mut extra = BASE64_STANDARD.decode(&entry.leaf).map_err(|error| {
-        let detail = format!("the leaf of entry {} is no base64: {error}", entry.index);
+        let detail = format!("the leaf of entry {} is not base64: {error}", entry.index);
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     })?;
     extra.extend_from_slice(entry.envelope.as_bytes());

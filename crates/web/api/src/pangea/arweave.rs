@@ -104,10 +104,11 @@ pub(super) async fn show_root(
 ) -> Result<Response, Problem> {
     let size: u64 = size
         .parse()
-        .map_err(|_| Problem::bad_parameter("size", "is no size of a tree"))?;
+        .map_err(|_| Problem::bad_parameter("size", "is not the size of a tree"))?;
     let root = backend.pangea_root(Some(size))?;
     let base_url = base_url(request.headers(), request.uri());
-    let body = serde_json::to_string(&RootShape::new(&root, &base_url)).unwrap_or_default();
+    let body = serde_json::to_string(&RootShape::new(&root, &base_url))
+        .expect("texts, numbers and times have a JSON form, and a String takes it");
     Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
 }
 

@@ -49,7 +49,7 @@ impl Done {
         result: &impl Serialize,
     ) -> Result<Self, Failure> {
         let result = to_raw_value(result)
-            .map_err(|error| Failure::internal(format!("the result is no JSON: {error}")))?;
+            .map_err(|error| Failure::internal(format!("the result has no JSON form: {error}")))?;
         Ok(Self {
             http: StatusCode::OK,
             status: Status::Success,
@@ -170,8 +170,8 @@ fn wrapped(request_time: Moment, response_time: Moment, done: Result<Done, Failu
         Err(failure) => {
             let errors = failure.errors;
             // Where no field is to blame there is no result at all.
-            let result = (!errors.is_empty()).then(|| to_raw_value(&Errors { errors }));
-            let result = result.and_then(Result::ok);
+            let result = (!errors.is_empty())
+                .then(|| to_raw_value(&Errors { errors }).expect("texts have a JSON form"));
             (failure.http, failure.status, None, failure.summary, result)
         }
     };
@@ -185,8 +185,8 @@ fn wrapped(request_time: Moment, response_time: Moment, done: Result<Done, Failu
         summary: &summary,
         result: result.as_deref(),
     };
-    // A struct of texts cannot fail to serialise into memory.
-    let body = serde_json::to_string(&wrapper).unwrap_or_default();
+    let body = serde_json::to_string(&wrapper)
+        .expect("texts, times and raw JSON have a JSON form, and a String takes it");
     let headers = [
         (CONTENT_TYPE.as_str(), "application/json"),
         ("x-request-id", request_id.as_str()),

@@ -13,9 +13,9 @@ use fieldledger_audit::event::FIELDS;
 use futures::stream;
 use serde_json::Value;
 
-use super::exporting::{Format, Kept, Source, read};
 use super::searching::LARGEST_PAGE;
 use super::shapes::EventShape;
+use super::tickets::{self, Format, Source, Ticket};
 use crate::Shared;
 use crate::backend::{BackendError, PangeaEvent};
 use crate::problem::Problem;
@@ -26,7 +26,7 @@ pub(super) async fn download(
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
     let content = backend.kept(&name)?;
-    let Ok(Kept::Download { source, format }) = read(&content) else {
+    let Ok(Ticket::Download { source, format }) = tickets::read(&content) else {
         let detail = format!("there is no download {name}");
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     };

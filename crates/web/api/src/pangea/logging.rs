@@ -9,9 +9,9 @@ use serde_json::value::RawValue;
 
 use super::call::{Call, Done, answer};
 use super::events::{SentEvent, columns};
-use super::exporting::{Kept, REQUEST_MINUTES, keep};
 use super::failure::Failure;
 use super::shapes::envelope;
+use super::tickets::{self, REQUEST_MINUTES, Ticket};
 use crate::Shared;
 use crate::backend::PangeaLogged;
 use crate::tokens::Scope;
@@ -115,7 +115,7 @@ pub(super) async fn log_many(state: State<Shared>, request: Request) -> Response
 pub(super) async fn log_async(state: State<Shared>, request: Request) -> Response {
     answer(state, request, Scope::Write, |call| {
         let (indices, verbose) = write_many(call)?;
-        let id = keep(call, &Kept::Logged { indices, verbose }, REQUEST_MINUTES)?;
+        let id = tickets::store(call, &Ticket::Logged { indices, verbose }, REQUEST_MINUTES)?;
         Done::accepted(call, id, REQUEST_MINUTES)
     })
     .await
@@ -178,7 +178,7 @@ fn checked_root(root: Option<String>) -> Result<Option<String>, Failure> {
         Some(text) if !is_hash(&text) => Err(Failure::field(
             "DoesNotMatchPattern",
             "/prev_root",
-            "prev_root is no root; it must be 64 hex digits",
+            "prev_root is not a root; it must be 64 hex digits",
         )),
         root => Ok(root),
     }

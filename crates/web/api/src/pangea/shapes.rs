@@ -43,7 +43,7 @@ impl<'a> RootShape<'a> {
 #[derive(Serialize)]
 pub(super) struct EventShape<'a> {
     envelope: Cow<'a, RawValue>,
-    /// Not told where the envelope was removed: a client would take it for tampered with.
+    /// Absent where the envelope was removed: a client would take it for tampered with.
     #[serde(skip_serializing_if = "Option::is_none")]
     hash: Option<&'a str>,
     published: bool,
@@ -88,7 +88,7 @@ pub(super) fn envelope(event: &PangeaEvent) -> Result<Cow<'_, RawValue>, Failure
     serde_json::from_str::<&RawValue>(&event.envelope)
         .map(Cow::Borrowed)
         .map_err(|error| {
-            Failure::internal(format!("entry {} is no envelope: {error}", event.index))
+            Failure::internal(format!("entry {} is not an envelope: {error}", event.index))
         })
 }
 
