@@ -5,8 +5,9 @@ use std::io::Read as _;
 use std::thread;
 use std::time::Duration;
 
+use fieldledger_api::answers::Problem;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use ureq::http::{Request, Response, StatusCode};
 use ureq::{Agent, Body};
 
@@ -317,20 +318,7 @@ fn refusal(url: String, status: StatusCode, response: &mut Response<Body>) -> Cl
     }
 }
 
-/// The parts of a problem body (RFC 9457) that are for people.
-#[derive(Deserialize)]
-struct Problem {
-    detail: String,
-    #[serde(default)]
-    errors: Vec<FieldProblem>,
-}
-
-#[derive(Deserialize)]
-struct FieldProblem {
-    field: String,
-    problem: String,
-}
-
+/// The words of a problem body (RFC 9457) that are for people.
 fn words_of(body: &[u8]) -> Option<String> {
     let problem: Problem = serde_json::from_slice(body).ok()?;
     let fields = problem.errors.iter();

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
-use fieldledger_api::{Moment, TimeInput};
+use fieldledger_api::TimeInput;
+use fieldledger_contract::WallTime;
+use fieldledger_contract::ledger::{Retained, Retention};
 use fieldledger_ledger::{Clock, Ledger, RetentionScope, RetentionStatus};
 use indicatif::HumanBytes;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::client::Client;
@@ -39,21 +41,6 @@ pub(crate) struct RetainArgs {
 
     #[command(flatten)]
     target: LedgerTarget,
-}
-
-/// What the server answers.
-#[derive(Deserialize)]
-struct Retained {
-    marker: Option<u64>,
-    below: u64,
-}
-
-/// How far the server is.
-#[derive(Deserialize)]
-struct Retention {
-    freed_bytes: u64,
-    pending: bool,
-    problem: String,
 }
 
 /// The result.
@@ -113,11 +100,11 @@ fn on_server(args: &RetainArgs, client: &Client) -> anyhow::Result<Freed> {
 }
 
 fn in_folder(args: &RetainArgs, ledger: &Ledger, actor: &str) -> anyhow::Result<Freed> {
-    let now = Moment(Clock::default().now());
+    let now = WallTime::from_micros(Clock::default().now());
     let before = TimeInput::from_text(&args.before).resolve(now);
     let before = before.map_err(|problem| InputError(format!("--before: {problem}")))?;
     let earlier = ledger.retention_status().freed_bytes;
-    let retained = changed(ledger.retain(before.0, args.scope, &args.reason, actor))?;
+    let retained = changed(ledger.retain(before.micros, args.scope, &args.reason, actor))?;
     let freed_bytes = wait(|| {
         let RetentionStatus {
             pending,

@@ -163,8 +163,8 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let mut terminated = signal(SignalKind::terminate()).context("cannot wait for a signal")?;
     let cosigning = Arc::new(Cosigning::start(ledger, folder, cosigning)?);
-    let backend = OverLedger::new(ledger.clone()).with_cosigning(Arc::clone(&cosigning));
-    let server = Standalone::start_with(Arc::new(backend), listen).await?;
+    let served = OverLedger::new(ledger.clone()).with_cosigning(Arc::clone(&cosigning));
+    let server = Standalone::start_with(served, listen).await?;
     let checkpoint = ledger.checkpoint();
     context.output.show(&Serving {
         url: server.url(),

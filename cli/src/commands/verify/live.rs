@@ -149,8 +149,8 @@ impl Live<'_> {
                 break;
             }
             for entry in &range.entries {
-                let leaf = entry.leaf_bytes();
-                let envelope = entry.text().map(str::as_bytes);
+                let leaf = entries::leaf_bytes(entry);
+                let envelope = entries::text(entry).map(str::as_bytes);
                 let index = check.edge().size();
                 let full = check.add(&leaf, envelope, &mut problems);
                 if self.payloads {

@@ -8,6 +8,7 @@ use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::problem::{FieldProblem, Problem, excerpt};
@@ -105,6 +106,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for QueryString<T>
             .map_err(|error| Problem::bad_parameter("query", excerpt(&error.to_string())))
     }
 }
+
+/// A query string that has no parameters.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NoQuery {}
 
 /// The one parameter of a path such as `/api/proof/{entry}`.
 pub(crate) struct PathParameter(pub(crate) String);

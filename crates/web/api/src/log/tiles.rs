@@ -5,11 +5,10 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 
 use super::tile_path::{Kind, TilePath};
-use crate::Shared;
 use crate::cached::{Content, IMMUTABLE};
-use crate::extract::QueryString;
+use crate::extract::{NoQuery, QueryString};
+use crate::parts::Shared;
 use crate::problem::{Problem, excerpt};
-use crate::sensors::NoQuery;
 
 /// Tiles of hashes, and bundles of leaves, C2SP tlog-tiles.
 ///
@@ -28,7 +27,7 @@ use crate::sensors::NoQuery;
     )
 )]
 pub(crate) async fn show_tile(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     QueryString(NoQuery {}): QueryString<NoQuery>,
     uri: Uri,
     headers: HeaderMap,
@@ -48,8 +47,8 @@ pub(crate) async fn show_tile(
         Problem::new(StatusCode::NOT_FOUND, detail)
     })?;
     let bytes = match kind {
-        Kind::Hashes { level } => backend.tile(level, number, width)?,
-        Kind::Entries => backend.entry_bundle(number, width)?,
+        Kind::Hashes { level } => parts.tree.tile(level, number, width)?,
+        Kind::Entries => parts.tree.entry_bundle(number, width)?,
     };
     let content = Content {
         media_type: "application/octet-stream",

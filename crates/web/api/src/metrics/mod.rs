@@ -7,13 +7,15 @@ mod families;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
+use fieldledger_contract::WallTime;
+use fieldledger_contract::field::PollingStatus;
+use fieldledger_contract::ledger::{
+    ArchiveStatus, AsWitness, GapQuery, GapTotals, LedgerStatus, OwnWitnesses, WitnessState,
+    Witnessing,
+};
 
 use self::families::{Families, Value};
-use crate::Shared;
-use crate::backend::{
-    ArchiveStatus, AsWitness, GapQuery, GapTotals, LedgerStatus, OwnWitnesses, PollingStatus,
-    WitnessState, Witnessing,
-};
+use crate::parts::Shared;
 use crate::problem::Problem;
 use crate::sites::{self, Answers};
 
@@ -27,17 +29,17 @@ use crate::sites::{self, Answers};
         (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn show_metrics(State(backend): State<Shared>) -> impl IntoResponse {
-    let ledger = backend.ledger_status().ok();
-    let polling = sites::polling(backend.as_ref()).ok();
+pub(crate) async fn show_metrics(State(parts): State<Shared>) -> impl IntoResponse {
+    let ledger = parts.tree.ledger_status().ok();
+    let polling = sites::polling(parts.plant.as_ref()).ok();
     let one = GapQuery {
         limit: 1,
         ..GapQuery::default()
     };
     // Where the ledger did not answer the first question, a second would only wait as long again.
-    let gaps = ledger.as_ref().and_then(|_| backend.gaps(&one).ok());
+    let gaps = ledger.as_ref().and_then(|_| parts.readings.gaps(&one).ok());
     let gaps = gaps.map(|page| page.totals);
-    let witnessing = backend.witnessing().unwrap_or_default();
+    let witnessing = parts.witnesses.witnessing().unwrap_or_default();
     (
         [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
         exposition(ledger.as_ref(), gaps, polling.as_ref(), &witnessing),
@@ -218,7 +220,7 @@ fn witness_metrics(families: &mut Families, own: &OwnWitnesses) {
     per_witness(
         "fieldledger_witness_cosigned_time_seconds",
         "When it did so, seconds since the Unix epoch.",
-        |witness| witness.cosigned_at.into(),
+        |witness| witness.cosigned_at.map_or(0, WallTime::seconds).into(),
     );
     per_witness(
         "fieldledger_witness_lag_entries",
@@ -257,7 +259,7 @@ fn polling_metrics(families: &mut Families, status: &PollingStatus) {
     families.gauge(
         "fieldledger_polling_start_time_seconds",
         "Start of the polling run, seconds since the Unix epoch.",
-        seconds(status.started_at),
+        seconds(status.started_at.micros),
     );
     families.gauges(
         "fieldledger_sensors",
@@ -377,8 +379,9 @@ fn seconds(micros: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use fieldledger_contract::ledger::WatchedLog;
+
     use super::*;
-    use crate::backend::WatchedLog;
 
     #[test]
     fn label_values_are_escaped() {

@@ -5,16 +5,17 @@
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
+use fieldledger_contract::audit::SearchQuery;
+use fieldledger_contract::{Error, WallTime};
 use serde::{Deserialize, Serialize};
 
 use super::call::{Call, Done, REQUEST_PREFIX, answer};
 use super::failure::Failure;
 use super::logging;
-use super::searching::{LARGEST_RESULT, Order, with_zone};
+use super::searching::{LARGEST_RESULT, with_zone};
 use super::tickets::{self, DOWNLOAD_MINUTES, Format, REQUEST_MINUTES, Source, Ticket, in_minutes};
-use crate::Shared;
-use crate::backend::{BackendError, SearchQuery};
-use crate::moment::Moment;
+use crate::logs::Order;
+use crate::parts::Shared;
 use crate::tokens::Scope;
 
 #[derive(Deserialize)]
@@ -48,7 +49,7 @@ struct Empty {}
 #[derive(Serialize)]
 struct DownloadResult {
     dest_url: String,
-    expires_at: Moment,
+    expires_at: WallTime,
 }
 
 /// `POST /audit/v1/export`.
@@ -71,12 +72,13 @@ fn span(call: &Call<'_>, body: Export) -> Result<Source, Failure> {
     let start_time = body.start.map(with_zone);
     let end_time = body.end.map(with_zone);
     let span = call
-        .backend
+        .parts
+        .pangea
         .span(start_time.as_deref(), end_time.as_deref());
     let (start, end) = span?;
-    let published = match call.backend.pangea_root(None) {
+    let published = match call.parts.pangea.pangea_root(None) {
         Ok(root) => Some(root.size),
-        Err(BackendError::NotFound(_)) => None,
+        Err(Error::NotFound(_)) => None,
         Err(error) => return Err(error.into()),
     };
     Ok(Source::Span {
@@ -94,16 +96,17 @@ fn sorted(call: &Call<'_>, body: Export) -> Result<Source, Failure> {
         query: String::new(),
         start: body.start.map(with_zone),
         end: body.end.map(with_zone),
-        descending: body.order == Some(Order::Desc),
+        order: body.order.unwrap_or(Order::Asc).into(),
         order_by: body.order_by,
         limit: 1,
         max_results: LARGEST_RESULT,
         restriction: Vec::new(),
         verbose: body.verbose.unwrap_or(true),
     };
-    let found = call.backend.pangea_search(&query)?;
+    let found = call.parts.pangea.pangea_search(&query)?;
     let all = call
-        .backend
+        .parts
+        .pangea
         .span(query.start.as_deref(), query.end.as_deref())?;
     if all.1 - all.0 > u64::from(LARGEST_RESULT) {
         let detail = format!(
@@ -123,7 +126,7 @@ pub(super) async fn offer_download(state: State<Shared>, request: Request) -> Re
         let (source, format) = match (body.result_id, body.request_id) {
             (Some(id), None) => {
                 // Says at once whether there is such a result.
-                call.backend.pangea_page(&id, 0, 1, None)?;
+                call.parts.pangea.pangea_page(&id, 0, 1, None)?;
                 (Source::Search { id }, None)
             }
             (None, Some(id)) => match tickets::find(call, &id)? {

@@ -33,7 +33,7 @@ mod tickets;
 use axum::Router;
 use axum::routing::{get, post};
 
-use crate::Shared;
+use crate::parts::Shared;
 
 /// Below `/audit`.
 pub(crate) fn service() -> Router<Shared> {

@@ -3,12 +3,12 @@
 
 use std::borrow::Cow;
 
+use fieldledger_contract::WallTime;
+use fieldledger_contract::ledger::{PangeaEvent, PangeaPage, PangeaRoot};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::failure::Failure;
-use crate::backend::{PangeaEvent, PangeaPage, PangeaRoot};
-use crate::moment::Moment;
 
 /// A root.
 #[derive(Serialize)]
@@ -19,7 +19,7 @@ pub(super) struct RootShape<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    published_at: Option<Moment>,
+    published_at: Option<WallTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     consistency_proof: Option<&'a [String]>,
 }
@@ -96,7 +96,7 @@ pub(super) fn envelope(event: &PangeaEvent) -> Result<Cow<'_, RawValue>, Failure
 #[derive(Serialize)]
 pub(super) struct PageShape<'a> {
     id: &'a str,
-    expires_at: Moment,
+    expires_at: WallTime,
     count: u64,
     events: Vec<EventShape<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,10 +1,10 @@
 //! Tickets: what a request leaves behind in the ledger, for a client that comes back.
 
+use fieldledger_contract::WallTime;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Call, REQUEST_PREFIX};
 use super::failure::Failure;
-use crate::moment::Moment;
 
 /// How long an asynchronous request or an export can be asked for.
 pub(super) const REQUEST_MINUTES: u64 = 24 * 60;
@@ -51,14 +51,17 @@ pub(super) enum Ticket {
 pub(super) fn store(call: &Call<'_>, ticket: &Ticket, minutes: u64) -> Result<String, Failure> {
     let content = serde_json::to_string(ticket)
         .expect("numbers, truth values and texts have a JSON form, and a String takes it");
-    let name = call.backend.keep(&content, in_minutes(call.now, minutes))?;
+    let name = call
+        .parts
+        .pangea
+        .keep(&content, in_minutes(call.now, minutes))?;
     Ok(format!("{REQUEST_PREFIX}{name}"))
 }
 
 /// The ticket of a request.
 pub(super) fn find(call: &Call<'_>, request_id: &str) -> Result<Ticket, Failure> {
     let name = request_id.strip_prefix(REQUEST_PREFIX).unwrap_or_default();
-    let content = call.backend.kept(name)?;
+    let content = call.parts.pangea.kept(name)?;
     read(&content)
 }
 
@@ -69,6 +72,6 @@ pub(super) fn read(content: &str) -> Result<Ticket, Failure> {
 }
 
 /// The time in so many minutes.
-pub(super) fn in_minutes(now: Moment, minutes: u64) -> Moment {
-    Moment(now.0 + minutes * 60_000_000)
+pub(super) fn in_minutes(now: WallTime, minutes: u64) -> WallTime {
+    WallTime::from_micros(now.micros + minutes * 60_000_000)
 }

@@ -1,42 +1,11 @@
-//! Points in time: how the API writes them and the three ways it reads them.
+//! Times as clients write them, in three ways.
 
+use fieldledger_contract::WallTime;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use utoipa::ToSchema;
+use serde::{Deserialize, Deserializer, de};
 
 use crate::problem::{FieldProblem, excerpt};
-
-/// A time, held as microseconds since the Unix epoch, written as RFC 3339 in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
-#[schema(value_type = String, format = DateTime, example = "2026-01-02T03:04:05.000006Z")]
-pub struct Moment(pub u64);
-
-impl Moment {
-    /// RFC 3339 with six fractional digits and `Z`. A time after the year 9999 is written as the
-    /// last moment of it.
-    #[must_use]
-    pub fn to_rfc3339(self) -> String {
-        format_timestamp(self.timestamp())
-    }
-
-    fn timestamp(self) -> Timestamp {
-        i64::try_from(self.0)
-            .ok()
-            .and_then(|micros| Timestamp::from_microsecond(micros).ok())
-            .unwrap_or(Timestamp::MAX)
-    }
-}
-
-impl Serialize for Moment {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.to_rfc3339())
-    }
-}
-
-fn format_timestamp(timestamp: Timestamp) -> String {
-    timestamp.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
-}
 
 /// A time as a client gave it: RFC 3339, a span before now, or milliseconds since the Unix epoch as
 /// a number or as its digits.
@@ -71,31 +40,33 @@ impl TimeInput {
     pub fn to_query_text(&self) -> Result<String, String> {
         match self {
             Self::Milliseconds(milliseconds) => {
-                Ok(format_timestamp(timestamp_of_milliseconds(*milliseconds)?))
+                Ok(format!("{:.6}", timestamp_of_milliseconds(*milliseconds)?))
             }
             Self::Text(text) => Ok(text.clone()),
         }
     }
 
-    /// The moment meant, given the present one. Times before 1970 become 1970.
+    /// The time meant, given the present one. Times before 1970 become 1970.
     ///
     /// # Errors
     ///
     /// A sentence that says what was given and what would be right.
-    pub fn resolve(&self, now: Moment) -> Result<Moment, String> {
+    pub fn resolve(&self, now: WallTime) -> Result<WallTime, String> {
         match self {
             Self::Milliseconds(milliseconds) => {
-                Ok(moment_of(timestamp_of_milliseconds(*milliseconds)?))
+                Ok(wall_time(timestamp_of_milliseconds(*milliseconds)?))
             }
             Self::Text(text) => {
                 if let Ok(timestamp) = text.parse::<Timestamp>() {
-                    return Ok(moment_of(timestamp));
+                    return Ok(wall_time(timestamp));
                 }
                 let span = parse_span(text).ok_or_else(|| {
                     format!("{:?} is not a time; give {ACCEPTED_TIMES}", excerpt(text))
                 })?;
-                let earlier = now.timestamp().to_zoned(TimeZone::UTC).saturating_sub(span);
-                Ok(moment_of(earlier.timestamp()))
+                let now = i64::try_from(now.micros).unwrap_or(i64::MAX);
+                let now = Timestamp::from_microsecond(now).unwrap_or(Timestamp::MAX);
+                let then = now.to_zoned(TimeZone::UTC).saturating_sub(span);
+                Ok(wall_time(then.timestamp()))
             }
         }
     }
@@ -111,11 +82,11 @@ impl<'de> Deserialize<'de> for TimeInput {
 pub(crate) fn resolve(
     field: &str,
     text: Option<&str>,
-    now: Moment,
+    now: WallTime,
     problems: &mut Vec<FieldProblem>,
-) -> Option<Moment> {
+) -> Option<WallTime> {
     match TimeInput::from_text(text?).resolve(now) {
-        Ok(moment) => Some(moment),
+        Ok(time) => Some(time),
         Err(problem) => {
             problems.push(FieldProblem::new(field, problem));
             None
@@ -153,8 +124,8 @@ fn timestamp_of_milliseconds(milliseconds: i64) -> Result<Timestamp, String> {
     })
 }
 
-fn moment_of(timestamp: Timestamp) -> Moment {
-    Moment(u64::try_from(timestamp.as_microsecond()).unwrap_or(0))
+fn wall_time(timestamp: Timestamp) -> WallTime {
+    WallTime::from_micros(u64::try_from(timestamp.as_microsecond()).unwrap_or(0))
 }
 
 /// A span before now, such as `90s`, `15m`, `15min`, `2h`, `7d`, `1w` or `2months`: digits and units
@@ -174,29 +145,28 @@ mod tests {
 
     use super::*;
 
-    const NOW: Moment = Moment(1_767_323_045_000_006);
-
-    #[test]
-    fn a_moment_has_six_fractional_digits() {
-        assert_eq!(NOW.to_rfc3339(), "2026-01-02T03:04:05.000006Z");
-        assert_eq!(Moment(0).to_rfc3339(), "1970-01-01T00:00:00.000000Z");
-        assert!(Moment(u64::MAX).to_rfc3339().starts_with("9999-12-"));
-    }
+    const NOW: WallTime = WallTime::from_micros(1_767_323_045_000_006);
 
     #[test]
     fn the_three_ways_to_write_a_time() {
         let resolve = |text: &str| TimeInput::from_text(text).resolve(NOW);
         assert_eq!(resolve("2026-01-02T03:04:05.000006Z"), Ok(NOW));
         assert_eq!(resolve("2026-01-02T04:04:05.000006+01:00"), Ok(NOW));
-        assert_eq!(resolve("1767323045000"), Ok(Moment(1_767_323_045_000_000)));
-        assert_eq!(resolve("15m"), Ok(Moment(NOW.0 - 900_000_000)));
+        assert_eq!(
+            resolve("1767323045000"),
+            Ok(WallTime::from_micros(1_767_323_045_000_000))
+        );
+        assert_eq!(
+            resolve("15m"),
+            Ok(WallTime::from_micros(NOW.micros - 900_000_000))
+        );
         assert_eq!(resolve("15min"), resolve("900s"));
         assert_eq!(resolve("90sec"), resolve("90s"));
         assert_eq!(resolve("7d"), resolve("1w"));
         assert_eq!(resolve("168h"), resolve("1w"));
         assert_eq!(resolve("2months"), resolve("2025-11-02T03:04:05.000006Z"));
-        assert_eq!(resolve("9999w"), Ok(Moment(0)));
-        assert_eq!(resolve("-5"), Ok(Moment(0)));
+        assert_eq!(resolve("9999w"), Ok(WallTime::from_micros(0)));
+        assert_eq!(resolve("-5"), Ok(WallTime::from_micros(0)));
     }
 
     #[test]
@@ -247,9 +217,9 @@ mod tests {
         }
 
         #[test]
-        fn a_written_moment_reads_back(micros in 0u64..253_402_207_200_000_000) {
-            let text = Moment(micros).to_rfc3339();
-            prop_assert_eq!(TimeInput::from_text(&text).resolve(NOW), Ok(Moment(micros)));
+        fn a_written_time_reads_back(micros in 0u64..253_402_207_200_000_000) {
+            let text = WallTime::from_micros(micros).to_rfc3339();
+            prop_assert_eq!(TimeInput::from_text(&text).resolve(NOW), Ok(WallTime::from_micros(micros)));
         }
     }
 }
