@@ -13,7 +13,6 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::arguments::Color;
 use crate::exit::Exit;
 
 /// Where a command writes to.
@@ -25,12 +24,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    pub(crate) fn new(json: bool, quiet: bool, color: Color) -> Self {
-        let color = match color {
-            Color::Auto => ColorChoice::Auto,
-            Color::Always => ColorChoice::Always,
-            Color::Never => ColorChoice::Never,
-        };
+    pub(crate) fn new(json: bool, quiet: bool, color: ColorChoice) -> Self {
         Self { json, quiet, color }
     }
 
@@ -72,7 +66,7 @@ impl Output {
         Ok(())
     }
 
-    /// Says something that is no result; not with `--quiet`.
+    /// Says something that is not a result; not with `--quiet`.
     pub(crate) fn note(self, text: &str) {
         if !self.quiet {
             // Nobody may be reading.
@@ -105,7 +99,7 @@ impl Output {
             .chain()
             .map(|cause| plain(&cause.to_string()))
             .collect();
-        // A source whose words its parent repeats adds nothing.
+        // A cause whose text its parent repeats adds nothing.
         causes.dedup();
         if self.json {
             return json_error(&causes[0], &causes[1..], exit);
@@ -206,7 +200,7 @@ mod tests {
 
     #[test]
     fn progress_templates_can_be_read() {
-        let output = Output::new(false, false, Color::Never);
+        let output = Output::new(false, false, ColorChoice::Never);
         for total in [None, Some(10)] {
             let bar = output.progress(total, "reading");
             assert!(bar.is_hidden() || io::stderr().is_terminal());

@@ -14,10 +14,6 @@ mod device;
 #[path = "../../crates/log/ledger/src/envelope.rs"]
 mod envelope;
 mod error;
-// A log of three entries in memory, which the API's own tests use.
-#[allow(dead_code)]
-#[path = "../../crates/web/api/tests/fake/mod.rs"]
-mod fake;
 mod field;
 mod http;
 mod log;

@@ -145,6 +145,17 @@ pub enum RemovalKind {
     GivenUp,
 }
 
+impl RemovalKind {
+    /// Its name, as in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Erased => "erased",
+            Self::GivenUp => "given_up",
+        }
+    }
+}
+
 /// Where an envelope went.
 #[derive(Debug, Clone, PartialEq, Eq, Wire)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

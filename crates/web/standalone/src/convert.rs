@@ -1,40 +1,44 @@
-//! Between the ledger's types and the API's: same names, same units, moved field by field.
+//! From the ledger's types to the contract's: same names, same units.
 
-use fieldledger_api::backend::{
-    ArchiveStatus, AsWitness, Bucket, Checkpoint, Entry, Erasure, Freeze, KeyChange, LedgerStatus,
-    OwnWitnesses, PangeaEvent, PangeaLogged, PangeaPage, PangeaRoot, Reading, Removal, RemovalKind,
-    Retained, Retention, RetentionScope, SearchPage, SearchQuery, Series, Successor, WatchedLog,
-    WitnessReply, WitnessState, Witnessing,
+use fieldledger_contract::audit::{
+    Checkpoint, Entry, EntryRange, EventColumns, InclusionProof, Order, Removal, RemovalKind,
+    SearchPage, SearchQuery, Written,
 };
-use fieldledger_api::{BackendError, FieldProblem, Moment};
+use fieldledger_contract::ledger::{
+    ArchiveStatus, AsWitness, Bucket, Erasure, Freeze, Gap, GapKind, GapPage, GapQuery, GapState,
+    GapTotals, KeyChange, LedgerStatus, MissingRange, OwnWitnesses, PangeaEvent, PangeaLogged,
+    PangeaPage, PangeaRoot, Reading, Retained, Retention, RetentionScope, Series, Successor,
+    WatchedLog, WitnessReply, WitnessState, Witnessing,
+};
+use fieldledger_contract::{Error, InvalidField, WallTime};
 use fieldledger_cosigning::{self as cosigning, Cosigning};
 use fieldledger_ledger as ledger;
 
-pub(crate) fn query_error(error: ledger::QueryError) -> BackendError {
+pub(crate) fn query_error(error: ledger::QueryError) -> Error {
     match error {
         ledger::QueryError::Invalid(fields) => {
-            BackendError::Invalid(fields.into_iter().map(invalid_field).collect())
+            Error::Invalid(fields.into_iter().map(invalid_field).collect())
         }
-        ledger::QueryError::NotFound(what) => BackendError::NotFound(what),
-        ledger::QueryError::Expired(what) => BackendError::Expired(what),
-        ledger::QueryError::Unavailable(reason) => BackendError::Unavailable(reason),
+        ledger::QueryError::NotFound(what) => Error::NotFound(what),
+        ledger::QueryError::Expired(what) => Error::Expired(what),
+        ledger::QueryError::Unavailable(reason) => Error::Unavailable(reason),
     }
 }
 
-fn invalid_field(invalid: ledger::InvalidField) -> FieldProblem {
-    let field = match invalid.item {
-        0 => invalid.field,
-        item => format!("{}[{item}]", invalid.field),
-    };
-    FieldProblem::new(field, invalid.problem)
+fn invalid_field(invalid: ledger::InvalidField) -> InvalidField {
+    InvalidField {
+        item: invalid.item,
+        field: invalid.field,
+        problem: invalid.problem,
+    }
 }
 
-pub(crate) fn append_error(error: ledger::AppendError) -> BackendError {
+pub(crate) fn append_error(error: ledger::AppendError) -> Error {
     match error {
         ledger::AppendError::Invalid(fields) => {
-            BackendError::Invalid(fields.into_iter().map(invalid_field).collect())
+            Error::Invalid(fields.into_iter().map(invalid_field).collect())
         }
-        ledger::AppendError::Unavailable(reason) => BackendError::Unavailable(reason),
+        ledger::AppendError::Unavailable(reason) => Error::Unavailable(reason),
     }
 }
 
@@ -43,10 +47,9 @@ pub(crate) fn search_query(query: &SearchQuery) -> ledger::SearchQuery {
         query: query.query.clone(),
         start: query.start.clone(),
         end: query.end.clone(),
-        order: if query.descending {
-            ledger::Order::Descending
-        } else {
-            ledger::Order::Ascending
+        order: match query.order {
+            Order::Ascending => ledger::Order::Ascending,
+            Order::Descending => ledger::Order::Descending,
         },
         order_by: query.order_by.clone(),
         limit: query.limit,
@@ -59,7 +62,7 @@ pub(crate) fn search_query(query: &SearchQuery) -> ledger::SearchQuery {
 pub(crate) fn search_page(page: ledger::SearchPage) -> SearchPage {
     SearchPage {
         id: page.id,
-        expires_at: (page.expires_at > 0).then_some(Moment(page.expires_at)),
+        expires_at: (page.expires_at > 0).then_some(WallTime::from_micros(page.expires_at)),
         count: page.count,
         entries: page.entries.into_iter().map(entry).collect(),
         checkpoint: checkpoint(page.checkpoint),
@@ -105,7 +108,7 @@ pub(crate) fn pangea_root(root: ledger::PangeaRoot) -> PangeaRoot {
         tree_name: root.tree_name,
         size: root.size,
         root_hash: root.root_hash,
-        published_at: root.published_at.map(Moment),
+        published_at: root.published_at.map(WallTime::from_micros),
         consistency_proof: root.consistency_proof,
     }
 }
@@ -124,7 +127,7 @@ fn pangea_event(event: ledger::PangeaEvent) -> PangeaEvent {
 pub(crate) fn pangea_page(page: ledger::PangeaPage) -> PangeaPage {
     PangeaPage {
         id: page.id,
-        expires_at: Moment(page.expires_at),
+        expires_at: WallTime::from_micros(page.expires_at),
         count: page.count,
         events: page.events.into_iter().map(pangea_event).collect(),
         root: page.root.map(pangea_root),
@@ -148,8 +151,8 @@ pub(crate) fn reading(reading: ledger::Reading) -> Reading {
         quality: reading.quality,
         value: reading.value,
         unit: reading.unit,
-        polled_at: Moment(reading.polled_at),
-        received_at: Moment(reading.received_at),
+        polled_at: WallTime::from_micros(reading.polled_at),
+        received_at: WallTime::from_micros(reading.received_at),
     }
 }
 
@@ -162,7 +165,7 @@ pub(crate) fn series(series: ledger::Series) -> Series {
 
 fn bucket(bucket: &ledger::Bucket) -> Bucket {
     Bucket {
-        start: Moment(bucket.start),
+        start: WallTime::from_micros(bucket.start),
         count: bucket.count,
         bad: bucket.bad,
         min: bucket.min,
@@ -201,14 +204,14 @@ fn archive_status(archive: ledger::ArchiveStatus) -> ArchiveStatus {
     }
 }
 
-pub(crate) fn control_error(error: ledger::ControlError) -> BackendError {
+pub(crate) fn control_error(error: ledger::ControlError) -> Error {
     match error {
         ledger::ControlError::Invalid(fields) => {
-            BackendError::Invalid(fields.into_iter().map(invalid_field).collect())
+            Error::Invalid(fields.into_iter().map(invalid_field).collect())
         }
-        ledger::ControlError::NotFound(what) => BackendError::NotFound(what),
-        ledger::ControlError::Refused(reason) => BackendError::Refused(reason),
-        ledger::ControlError::Unavailable(reason) => BackendError::Unavailable(reason),
+        ledger::ControlError::NotFound(what) => Error::NotFound(what),
+        ledger::ControlError::Refused(reason) => Error::Refused(reason),
+        ledger::ControlError::Unavailable(reason) => Error::Unavailable(reason),
     }
 }
 
@@ -299,7 +302,7 @@ fn witness_state(witness: cosigning::WitnessProgress) -> WitnessState {
         key: witness.key,
         url: witness.url,
         cosigned_size: witness.cosigned_size,
-        cosigned_at: witness.cosigned_at,
+        cosigned_at: cosigned_at(witness.cosigned_at),
         lag: witness.lag,
         failures: witness.failures,
         last_error: witness.last_error,
@@ -318,8 +321,123 @@ fn watched_log(log: cosigning::WatchedStatus) -> WatchedLog {
     WatchedLog {
         origin: log.origin,
         size: log.size,
-        cosigned_at: log.cosigned_at,
+        cosigned_at: cosigned_at(log.cosigned_at),
         refused: log.refused,
         problem: log.problem,
+    }
+}
+
+/// 0 stands for never.
+fn cosigned_at(seconds: u64) -> Option<WallTime> {
+    (seconds > 0).then(|| WallTime::from_seconds(seconds))
+}
+
+pub(crate) fn event_columns(events: EventColumns) -> ledger::EventColumns {
+    ledger::EventColumns {
+        producer: events.producer,
+        sequence: events.sequence,
+        message: events.message,
+        actor: events.actor,
+        action: events.action,
+        new: events.new,
+        old: events.old,
+        source: events.source,
+        status: events.status,
+        target: events.target,
+        tenant_id: events.tenant_id,
+        timestamp: events.timestamp,
+        signature: events.signature,
+        public_key: events.public_key,
+    }
+}
+
+pub(crate) fn written(written: ledger::Appended) -> Written {
+    Written {
+        indices: written.indices,
+        appended: written.appended,
+        duplicates: written.duplicates,
+        tree_size: written.tree_size,
+    }
+}
+
+pub(crate) fn inclusion(proof: ledger::InclusionProof) -> InclusionProof {
+    InclusionProof {
+        entry: entry(proof.entry),
+        checkpoint: checkpoint(proof.checkpoint),
+    }
+}
+
+pub(crate) fn entry_range(range: ledger::EntryRange) -> EntryRange {
+    EntryRange {
+        entries: range.entries.into_iter().map(entry).collect(),
+        checkpoint: checkpoint(range.checkpoint),
+    }
+}
+
+pub(crate) fn gap_query(query: &GapQuery) -> ledger::GapQuery {
+    ledger::GapQuery {
+        sensor: query.sensor.clone(),
+        start: query.start.map(|start| start.micros),
+        end: query.end.map(|end| end.micros),
+        state: query.state.map(|state| match state {
+            GapState::Open => ledger::GapState::Open,
+            GapState::Closed => ledger::GapState::Closed,
+            GapState::Unknown => ledger::GapState::Unknown,
+        }),
+        limit: query.limit,
+        cursor: query.cursor,
+    }
+}
+
+pub(crate) fn gap_page(page: ledger::GapPage) -> GapPage {
+    GapPage {
+        gaps: page.gaps.into_iter().map(gap).collect(),
+        next: page.next,
+        totals: GapTotals {
+            open: page.totals.open,
+            missing: page.totals.missing,
+            closed: page.totals.closed,
+            unknown: page.totals.unknown,
+            forgotten: page.totals.forgotten,
+        },
+    }
+}
+
+fn gap(gap: ledger::Gap) -> Gap {
+    let ranges = gap.ranges.iter().map(|range| MissingRange {
+        first: range.first,
+        last: range.last,
+        missing: range.missing,
+        start: WallTime::from_micros(range.start),
+        end: WallTime::from_micros(range.end),
+    });
+    Gap {
+        id: gap.id,
+        kind: match gap.kind {
+            ledger::GapKind::Numbers => GapKind::Numbers,
+            ledger::GapKind::Restart => GapKind::Restart,
+        },
+        state: match gap.state {
+            ledger::GapState::Open => GapState::Open,
+            ledger::GapState::Closed => GapState::Closed,
+            ledger::GapState::Unknown => GapState::Unknown,
+        },
+        missing: gap.missing(),
+        ranges: ranges.collect(),
+        sensor: gap.sensor,
+        boot: gap.boot,
+        previous_boot: gap.previous_boot,
+        lost: gap.lost,
+        restarts: gap.restarts,
+        start: WallTime::from_micros(gap.start),
+        end: WallTime::from_micros(gap.end),
+        device_start: gap.device_start.map(WallTime::from_micros),
+        device_end: gap.device_end.map(WallTime::from_micros),
+        before: gap.before,
+        after: gap.after,
+        opened_at: WallTime::from_micros(gap.opened_at),
+        closed_at: gap.closed_at.map(WallTime::from_micros),
+        opened_entry: gap.opened_entry,
+        closed_entry: gap.closed_entry,
     }
 }

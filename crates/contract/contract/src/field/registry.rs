@@ -43,6 +43,20 @@ pub enum Standing {
     Retired,
 }
 
+impl Standing {
+    /// Its name, as in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unsigned => "unsigned",
+            Self::Discovered => "discovered",
+            Self::Approved => "approved",
+            Self::KeyOffered => "key_offered",
+            Self::Retired => "retired",
+        }
+    }
+}
+
 /// A sensor as the polling provider knows it.
 #[derive(Debug, Clone, PartialEq, Wire)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -1,38 +1,11 @@
-//! Points in time: how the API writes them and the three ways it reads them.
+//! Times as clients write them, in three ways.
 
-use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use utoipa::ToSchema;
+use fieldledger_contract::WallTime;
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
+use serde::{Deserialize, Deserializer, de};
 
 use crate::problem::{FieldProblem, excerpt};
-
-/// A time, held as microseconds since the Unix epoch, written as RFC 3339 in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
-#[schema(value_type = String, format = DateTime, example = "2026-01-02T03:04:05.000006Z")]
-pub struct Moment(pub u64);
-
-impl Moment {
-    /// RFC 3339 with six fractional digits and `Z`. A time after the year 9999 is written as the
-    /// last moment of it.
-    #[must_use]
-    pub fn to_rfc3339(self) -> String {
-        let timestamp = i64::try_from(self.0)
-            .ok()
-            .and_then(|micros| Timestamp::from_microsecond(micros).ok())
-            .unwrap_or(Timestamp::MAX);
-        format_timestamp(timestamp)
-    }
-}
-
-impl Serialize for Moment {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.to_rfc3339())
-    }
-}
-
-fn format_timestamp(timestamp: Timestamp) -> String {
-    timestamp.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
-}
 
 /// A time as a client gave it: RFC 3339, a span before now, or milliseconds since the Unix epoch as
 /// a number or as its digits.
@@ -67,30 +40,33 @@ impl TimeInput {
     pub fn to_query_text(&self) -> Result<String, String> {
         match self {
             Self::Milliseconds(milliseconds) => {
-                Ok(format_timestamp(timestamp_of_milliseconds(*milliseconds)?))
+                Ok(format!("{:.6}", timestamp_of_milliseconds(*milliseconds)?))
             }
             Self::Text(text) => Ok(text.clone()),
         }
     }
 
-    /// The moment meant, given the present one. Times before 1970 become 1970.
+    /// The time meant, given the present one. Times before 1970 become 1970.
     ///
     /// # Errors
     ///
     /// A sentence that says what was given and what would be right.
-    pub fn resolve(&self, now: Moment) -> Result<Moment, String> {
+    pub fn resolve(&self, now: WallTime) -> Result<WallTime, String> {
         match self {
             Self::Milliseconds(milliseconds) => {
-                Ok(moment_of(timestamp_of_milliseconds(*milliseconds)?))
+                Ok(wall_time(timestamp_of_milliseconds(*milliseconds)?))
             }
             Self::Text(text) => {
                 if let Ok(timestamp) = text.parse::<Timestamp>() {
-                    return Ok(moment_of(timestamp));
+                    return Ok(wall_time(timestamp));
                 }
                 let span = parse_span(text).ok_or_else(|| {
                     format!("{:?} is not a time; give {ACCEPTED_TIMES}", excerpt(text))
                 })?;
-                Ok(Moment(now.0.saturating_sub(span)))
+                let now = i64::try_from(now.micros).unwrap_or(i64::MAX);
+                let now = Timestamp::from_microsecond(now).unwrap_or(Timestamp::MAX);
+                let then = now.to_zoned(TimeZone::UTC).saturating_sub(span);
+                Ok(wall_time(then.timestamp()))
             }
         }
     }
@@ -106,11 +82,11 @@ impl<'de> Deserialize<'de> for TimeInput {
 pub(crate) fn resolve(
     field: &str,
     text: Option<&str>,
-    now: Moment,
+    now: WallTime,
     problems: &mut Vec<FieldProblem>,
-) -> Option<Moment> {
+) -> Option<WallTime> {
     match TimeInput::from_text(text?).resolve(now) {
-        Ok(moment) => Some(moment),
+        Ok(time) => Some(time),
         Err(problem) => {
             problems.push(FieldProblem::new(field, problem));
             None
@@ -148,25 +124,17 @@ fn timestamp_of_milliseconds(milliseconds: i64) -> Result<Timestamp, String> {
     })
 }
 
-fn moment_of(timestamp: Timestamp) -> Moment {
-    Moment(u64::try_from(timestamp.as_microsecond()).unwrap_or(0))
+fn wall_time(timestamp: Timestamp) -> WallTime {
+    WallTime::from_micros(u64::try_from(timestamp.as_microsecond()).unwrap_or(0))
 }
 
-/// Microseconds of a span such as `90s`, `15m`, `15min`, `2h`, `7d` or `1w`.
-fn parse_span(text: &str) -> Option<u64> {
-    let unit_at = text.find(|character: char| !character.is_ascii_digit())?;
-    let (count, unit) = text.split_at(unit_at);
-    let count: i64 = count.parse().ok()?;
-    let seconds_per_unit = match unit {
-        "s" | "sec" => 1,
-        "m" | "min" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        "w" => 604_800,
-        _ => return None,
-    };
-    let seconds = count.checked_mul(seconds_per_unit)?;
-    u64::try_from(SignedDuration::from_secs(seconds).as_micros()).ok()
+/// A span before now, such as `90s`, `15m`, `15min`, `2h`, `7d`, `1w` or `2months`: digits and units
+/// only, although `jiff` reads spaces, signs and points as well.
+fn parse_span(text: &str) -> Option<Span> {
+    let starts_with_digit = text.starts_with(|character: char| character.is_ascii_digit());
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let span: Span = text.parse().ok()?;
+    (starts_with_digit && is_plain && !span.is_negative()).then_some(span)
 }
 
 #[cfg(test)]
@@ -177,25 +145,28 @@ mod tests {
 
     use super::*;
 
-    const NOW: Moment = Moment(1_767_323_045_000_006);
-
-    #[test]
-    fn a_moment_has_six_fractional_digits() {
-        assert_eq!(NOW.to_rfc3339(), "2026-01-02T03:04:05.000006Z");
-        assert_eq!(Moment(0).to_rfc3339(), "1970-01-01T00:00:00.000000Z");
-        assert!(Moment(u64::MAX).to_rfc3339().starts_with("9999-12-"));
-    }
+    const NOW: WallTime = WallTime::from_micros(1_767_323_045_000_006);
 
     #[test]
     fn the_three_ways_to_write_a_time() {
         let resolve = |text: &str| TimeInput::from_text(text).resolve(NOW);
         assert_eq!(resolve("2026-01-02T03:04:05.000006Z"), Ok(NOW));
         assert_eq!(resolve("2026-01-02T04:04:05.000006+01:00"), Ok(NOW));
-        assert_eq!(resolve("1767323045000"), Ok(Moment(1_767_323_045_000_000)));
-        assert_eq!(resolve("15m"), Ok(Moment(NOW.0 - 900_000_000)));
+        assert_eq!(
+            resolve("1767323045000"),
+            Ok(WallTime::from_micros(1_767_323_045_000_000))
+        );
+        assert_eq!(
+            resolve("15m"),
+            Ok(WallTime::from_micros(NOW.micros - 900_000_000))
+        );
         assert_eq!(resolve("15min"), resolve("900s"));
+        assert_eq!(resolve("90sec"), resolve("90s"));
         assert_eq!(resolve("7d"), resolve("1w"));
-        assert_eq!(resolve("-5"), Ok(Moment(0)));
+        assert_eq!(resolve("168h"), resolve("1w"));
+        assert_eq!(resolve("2months"), resolve("2025-11-02T03:04:05.000006Z"));
+        assert_eq!(resolve("9999w"), Ok(WallTime::from_micros(0)));
+        assert_eq!(resolve("-5"), Ok(WallTime::from_micros(0)));
     }
 
     #[test]
@@ -207,6 +178,10 @@ mod tests {
             "m",
             "-15m",
             "15x",
+            "+15m",
+            "1.5h",
+            "PT15M",
+            "15m ago",
             "9223372036854775807w",
         ] {
             let problem = TimeInput::from_text(text).resolve(NOW).unwrap_err();
@@ -242,9 +217,9 @@ mod tests {
         }
 
         #[test]
-        fn a_written_moment_reads_back(micros in 0u64..253_402_207_200_000_000) {
-            let text = Moment(micros).to_rfc3339();
-            prop_assert_eq!(TimeInput::from_text(&text).resolve(NOW), Ok(Moment(micros)));
+        fn a_written_time_reads_back(micros in 0u64..253_402_207_200_000_000) {
+            let text = WallTime::from_micros(micros).to_rfc3339();
+            prop_assert_eq!(TimeInput::from_text(&text).resolve(NOW), Ok(WallTime::from_micros(micros)));
         }
     }
 }
