@@ -1,8 +1,8 @@
 //! Our types as those of the contract.
 
 use fieldledger_attest::identity::Fingerprint;
-use fieldledger_wire::batch::{Attestation, Outcome, PollBatch, SensorProfile};
 use fieldledger_polling::{EnrolError, Liveness, SensorState, Standing};
+use fieldledger_wire::batch::{Attestation, Outcome, PollBatch, SensorProfile};
 
 use super::bindings::exports::fieldledger::field::registry;
 use super::bindings::fieldledger::field::types;
@@ -154,6 +154,9 @@ pub(crate) fn status(status: Status) -> registry::Status {
         batches_retried: delivery.batches_retried,
         batches_dead_lettered: delivery.batches_dead_lettered,
         last_delivery_error: delivery.last_error,
+        delivery_ended: delivery.ended,
+        stored_bytes: delivery.stored_bytes,
+        stored_bytes_max: delivery.stored_bytes_max,
         results_buffered: delivery.results_buffered,
         batches_pending,
         latency_p50: delivery.latency_p50,
@@ -165,6 +168,9 @@ pub(crate) fn status(status: Status) -> registry::Status {
 /// the first unless it has none, the worse latency.
 pub(crate) fn sum(a: registry::Status, b: registry::Status) -> registry::Status {
     let first_text = |a: String, b: String| if a.is_empty() { b } else { a };
+    // Two links may share a stream, so their bytes are not summed: the fuller one counts.
+    let most = |status: &registry::Status| (status.stored_bytes, status.stored_bytes_max);
+    let (stored_bytes, stored_bytes_max) = fuller(most(&a), most(&b));
     registry::Status {
         epoch: first_text(a.epoch, b.epoch),
         started_at: a.started_at.min(b.started_at),
@@ -189,9 +195,18 @@ pub(crate) fn sum(a: registry::Status, b: registry::Status) -> registry::Status 
         batches_retried: a.batches_retried + b.batches_retried,
         batches_dead_lettered: a.batches_dead_lettered + b.batches_dead_lettered,
         last_delivery_error: first_text(a.last_delivery_error, b.last_delivery_error),
+        delivery_ended: first_text(a.delivery_ended, b.delivery_ended),
+        stored_bytes,
+        stored_bytes_max,
         results_buffered: a.results_buffered + b.results_buffered,
         batches_pending: a.batches_pending + b.batches_pending,
         latency_p50: a.latency_p50.max(b.latency_p50),
         latency_p99: a.latency_p99.max(b.latency_p99),
     }
+}
+
+/// Of two streams, each with its bytes and its bound, the one of which a larger part is used.
+fn fuller(a: (u64, u64), b: (u64, u64)) -> (u64, u64) {
+    let is_first = u128::from(a.0) * u128::from(b.1) >= u128::from(b.0) * u128::from(a.1);
+    if is_first { a } else { b }
 }

@@ -37,6 +37,7 @@ impl Reader for LinkedReader {
                     duplicates: ingested.duplicates,
                 }),
                 Ok(Err(reader::IngestError::Malformed(text))) => Err(IngestError::Malformed(text)),
+                Ok(Err(reader::IngestError::Ended(text))) => Err(IngestError::Ended(text)),
                 Ok(Err(reader::IngestError::Unavailable(text))) => {
                     Err(IngestError::Unavailable(text))
                 }

@@ -7,7 +7,7 @@ use super::bindings::exports::fieldledger::field::registry::{
 };
 use super::convert;
 use super::provider::PollingProvider;
-use crate::field::Decision;
+use crate::questions::Decision;
 
 /// The most sensors in one answer.
 const LIMIT_MAX: usize = 10_000;
