@@ -1,17 +1,9 @@
 //! Who takes the batches.
 
+pub use fieldledger_contract::field::Ingested;
 use fieldledger_wire::batch::PollBatch;
 use futures::future::BoxFuture;
 use thiserror::Error;
-
-/// What became of a batch once its records were durable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ingested {
-    /// Records written by this call.
-    pub appended: u32,
-    /// Records that an earlier delivery had already written.
-    pub duplicates: u32,
-}
 
 /// Why a batch was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -32,6 +24,13 @@ pub enum IngestError {
     /// No answer in time: the reader is overwhelmed, not there, or it broke on this batch.
     #[error("the reader did not answer within {0} ms")]
     TimedOut(u64),
+}
+
+impl IngestError {
+    /// Whether it says something of the log, and so of every batch alike, rather than of this one.
+    pub(crate) fn is_of_every_batch(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Ended(_))
+    }
 }
 
 /// Takes batches; the linked component, or a test.

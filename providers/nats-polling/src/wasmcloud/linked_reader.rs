@@ -30,10 +30,7 @@ impl Reader for LinkedReader {
     fn ingest<'a>(&'a self, batch: &'a PollBatch) -> BoxFuture<'a, Result<Ingested, IngestError>> {
         async move {
             match reader::ingest(&self.client, None, batch).await {
-                Ok(Ok(ingested)) => Ok(Ingested {
-                    appended: ingested.appended,
-                    duplicates: ingested.duplicates,
-                }),
+                Ok(Ok(ingested)) => Ok(ingested),
                 Ok(Err(field::IngestError::Malformed(text))) => Err(IngestError::Malformed(text)),
                 Ok(Err(field::IngestError::Ended(text))) => Err(IngestError::Ended(text)),
                 Ok(Err(field::IngestError::Unavailable(text))) => {

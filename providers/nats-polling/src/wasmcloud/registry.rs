@@ -7,7 +7,7 @@ use wasmcloud_provider_sdk::Context;
 use super::bindings::exports::fieldledger::field::registry::Handler;
 use super::provider::PollingProvider;
 use super::shown;
-use crate::field::Decision;
+use crate::questions::Decision;
 
 /// The most sensors in one answer.
 const LIMIT_MAX: usize = 10_000;
