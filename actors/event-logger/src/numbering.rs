@@ -8,7 +8,8 @@
 
 use std::time::Duration;
 
-use fieldledger_audit::{EventColumns, timestamp};
+use fieldledger_audit::timestamp;
+use fieldledger_contract::audit::EventColumns;
 
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 

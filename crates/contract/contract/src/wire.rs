@@ -31,7 +31,7 @@ pub(crate) trait Value: Sized {
 
 /// The codec of a type, in the terms of `tokio-util`.
 #[derive(Debug)]
-pub struct Codec<S>(S);
+pub struct Codec<S>(pub(crate) S);
 
 impl<S: Default> Default for Codec<S> {
     fn default() -> Self {
@@ -72,7 +72,7 @@ macro_rules! travels {
                 value: $form,
                 dst: &mut crate::wire::BytesMut,
             ) -> std::io::Result<()> {
-                crate::wire::Value::encode(&value, dst)
+                <$type as crate::wire::Value>::encode(&value, dst)
             }
         }
 

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use fieldledger_audit::log::Written;
-use fieldledger_audit::{InvalidField, validate};
+use fieldledger_audit::{EventRows as _, InvalidField, validate};
 use futures::channel::oneshot;
 
 use crate::EventColumns;

@@ -25,6 +25,7 @@
 
 mod anchor;
 mod archiver;
+mod calls;
 mod commit;
 mod config;
 mod envelope;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fieldledger_audit::event::FIELDS;
 use fieldledger_audit::log::{Entry, Order, RECEIVED_AT, SearchPage, SearchQuery};
 use fieldledger_audit::{log, timestamp};
+use fieldledger_contract::WallTime;
 
 use crate::config::Clock;
 use crate::envelope::Envelope;
@@ -131,7 +132,7 @@ impl Search {
         }
         Ok(SearchPage {
             id: cursor.encode(),
-            expires_at: cursor.expires_at,
+            expires_at: Some(WallTime::from_micros(cursor.expires_at)),
             count: count - (page.len() - entries.len()) as u64,
             entries,
             checkpoint: head.checkpoint.clone(),

@@ -153,85 +153,11 @@ pub(crate) fn polling(plant: &dyn Plant) -> Result<Answers<PollingStatus>, Error
 }
 
 impl Answers<PollingStatus> {
-    /// All of them as one: counts are summed, times are those of the slowest, texts are the first's
-    /// that says anything.
+    /// All of them as one, see [`PollingStatus::add`].
     pub(crate) fn sum(&self) -> PollingStatus {
         let mut statuses = self.of.iter().map(|(_, status)| status);
         let mut sum = statuses.next().cloned().unwrap_or_default();
-        statuses.for_each(|status| add(&mut sum, status));
+        statuses.for_each(|status| sum.add(status));
         sum
-    }
-}
-
-fn add(sum: &mut PollingStatus, status: &PollingStatus) {
-    // Taken apart by name, so that a new count is not forgotten here.
-    let PollingStatus {
-        epoch: _,
-        started_at,
-        sensors_ok,
-        sensors_stale,
-        sensors_down,
-        heartbeats,
-        heartbeats_rejected,
-        last_rejection,
-        polls,
-        replies,
-        timeouts,
-        unparsable,
-        late,
-        unsolicited,
-        history_readings,
-        history_refused,
-        history_deferred,
-        last_history_refusal,
-        batches_stored,
-        batches_delivered,
-        batches_retried,
-        batches_dead_lettered,
-        last_delivery_error,
-        results_buffered,
-        batches_pending,
-        latency_p50,
-        latency_p99,
-    } = status;
-    sum.started_at = sum.started_at.min(*started_at);
-    sum.latency_p50 = sum.latency_p50.max(*latency_p50);
-    sum.latency_p99 = sum.latency_p99.max(*latency_p99);
-    for (sum, one) in [
-        (&mut sum.sensors_ok, sensors_ok),
-        (&mut sum.sensors_stale, sensors_stale),
-        (&mut sum.sensors_down, sensors_down),
-    ] {
-        *sum = sum.saturating_add(*one);
-    }
-    for (sum, one) in [
-        (&mut sum.heartbeats, heartbeats),
-        (&mut sum.heartbeats_rejected, heartbeats_rejected),
-        (&mut sum.polls, polls),
-        (&mut sum.replies, replies),
-        (&mut sum.timeouts, timeouts),
-        (&mut sum.unparsable, unparsable),
-        (&mut sum.late, late),
-        (&mut sum.unsolicited, unsolicited),
-        (&mut sum.history_readings, history_readings),
-        (&mut sum.history_refused, history_refused),
-        (&mut sum.history_deferred, history_deferred),
-        (&mut sum.batches_stored, batches_stored),
-        (&mut sum.batches_delivered, batches_delivered),
-        (&mut sum.batches_retried, batches_retried),
-        (&mut sum.batches_dead_lettered, batches_dead_lettered),
-        (&mut sum.results_buffered, results_buffered),
-        (&mut sum.batches_pending, batches_pending),
-    ] {
-        *sum = sum.saturating_add(*one);
-    }
-    for (sum, one) in [
-        (&mut sum.last_rejection, last_rejection),
-        (&mut sum.last_history_refusal, last_history_refusal),
-        (&mut sum.last_delivery_error, last_delivery_error),
-    ] {
-        if sum.is_empty() {
-            sum.clone_from(one);
-        }
     }
 }

@@ -9,7 +9,6 @@
 
 mod blocking;
 mod connections;
-mod convert;
 mod over_ledger;
 mod server;
 

@@ -6,7 +6,7 @@ use super::SensorProfile;
 use crate::base::WallTime;
 
 /// Whether a sensor lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Wire)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Wire)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
@@ -23,7 +23,7 @@ pub enum Liveness {
 }
 
 /// Whose word a sensor's key is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Wire)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Wire)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
@@ -150,6 +150,12 @@ pub struct PollingStatus {
     pub batches_dead_lettered: u64,
     /// Why the last delivery failed, or empty.
     pub last_delivery_error: String,
+    /// Why the log takes no more events, so that delivery pauses; empty while it does not say so.
+    pub delivery_ended: String,
+    /// Bytes of the batches in the stream.
+    pub stored_bytes: u64,
+    /// At how many of them polling stops.
+    pub stored_bytes_max: u64,
     /// Results not yet in the stream.
     pub results_buffered: u64,
     /// Batches in the stream not yet delivered.
@@ -158,4 +164,91 @@ pub struct PollingStatus {
     pub latency_p50: u64,
     /// 99th percentile of the same.
     pub latency_p99: u64,
+}
+
+impl PollingStatus {
+    /// Adds the status of another run: counts are summed, times are those of the first started and
+    /// of the slowest, the stream is the fuller one, texts are the first that say anything.
+    pub fn add(&mut self, other: &Self) {
+        // Taken apart by name, so that a new member is not forgotten here.
+        let Self {
+            epoch,
+            started_at,
+            sensors_ok,
+            sensors_stale,
+            sensors_down,
+            heartbeats,
+            heartbeats_rejected,
+            last_rejection,
+            polls,
+            replies,
+            timeouts,
+            unparsable,
+            late,
+            unsolicited,
+            history_readings,
+            history_refused,
+            history_deferred,
+            last_history_refusal,
+            batches_stored,
+            batches_delivered,
+            batches_retried,
+            batches_dead_lettered,
+            last_delivery_error,
+            delivery_ended,
+            stored_bytes,
+            stored_bytes_max,
+            results_buffered,
+            batches_pending,
+            latency_p50,
+            latency_p99,
+        } = other;
+        self.started_at = self.started_at.min(*started_at);
+        self.latency_p50 = self.latency_p50.max(*latency_p50);
+        self.latency_p99 = self.latency_p99.max(*latency_p99);
+        // Two runs may share a stream, so the bytes are not summed.
+        let used = |bytes: u64, of: u64| u128::from(bytes) * u128::from(of);
+        if used(self.stored_bytes, *stored_bytes_max) < used(*stored_bytes, self.stored_bytes_max) {
+            (self.stored_bytes, self.stored_bytes_max) = (*stored_bytes, *stored_bytes_max);
+        }
+        for (sum, one) in [
+            (&mut self.sensors_ok, sensors_ok),
+            (&mut self.sensors_stale, sensors_stale),
+            (&mut self.sensors_down, sensors_down),
+        ] {
+            *sum = sum.saturating_add(*one);
+        }
+        for (sum, one) in [
+            (&mut self.heartbeats, heartbeats),
+            (&mut self.heartbeats_rejected, heartbeats_rejected),
+            (&mut self.polls, polls),
+            (&mut self.replies, replies),
+            (&mut self.timeouts, timeouts),
+            (&mut self.unparsable, unparsable),
+            (&mut self.late, late),
+            (&mut self.unsolicited, unsolicited),
+            (&mut self.history_readings, history_readings),
+            (&mut self.history_refused, history_refused),
+            (&mut self.history_deferred, history_deferred),
+            (&mut self.batches_stored, batches_stored),
+            (&mut self.batches_delivered, batches_delivered),
+            (&mut self.batches_retried, batches_retried),
+            (&mut self.batches_dead_lettered, batches_dead_lettered),
+            (&mut self.results_buffered, results_buffered),
+            (&mut self.batches_pending, batches_pending),
+        ] {
+            *sum = sum.saturating_add(*one);
+        }
+        for (first, one) in [
+            (&mut self.epoch, epoch),
+            (&mut self.last_rejection, last_rejection),
+            (&mut self.last_history_refusal, last_history_refusal),
+            (&mut self.last_delivery_error, last_delivery_error),
+            (&mut self.delivery_ended, delivery_ended),
+        ] {
+            if first.is_empty() {
+                first.clone_from(one);
+            }
+        }
+    }
 }

@@ -141,7 +141,7 @@ impl Ledger {
         let entries = (from..to).map(|index| self.0.proofs.entry(index));
         let found = SearchPage {
             id: String::new(),
-            expires_at: 0,
+            expires_at: None,
             count,
             entries: entries.collect::<Result<_, _>>()?,
             checkpoint,

@@ -61,7 +61,7 @@ impl Pangea {
         };
         Ok(PangeaPage {
             id: id.encode(),
-            expires_at: found.expires_at,
+            expires_at: found.expires_at.map_or(0, |expires_at| expires_at.micros),
             count: found.count,
             events,
             root,

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use fieldledger_audit::event::MAX_SIGNATURE_BYTES;
 use fieldledger_audit::parse::parse_events;
-use fieldledger_audit::{EventColumns, Signature};
+use fieldledger_audit::{EventRows as _, Signature};
+use fieldledger_contract::audit::EventColumns;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

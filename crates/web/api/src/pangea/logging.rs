@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use fieldledger_contract::audit::EventColumns;
 use fieldledger_contract::ledger::PangeaLogged;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -158,31 +157,12 @@ fn write(
     pointer: impl Fn(usize) -> String,
 ) -> Result<Vec<u64>, Failure> {
     let columns = columns(sent, pointer).map_err(Failure::invalid)?;
-    let written = call.parts.log.write(on_the_wire(columns))?;
+    let written = call.parts.log.write(columns)?;
     written
         .indices
         .into_iter()
         .collect::<Option<Vec<u64>>>()
         .ok_or_else(not_logged)
-}
-
-fn on_the_wire(events: fieldledger_audit::EventColumns) -> EventColumns {
-    EventColumns {
-        producer: events.producer,
-        sequence: events.sequence,
-        message: events.message,
-        actor: events.actor,
-        action: events.action,
-        new: events.new,
-        old: events.old,
-        source: events.source,
-        status: events.status,
-        target: events.target,
-        tenant_id: events.tenant_id,
-        timestamp: events.timestamp,
-        signature: events.signature,
-        public_key: events.public_key,
-    }
 }
 
 fn not_logged() -> Failure {

@@ -7,12 +7,11 @@ use std::time::{Duration, Instant};
 use async_nats::StatusCode;
 use async_nats::{Client, Message, connection::State};
 use fieldledger_attest::identity::PublicKey;
-use fieldledger_wire::poll::Poll;
 use fieldledger_polling::config::Subscription;
 use fieldledger_polling::{
-    Action, Batcher, Counters, Engine, Keys, LivenessCounts, Memory, PollResult, Rejection, Sealed,
-    SensorState, StoredAnswer, chain,
+    Action, Batcher, Counters, Engine, Keys, PollResult, Rejection, Sealed, StoredAnswer, chain,
 };
+use fieldledger_wire::poll::Poll;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, FuturesUnordered, SelectAll, StreamExt};
@@ -22,8 +21,8 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::instance::EnrolFailure;
 use crate::progress::Progress;
+use crate::questions::{Decision, EnrolFailure, Question};
 use crate::sensor_store::{Change, Decided};
 
 /// Messages taken in before what they led to is done: enough to spread the cost of a round, few
@@ -45,6 +44,19 @@ const PUBLISH_PATIENCE: Duration = Duration::from_secs(1);
 /// Refused heartbeats are logged one by one no more often than this.
 const REJECTION_LOG_EVERY: Duration = Duration::from_secs(1);
 
+/// Why nobody is polled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pause {
+    /// For a move to another server.
+    Held,
+    /// There is no connection.
+    Unconnected,
+    /// As many results as may be are in memory, not yet in the stream.
+    BufferFull,
+    /// As many bytes as may be are in the stream, not yet delivered.
+    StreamFull,
+}
+
 /// A message, by the kind of subscription it came through.
 enum Inbound {
     Heartbeat(Message),
@@ -54,38 +66,8 @@ enum Inbound {
     Topic(Message),
 }
 
-/// A question to the engine, and where the answer goes.
-#[derive(Debug)]
-pub(crate) enum Question {
-    Status(oneshot::Sender<(Counters, LivenessCounts)>),
-    Memory(oneshot::Sender<Memory>),
-    Sensors {
-        offset: usize,
-        limit: usize,
-        answer: oneshot::Sender<Vec<SensorState>>,
-    },
-    Sensor {
-        id: Uuid,
-        answer: oneshot::Sender<Option<SensorState>>,
-    },
-    Decide {
-        sensor: Uuid,
-        decision: Decision,
-        answer: oneshot::Sender<Result<PublicKey, EnrolFailure>>,
-    },
-}
-
-/// What an operator says about a sensor's key.
-#[derive(Debug, Clone)]
-pub(crate) enum Decision {
-    /// The key of this fingerprint is the sensor's.
-    Approve(String),
-    /// The key is the sensor's no more.
-    Retire,
-}
-
-/// A decision, once it is known whether it is stored.
-struct Stored {
+/// A decision about a sensor's keys, once it is known whether it is stored.
+struct StoredDecision {
     sensor: Uuid,
     keys: Keys,
     is_stored: bool,
@@ -98,7 +80,7 @@ pub(crate) struct Lane {
     pub(crate) batches: mpsc::UnboundedSender<Sealed>,
 }
 
-pub(crate) struct Field {
+pub(crate) struct PollingLoop {
     client: Client,
     clock: Clock,
     engine: Engine,
@@ -111,16 +93,16 @@ pub(crate) struct Field {
     records: mpsc::UnboundedSender<Change>,
     decisions: mpsc::UnboundedSender<Decided>,
     /// Decisions that are being stored.
-    deciding: FuturesUnordered<BoxFuture<'static, Stored>>,
+    deciding: FuturesUnordered<BoxFuture<'static, StoredDecision>>,
     /// Answers that are stored by now.
     stored: mpsc::UnboundedReceiver<Vec<StoredAnswer>>,
     progress: Arc<Progress>,
     buffer_max: usize,
-    paused: bool,
+    is_paused: bool,
     rejections: RejectionLog,
 }
 
-/// What a [`Field`] is made of.
+/// What a [`PollingLoop`] is made of.
 pub(crate) struct Parts {
     pub(crate) client: Client,
     pub(crate) clock: Clock,
@@ -133,7 +115,7 @@ pub(crate) struct Parts {
     pub(crate) buffer_max: usize,
 }
 
-impl Field {
+impl PollingLoop {
     /// Subscribes to heartbeats and reply subjects.
     pub(crate) async fn open(
         parts: Parts,
@@ -179,7 +161,7 @@ impl Field {
             stored,
             progress,
             buffer_max,
-            paused: false,
+            is_paused: false,
             rejections: RejectionLog::default(),
         })
     }
@@ -207,14 +189,14 @@ impl Field {
             tokio::select! {
                 Some(inbound) = self.inbound.next() => self.take_in_round(inbound),
                 Some(question) = questions.recv() => self.answer(question),
-                Some(stored) = self.deciding.next() => self.decided(stored),
+                Some(decision) = self.deciding.next() => self.decided(decision),
                 Some(answers) = self.stored.recv() => {
                     for answer in answers {
                         self.engine.answer_stored(answer);
                     }
                 }
                 () = tokio::time::sleep_until(wake.into()) => {}
-                () = self.progress.stored_some.notified(), if self.paused => {}
+                () = self.progress.stored_some.notified(), if self.is_paused => {}
                 () = stop.cancelled(), if drained_by.is_none() => {
                     drained_by = Some(Instant::now() + DRAIN);
                     self.engine.drain();
@@ -230,29 +212,14 @@ impl Field {
     /// Lets time pass and does what is to be done.
     async fn follow_up(&mut self) {
         let now = self.clock.now();
-        // Half empty before it goes on, lest it stop and go with every batch.
-        let room_for = if self.paused {
-            self.buffer_max / 2
-        } else {
-            self.buffer_max
-        };
-        let is_held = self.progress.is_held();
-        let paused = is_held
-            || self.client.connection_state() != State::Connected
-            || self.progress.buffered() >= room_for;
-        if paused != self.paused {
-            self.paused = paused;
-            self.engine.set_paused(paused, now);
-            if is_held {
-                info!("polling stands still for a move to another server");
-            } else if paused {
-                let buffered = self.progress.buffered();
-                warn!(
-                    buffered,
-                    "polling pauses: NATS is unreachable or results cannot be stored"
-                );
-            } else {
-                info!("polling goes on");
+        let pause = self.reason_to_pause();
+        let (is_paused, is_held) = (pause.is_some(), pause == Some(Pause::Held));
+        if is_paused != self.is_paused {
+            self.is_paused = is_paused;
+            self.engine.set_paused(is_paused, now);
+            match pause {
+                Some(pause) => self.log(pause),
+                None => info!("polling goes on"),
             }
         }
         self.engine.tick(now);
@@ -267,13 +234,51 @@ impl Field {
         }
     }
 
+    fn reason_to_pause(&self) -> Option<Pause> {
+        // Half empty before it goes on, lest it stop and go with every batch.
+        let room_for = match self.is_paused {
+            true => self.buffer_max / 2,
+            false => self.buffer_max,
+        };
+        if self.progress.is_held() {
+            Some(Pause::Held)
+        } else if self.client.connection_state() != State::Connected {
+            Some(Pause::Unconnected)
+        } else if self.progress.buffered() >= room_for {
+            Some(Pause::BufferFull)
+        } else if self.progress.room.is_used_up(self.is_paused) {
+            Some(Pause::StreamFull)
+        } else {
+            None
+        }
+    }
+
+    fn log(&self, pause: Pause) {
+        let buffered = self.progress.buffered();
+        match pause {
+            Pause::Held => info!("polling stands still for a move to another server"),
+            Pause::Unconnected => warn!(buffered, "polling pauses: NATS is unreachable"),
+            Pause::BufferFull => warn!(buffered, "polling pauses: results cannot be stored"),
+            Pause::StreamFull => warn!(
+                stored_bytes = self.progress.room.stored_bytes(),
+                stored_bytes_max = self.progress.room.stored_bytes_max(),
+                "polling pauses: so much waits in the stream that no more may be stored"
+            ),
+        }
+    }
+
     fn next_wake(&self) -> Instant {
         let batches = self
             .lanes
             .iter()
             .filter_map(|lane| lane.batcher.next_wake());
         let next = batches.chain(self.engine.next_wake()).min();
-        let idle = Instant::now() + if self.paused { PAUSE_CHECK } else { IDLE_CHECK };
+        let idle = Instant::now()
+            + if self.is_paused {
+                PAUSE_CHECK
+            } else {
+                IDLE_CHECK
+            };
         next.map_or(idle, |steady| self.clock.instant_of(steady).min(idle))
     }
 
@@ -361,7 +366,7 @@ impl Field {
         let (sender, stored) = oneshot::channel();
         // The store's task outlives this one.
         let _ = self.decisions.send((sensor, keys.clone(), sender));
-        let stored = stored.map(move |stored| Stored {
+        let stored = stored.map(move |stored| StoredDecision {
             sensor,
             keys,
             is_stored: stored.unwrap_or(false),
@@ -370,13 +375,13 @@ impl Field {
         self.deciding.push(stored.boxed());
     }
 
-    fn decided(&mut self, stored: Stored) {
-        let Stored {
+    fn decided(&mut self, decision: StoredDecision) {
+        let StoredDecision {
             sensor,
             keys,
             is_stored,
             answer,
-        } = stored;
+        } = decision;
         let key = keys.approved.or(keys.retired).filter(|_| is_stored);
         if is_stored {
             info!(
