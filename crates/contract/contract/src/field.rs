@@ -50,6 +50,7 @@ pub struct SensorProfile {
     pub location: String,
     /// UCUM code, or empty.
     #[cfg_attr(feature = "serde", serde(default))]
+    #[cfg_attr(feature = "schema", schema(required = true))]
     pub unit: String,
     /// Plausible engineering values.
     #[cfg_attr(feature = "serde", serde(default))]

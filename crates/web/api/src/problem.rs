@@ -64,6 +64,7 @@ pub struct Problem {
     pub instance: String,
     /// Field by field what is wrong; empty where no field is to blame.
     #[serde(default)]
+    #[schema(required = true)]
     pub errors: Vec<FieldProblem>,
 }
 
