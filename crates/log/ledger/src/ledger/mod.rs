@@ -1,45 +1,53 @@
 //! The handle through which a ledger is used.
+//!
+//! ```text
+//! mod.rs        appends and questions
+//! open.rs       opening: what there is, and the threads that work on it
+//! life.rs       erasures, keys, retention, the end of the log
+//! pangea.rs     questions about Pangea's trees
+//! successor.rs  a log that goes on where another ended
+//! ```
+
+mod life;
+mod open;
+mod pangea;
+mod successor;
 
 use std::fmt;
+use std::fs::File;
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::thread::JoinHandle;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use fieldledger_audit::EventColumns;
 use fieldledger_audit::log::{
     Checkpoint, Entry, SearchPage, SearchQuery, Written, validate_page_limit,
 };
+use fieldledger_formats::own::{self, Details, OwnKind};
 use fieldledger_tlog::Hash;
+use parking_lot::{Mutex, RwLock};
 
-use crate::EventColumns;
-use crate::anchor::Anchor;
-use crate::archiver::{ArchiveStatus, Archiver};
-use crate::commit::Committer;
-use crate::config::Config;
-use crate::error::{AppendError, OpenError, QueryError};
-use crate::gaps::{GapPage, GapQuery, GapTotals, Gaps, Recorder};
+use crate::commit::CommitQueue;
+use crate::error::{AppendError, QueryError};
+use crate::gaps::{GapPage, GapQuery, GapTotals, Gaps};
 use crate::head::Published;
-use crate::index::Indexer;
 use crate::intake::{self, Answer};
-use crate::life::restore::ReadOnly;
 use crate::life::retention::retainer::Retainer;
-use crate::own::{self, Details, OwnKind};
-use crate::pangea::{Pangea, Publisher};
+use crate::pangea::Pangea;
+use crate::paths::Paths;
 use crate::problem::Problem;
 use crate::proofs::Proofs;
-use crate::queue::Queue;
 use crate::readings::Latest;
-use crate::recovery::{Paths, recover};
 use crate::search::Search;
 use crate::stats::Stats;
 use crate::store::archive::Archive;
-use crate::store::disk::Disk;
-use crate::store::lock::lock;
-use crate::types::{EntryRange, InclusionProof, LedgerStatus, Reading, Series};
+use crate::types::{ArchiveStatus, EntryRange, InclusionProof, LedgerStatus, Reading, Series};
 use crate::usage;
+
+pub use pangea::Restriction;
 
 /// Sensors that one call of [`Ledger::latest`] is about, at most.
 const MAX_SENSORS: usize = 10_000;
@@ -49,10 +57,10 @@ const MAX_SENSORS: usize = 10_000;
 /// [`Ledger::append`] can be awaited in any runtime. All other methods read files and may take
 /// milliseconds: call them where blocking is allowed, such as `tokio::task::spawn_blocking`.
 #[derive(Clone)]
-pub struct Ledger(pub(crate) Arc<Inner>);
+pub struct Ledger(Arc<Inner>);
 
-pub(crate) struct Inner {
-    pub(crate) queue: Arc<Queue>,
+struct Inner {
+    queue: Arc<CommitQueue>,
     published: Arc<Published>,
     latest: Arc<RwLock<Latest>>,
     gaps: Arc<RwLock<Gaps>>,
@@ -60,27 +68,23 @@ pub(crate) struct Inner {
     archive: Option<Arc<Archive>>,
     archive_problem: Problem,
     index_problem: Problem,
-    pub(crate) proofs: Proofs,
-    pub(crate) search: Search,
-    pub(crate) pangea: Arc<Pangea>,
+    proofs: Proofs,
+    search: Search,
+    pangea: Arc<Pangea>,
     paths: Paths,
     recovery: String,
     /// Held while the log is changed otherwise than by an append.
-    pub(crate) control: Arc<Mutex<()>>,
-    pub(crate) retainer: Retainer,
+    control: Arc<Mutex<()>>,
+    retainer: Retainer,
     running: Mutex<Option<Running>>,
 }
 
 /// What ends when the ledger is closed.
 struct Running {
-    commit_thread: Option<JoinHandle<()>>,
-    index_thread: Option<JoinHandle<()>>,
-    archive_thread: Option<JoinHandle<()>>,
-    gap_thread: Option<JoinHandle<()>>,
-    publish_thread: Option<JoinHandle<()>>,
-    retention_thread: Option<JoinHandle<()>>,
+    /// The commit thread first: the others end once it has.
+    threads: Vec<JoinHandle<()>>,
     /// Locked as long as it is open.
-    _lock: std::fs::File,
+    _lock: File,
 }
 
 impl fmt::Debug for Ledger {
@@ -95,170 +99,19 @@ impl fmt::Debug for Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger in the configured folder, or creates it, and recovers what a crash left.
-    /// `status().recovery` then says what was found and done.
-    ///
-    /// # Errors
-    ///
-    /// When the folder cannot be used, another process holds it, or its log is not the one that
-    /// was last signed.
-    #[allow(clippy::needless_pass_by_value)]
-    pub fn open(config: Config) -> Result<Self, OpenError> {
-        let paths = Paths::of(&config.folder);
-        let disk = Disk::new(config.faults.clone());
-        disk.create_folder(&paths.folder)?;
-        let patience = Duration::from_millis(config.lock_wait_ms);
-        let lock = lock(&paths.lock, patience)?;
-        let read_only = ReadOnly::read(&disk, &paths)?;
-        let anchor = match &read_only {
-            Some(read_only) => Anchor::fixed(&read_only.checkpoint),
-            None => Anchor::open(&config.anchor, &paths.folder, &disk, patience)?,
-        };
-        let recovered = recover(&disk, &paths, anchor, read_only.as_ref(), &config)?;
-        let size = recovered.state.grower.size();
-        let anchored = recovered.head.checkpoint.note.clone();
-        let published = Arc::new(Published::new(recovered.head));
-        if let Some(reason) = recovered.frozen {
-            published.end(reason);
-        }
-        let mut running = Running {
-            commit_thread: None,
-            index_thread: None,
-            archive_thread: None,
-            gap_thread: None,
-            publish_thread: None,
-            retention_thread: None,
-            _lock: lock,
-        };
-        let mut views = None;
-        let index_problem = Problem::default();
-        if config.index {
-            let (indexer, its_views) = Indexer::open(
-                &paths.index,
-                size,
-                Arc::clone(&recovered.log),
-                Arc::clone(&published),
-                Duration::from_millis(config.index_interval_ms),
-                index_problem.clone(),
-            )?;
-            running.index_thread = Some(spawn("ledger-index", move || indexer.run())?);
-            views = Some(its_views);
-        }
-        let archive_problem = Problem::default();
-        if let Some(archive) = &recovered.archive {
-            let archiver = Archiver {
-                archive: Arc::clone(archive),
-                log: Arc::clone(&recovered.log),
-                published: Arc::clone(&published),
-                local_segments: config.local_segments,
-                problem: archive_problem.clone(),
-            };
-            running.archive_thread = Some(spawn("ledger-archive", move || archiver.run())?);
-        }
-        let queue = Arc::new(Queue::new(config.queue_bytes));
-        let pangea = Arc::new(Pangea::open(
-            &disk,
-            &paths.pangea,
-            Arc::clone(&recovered.log),
-            Arc::clone(&published),
-            config.clock.now(),
-        )?);
-        let latest = Arc::new(RwLock::new(recovered.state.latest));
-        let gaps = Arc::new(RwLock::new(recovered.state.gaps));
-        let stats = Arc::new(Stats::default());
-        let mut committer = Committer {
-            queue: Arc::clone(&queue),
-            segment: recovered.segment,
-            log: Arc::clone(&recovered.log),
-            grower: recovered.state.grower,
-            keys: recovered.keys,
-            key_entry: recovered.state.life.key_entry,
-            anchored,
-            anchor: recovered.anchor,
-            published: Arc::clone(&published),
-            producers: recovered.state.producers,
-            latest: Arc::clone(&latest),
-            gaps: Arc::clone(&gaps),
-            stats: Arc::clone(&stats),
-            clock: config.clock.clone(),
-            received_at: recovered.state.received_at,
-            disk,
-            paths: paths.clone(),
-            snapshot_every: config.snapshot_every,
-            snapshot_size: recovered.snapshot_size,
-            commit_events: config.commit_events,
-            stopped: None,
-        };
-        if recovered.untold_key {
-            committer.finish_rotation().map_err(OpenError::Unfinished)?;
-        }
-        running.commit_thread = Some(spawn("ledger-commit", move || committer.run())?);
-        let recorder = Recorder {
-            gaps: Arc::clone(&gaps),
-            queue: Arc::clone(&queue),
-            published: Arc::clone(&published),
-            clock: config.clock.clone(),
-            grace: config.gap_grace_ms.saturating_mul(1_000),
-        };
-        running.gap_thread = Some(spawn("ledger-gaps", move || recorder.run())?);
-        if let Some(when) = config.publication {
-            let publisher = Publisher {
-                pangea: Arc::clone(&pangea),
-                queue: Arc::clone(&queue),
-                when,
-            };
-            running.publish_thread = Some(spawn("ledger-publish", move || publisher.run())?);
-        }
-        let control = Arc::new(Mutex::default());
-        let retainer = Retainer {
-            plans: recovered.plans,
-            log: Arc::clone(&recovered.log),
-            published: Arc::clone(&published),
-            queue: Arc::clone(&queue),
-            control: Arc::clone(&control),
-            clock: config.clock.clone(),
-            problem: Problem::default(),
-        };
-        let (its_retainer, policy) = (retainer.clone(), config.retention);
-        running.retention_thread =
-            Some(spawn("ledger-retention", move || its_retainer.run(policy))?);
-        tracing::info!(folder = %paths.folder.display(), size, recovery = recovered.sentence, "ledger open");
-        Ok(Self(Arc::new(Inner {
-            queue,
-            published: Arc::clone(&published),
-            latest,
-            gaps,
-            stats,
-            archive: recovered.archive,
-            archive_problem,
-            index_problem,
-            proofs: Proofs {
-                log: Arc::clone(&recovered.log),
-                tiles: recovered.tiles,
-            },
-            search: Search {
-                log: recovered.log,
-                published,
-                views,
-                clock: config.clock,
-            },
-            pangea,
-            paths,
-            recovery: recovered.sentence,
-            control,
-            retainer,
-            running: Mutex::new(Some(running)),
-        })))
-    }
-
     /// Appends events, all or none. Resolves once they are durable and a signed tree covers them.
+    ///
+    /// An event that was there already, with the same producer and sequence, is not appended again: it
+    /// counts as a duplicate and has no index in the answer, because the log remembers that it has the
+    /// event, but not where.
     ///
     /// The events are queued by the time this returns; dropping the future does not take them back.
     ///
     /// # Errors
     ///
-    /// [`AppendError::Invalid`] names what is wrong with which event; [`AppendError::Unavailable`]
-    /// when too much waits already, the ledger is closing, or the disk failed.
+    /// [`AppendError::Invalid`] names what is wrong with which event; [`AppendError::Ended`] once the
+    /// log was frozen, and where it was restored read-only; [`AppendError::Unavailable`] when too much
+    /// waits already, the ledger is closing, or the disk failed.
     #[allow(clippy::needless_pass_by_value)]
     pub fn append(
         &self,
@@ -465,7 +318,7 @@ impl Ledger {
             let problem = format!("has {asked} items; at most {MAX_SENSORS} are allowed");
             return Err(QueryError::parameter("sensors", problem));
         }
-        let latest = self.0.latest.read().unwrap_or_else(PoisonError::into_inner);
+        let latest = self.0.latest.read();
         if sensors.is_empty() {
             return Ok(latest.all(MAX_SENSORS));
         }
@@ -504,14 +357,14 @@ impl Ledger {
     ///
     /// [`QueryError::Invalid`] names the parameter.
     pub fn gaps(&self, query: &GapQuery) -> Result<GapPage, QueryError> {
-        let gaps = self.0.gaps.read().unwrap_or_else(PoisonError::into_inner);
+        let gaps = self.0.gaps.read();
         gaps.list(query)
     }
 
     /// How complete the log is.
     #[must_use]
     pub fn gap_totals(&self) -> GapTotals {
-        let gaps = self.0.gaps.read().unwrap_or_else(PoisonError::into_inner);
+        let gaps = self.0.gaps.read();
         gaps.totals()
     }
 
@@ -557,23 +410,11 @@ impl Ledger {
 impl Inner {
     fn close(&self) {
         self.queue.close();
-        let running = self
-            .running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let running = self.running.lock().take();
         let Some(running) = running else {
             return;
         };
-        let threads = [
-            running.commit_thread,
-            running.index_thread,
-            running.archive_thread,
-            running.gap_thread,
-            running.publish_thread,
-            running.retention_thread,
-        ];
-        for thread in threads.into_iter().flatten() {
+        for thread in running.threads {
             if thread.join().is_err() {
                 tracing::error!("a thread of the ledger panicked; the next start recovers the log");
             }
@@ -585,14 +426,4 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-fn spawn(
-    name: &'static str,
-    run: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, OpenError> {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(run)
-        .map_err(|source| OpenError::Thread { name, source })
 }

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::envelope::SALT_BYTES;
 
-/// What an envelope has, and may have.
-const FIELDS: [&str; 7] = [
+/// The members that an envelope has, or may have.
+const MEMBERS: [&str; 7] = [
     "event",
     "producer",
     "public_key",
@@ -18,13 +18,14 @@ const FIELDS: [&str; 7] = [
 ];
 
 /// What is wrong with an envelope, in words; none if it is as the ledger writes it.
-pub(crate) fn problem_with(bytes: &[u8]) -> Option<String> {
+#[must_use]
+pub fn problem_with(bytes: &[u8]) -> Option<String> {
     let value: Value = match serde_json::from_slice(bytes) {
         Ok(value) => value,
-        Err(error) => return Some(format!("the envelope is no JSON: {error}")),
+        Err(error) => return Some(format!("the envelope is not JSON: {error}")),
     };
     let Value::Object(envelope) = &value else {
-        return Some("the envelope is no JSON object".to_owned());
+        return Some("the envelope is not a JSON object".to_owned());
     };
     if let Some(problem) = problem_with_object(envelope) {
         return Some(problem);
@@ -32,8 +33,8 @@ pub(crate) fn problem_with(bytes: &[u8]) -> Option<String> {
     if serde_json::to_vec(&value).ok().as_deref() != Some(bytes) {
         return Some("the envelope is not in canonical form".to_owned());
     }
-    if let Some(field) = envelope.keys().find(|key| !FIELDS.contains(&key.as_str())) {
-        return Some(format!("the envelope has an unknown field {field:?}"));
+    if let Some(member) = envelope.keys().find(|key| !MEMBERS.contains(&key.as_str())) {
+        return Some(format!("the envelope has an unknown member {member:?}"));
     }
     if !envelope.get("event").is_some_and(Value::is_object) {
         return Some("the envelope has no event".to_owned());
@@ -91,11 +92,11 @@ mod tests {
             ),
             ("7}", "7.5}", "fraction"),
             ("7}", "null}", "null"),
-            ("\"sequence\":7", "\"sequencf\":7", "unknown field"),
+            ("\"sequence\":7", "\"sequencf\":7", "unknown member"),
             (",\"sequence\":7", "", "one of producer and sequence"),
             ("_w\"", "\"", "salt"),
             ("{\"actor\":\"a\",\"message\":\"m\"}", "5", "no event"),
-            ("}", "", "no JSON"),
+            ("}", "", "not JSON"),
         ] {
             let changed = GOOD.replacen(from, to, 1);
             assert_ne!(changed, GOOD);

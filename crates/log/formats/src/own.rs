@@ -1,4 +1,4 @@
-//! Entries that the ledger writes about itself.
+//! Entries that the ledger writes about its own log.
 //!
 //! What happens to the log is in the log: such an entry is an audit event like any other, told apart
 //! by its producer, `ledger/<kind>`, which nobody else may use. Producer and sequence make it
@@ -72,9 +72,10 @@ pub type Details = BTreeMap<&'static str, Value>;
 
 /// The event for an entry of the ledger's own, in the log `origin`. `details` become its message, as
 /// canonical JSON.
-pub(crate) fn event(kind: OwnKind, sequence: u64, origin: &str, details: &Details) -> EventColumns {
-    // Names and scalars cannot fail to serialise into memory.
-    let message = serde_json::to_string(details).unwrap_or_default();
+#[must_use]
+pub fn event(kind: OwnKind, sequence: u64, origin: &str, details: &Details) -> EventColumns {
+    let message = serde_json::to_string(details)
+        .expect("texts and scalars have a form in JSON, and memory takes it");
     EventColumns {
         producer: vec![kind.producer().to_owned()],
         sequence: vec![sequence],
@@ -87,29 +88,34 @@ pub(crate) fn event(kind: OwnKind, sequence: u64, origin: &str, details: &Detail
 }
 
 /// What the message of an entry of the ledger's own tells.
-pub(crate) fn details_in(message: &str) -> Option<BTreeMap<String, Value>> {
+#[must_use]
+pub fn details_in(message: &str) -> Option<BTreeMap<String, Value>> {
     serde_json::from_str(message).ok()
 }
 
 /// The text that it tells under this name.
-pub(crate) fn detail_in(message: &str, name: &str) -> Option<String> {
+#[must_use]
+pub fn detail_in(message: &str, name: &str) -> Option<String> {
     Some(details_in(message)?.get(name)?.as_str()?.to_owned())
 }
 
 /// Whether a producer is one that only the ledger itself may use.
-pub(crate) fn is_own(producer: &str) -> bool {
+#[must_use]
+pub fn is_own(producer: &str) -> bool {
     producer.starts_with(OWN_PRODUCERS)
 }
 
 impl Envelope<'_> {
     /// Whether it is an entry of the ledger's own.
-    pub(crate) fn is_own(&self) -> bool {
+    #[must_use]
+    pub fn is_own(&self) -> bool {
         self.origin().is_some_and(|(producer, _)| is_own(producer))
     }
 }
 
 /// Which events of a call use the ledger's own producers.
-pub(crate) fn impostors(columns: &EventColumns) -> Vec<InvalidField> {
+#[must_use]
+pub fn impostors(columns: &EventColumns) -> Vec<InvalidField> {
     let named = columns.producer.iter().enumerate();
     let impostors = named.filter(|(_, producer)| is_own(producer));
     impostors

@@ -1,10 +1,10 @@
 //! The folder `kept`: what clients will come back for, until it expires. One small file each, named
-//! by lot, so that whoever knows the name may have it.
+//! at random, so that whoever knows the name may have it.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 
@@ -17,28 +17,28 @@ const MOST: usize = 10_000;
 /// Bytes of one content.
 const MAX_CONTENT_BYTES: usize = 128 * 1024;
 
-/// Letters of a name: 165 bits by lot.
+/// Letters of a name: 165 random bits.
 const NAME_LETTERS: usize = 32;
 const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 
 /// A file.
 #[derive(Debug, Serialize, Deserialize)]
-struct KeptFile {
+struct Deposit {
     /// Microseconds since the Unix epoch.
     expires_at: u64,
     content: String,
 }
 
-/// What is kept.
+/// The texts that clients will come back for.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct Deposits {
     disk: Disk,
     folder: PathBuf,
     /// When each file expires, by its name.
     expiries: Mutex<HashMap<String, u64>>,
 }
 
-impl Kept {
+impl Deposits {
     /// Reads the folder, and removes from it what has expired or cannot be read.
     pub(super) fn open(disk: &Disk, folder: &Path, now: u64) -> Result<Self, StoreError> {
         disk.create_folder(folder)?;
@@ -74,7 +74,7 @@ impl Kept {
         }
         let name = new_name();
         {
-            let mut expiries = self.expiries.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut expiries = self.expiries.lock();
             if expiries.len() >= MOST {
                 self.remove_expired(&mut expiries, now)?;
             }
@@ -84,7 +84,7 @@ impl Kept {
             }
             expiries.insert(name.clone(), expires_at);
         }
-        let file = KeptFile {
+        let file = Deposit {
             expires_at,
             content: content.to_owned(),
         };
@@ -93,7 +93,7 @@ impl Kept {
             .map_err(|error| StoreError::io("encode", &path)(error.into()))
             .and_then(|bytes| self.disk.replace(&path, &bytes, 0o600, Durability::Power));
         written.inspect_err(|_| {
-            let mut expiries = self.expiries.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut expiries = self.expiries.lock();
             expiries.remove(&name);
         })?;
         Ok(name)
@@ -128,7 +128,7 @@ impl Kept {
 }
 
 /// None where there is no file, or a crash left one half written.
-fn read(disk: &Disk, path: &Path) -> Result<Option<KeptFile>, StoreError> {
+fn read(disk: &Disk, path: &Path) -> Result<Option<Deposit>, StoreError> {
     let bytes = disk.read_if_there(path)?;
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn what_is_kept_is_found_until_it_expires() {
         let folder = tempfile::tempdir().unwrap();
-        let kept = Kept::open(&Disk::default(), folder.path(), 0).unwrap();
+        let kept = Deposits::open(&Disk::default(), folder.path(), 0).unwrap();
         let short = kept.keep("short", 0, 10).unwrap();
         let long = kept.keep("long", 0, 100).unwrap();
         for now in [0, 9] {
@@ -161,7 +161,7 @@ mod tests {
         }
         assert!(matches!(kept.find(&short, 10), Err(QueryError::Expired(_))));
         fs::write(folder.path().join("half-written.tmp"), "{").unwrap();
-        let again = Kept::open(&Disk::default(), folder.path(), 10).unwrap();
+        let again = Deposits::open(&Disk::default(), folder.path(), 10).unwrap();
         assert_eq!(again.find(&long, 10).unwrap(), "long");
         let gone = again.find(&short, 10);
         assert!(matches!(gone, Err(QueryError::NotFound(_))));
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_name_leads_nowhere_else() {
         let folder = tempfile::tempdir().unwrap();
-        let kept = Kept::open(&Disk::default(), &folder.path().join("kept"), 0).unwrap();
+        let kept = Deposits::open(&Disk::default(), &folder.path().join("kept"), 0).unwrap();
         fs::write(folder.path().join("secret"), "{}").unwrap();
         for name in [
             "",
@@ -192,9 +192,9 @@ mod tests {
     #[test]
     fn no_more_is_kept_than_fits() {
         let folder = tempfile::tempdir().unwrap();
-        let kept = Kept::open(&Disk::default(), folder.path(), 0).unwrap();
+        let kept = Deposits::open(&Disk::default(), folder.path(), 0).unwrap();
         {
-            let mut expiries = kept.expiries.lock().unwrap();
+            let mut expiries = kept.expiries.lock();
             expiries.extend((0..MOST).map(|number| (format!("x{number}"), 100)));
         }
         assert!(matches!(

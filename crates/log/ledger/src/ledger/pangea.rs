@@ -3,12 +3,11 @@
 use fieldledger_audit::log::{MAX_PAGE, SearchPage, SearchQuery, validate_page_limit};
 use fieldledger_pangea_tree::Hash;
 
-use super::questions::ResultId;
-use super::types::{Logged, PangeaPage, PangeaRoot};
+use super::Ledger;
 use crate::error::QueryError;
-use crate::ledger::Ledger;
+use crate::pangea::{Logged, PangeaPage, PangeaRoot, ResultId};
 
-/// Field and the exact values that it may have.
+/// Columns and the exact values that each may have.
 pub type Restriction = Vec<(String, Vec<String>)>;
 
 impl Ledger {

@@ -1,5 +1,5 @@
-//! The id of a frozen search result: the search itself and the bounds that freeze it. The ledger
-//! remembers nothing; the result is found again each time, and is the same because entries below a
+//! The id of a result set: the search itself and the bounds that freeze it. The ledger remembers
+//! nothing; the result is found again each time, and is the same because entries below a
 //! bound never change.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,13 +9,13 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use fieldledger_audit::log::{MAX_RESULTS, Order};
 use serde::{Deserialize, Serialize};
 
-use super::language::{self, Clause, field_position};
-use crate::error::QueryError;
+use super::QueryFault;
+use super::language::{self, Clause, column_position};
 
 /// How long a result can be paged through, microseconds.
-pub(crate) const LIFETIME: u64 = 3_600 * 1_000_000;
+pub const LIFETIME: u64 = 3_600 * 1_000_000;
 
-/// Changes whenever the meaning of a field does.
+/// Changes whenever the meaning of a member does.
 const VERSION: u32 = 1;
 
 /// Bytes that an id may have.
@@ -23,34 +23,38 @@ const MAX_ID_BYTES: usize = 64 * 1024;
 
 /// A search whose times are resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Cursor {
+pub struct Cursor {
     version: u32,
     query: String,
     restriction: Vec<(String, Vec<String>)>,
     descending: bool,
-    /// A field of the event; none for the order of the log.
+    /// A column of the event; none for the order of the log.
     order_by: Option<String>,
-    pub(crate) max_results: u32,
-    pub(crate) verbose: bool,
+    /// Entries in the result at most.
+    pub max_results: u32,
+    /// Whether its entries come with proofs.
+    pub verbose: bool,
     /// First entry that can be in the result.
-    pub(crate) from: u64,
+    pub from: u64,
     /// First entry after `from` that cannot.
-    pub(crate) to: u64,
+    pub to: u64,
     /// When the id stops working, microseconds since the Unix epoch.
-    pub(crate) expires_at: u64,
+    pub expires_at: u64,
 }
 
 /// What decides which entries are in the result.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Filter {
-    pub(crate) clauses: Vec<Clause>,
-    /// Position of a field, and the values it may have.
-    pub(crate) restriction: Vec<(usize, Vec<String>)>,
+pub struct Filter {
+    /// What the search looks for.
+    pub clauses: Vec<Clause>,
+    /// Position of a column, and the values it may have.
+    pub restriction: Vec<(usize, Vec<String>)>,
 }
 
 impl Filter {
     /// Whether every entry matches.
-    pub(crate) fn is_empty(&self) -> bool {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.clauses.is_empty() && self.restriction.is_empty()
     }
 
@@ -58,30 +62,29 @@ impl Filter {
     ///
     /// # Errors
     ///
-    /// [`QueryError::Invalid`] names the parameter.
-    pub(crate) fn parse(
-        query: &str,
-        restriction: &[(String, Vec<String>)],
-    ) -> Result<Self, QueryError> {
+    /// [`QueryFault::Parameter`] names the parameter.
+    pub fn parse(query: &str, restriction: &[(String, Vec<String>)]) -> Result<Self, QueryFault> {
         let clauses =
-            language::parse(query).map_err(|problem| QueryError::parameter("query", problem))?;
-        let mut fields = Vec::with_capacity(restriction.len());
+            language::parse(query).map_err(|fault| QueryFault::parameter("query", fault))?;
+        let mut columns = Vec::with_capacity(restriction.len());
         for (name, values) in restriction {
-            let position = field_position(name).ok_or_else(|| {
-                QueryError::parameter("restriction", format!("names {name:?}, which is no field"))
+            let position = column_position(name).ok_or_else(|| {
+                let problem = format!("names {name:?}, which is not a column of an event");
+                QueryFault::parameter("restriction", problem)
             })?;
-            fields.push((position, values.clone()));
+            columns.push((position, values.clone()));
         }
         Ok(Self {
             clauses,
-            restriction: fields,
+            restriction: columns,
         })
     }
 }
 
 impl Cursor {
     /// Freezes a search to the entries `from..to`.
-    pub(crate) fn new(
+    #[must_use]
+    pub fn new(
         query: &fieldledger_audit::log::SearchQuery,
         order_by: Option<String>,
         (from, to): (u64, u64),
@@ -102,7 +105,8 @@ impl Cursor {
     }
 
     /// Direction of the result.
-    pub(crate) fn order(&self) -> Order {
+    #[must_use]
+    pub fn order(&self) -> Order {
         if self.descending {
             Order::Descending
         } else {
@@ -110,25 +114,32 @@ impl Cursor {
         }
     }
 
-    /// Position of the field to order by; none for the order of the log.
-    pub(crate) fn order_field(&self) -> Option<usize> {
-        self.order_by.as_deref().and_then(field_position)
+    /// Position of the column to order by; none for the order of the log.
+    #[must_use]
+    pub fn order_column(&self) -> Option<usize> {
+        self.order_by.as_deref().and_then(column_position)
     }
 
-    /// Whether the search was restricted to exactly these values of these fields.
-    pub(crate) fn is_restricted_to(&self, expected: &[(String, Vec<String>)]) -> bool {
+    /// Whether the search was restricted to exactly these values of these columns.
+    #[must_use]
+    pub fn is_restricted_to(&self, expected: &[(String, Vec<String>)]) -> bool {
         sorted(&self.restriction) == sorted(expected)
     }
 
     /// What decides which entries are in the result.
-    pub(crate) fn filter(&self) -> Result<Filter, QueryError> {
+    ///
+    /// # Errors
+    ///
+    /// As [`Filter::parse`]: an id can be made by anyone.
+    pub fn filter(&self) -> Result<Filter, QueryFault> {
         Filter::parse(&self.query, &self.restriction)
     }
 
     /// The id.
-    pub(crate) fn encode(&self) -> String {
-        // A struct of texts and numbers cannot fail to serialise into memory.
-        let json = serde_json::to_vec(self).unwrap_or_default();
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let json = serde_json::to_vec(self)
+            .expect("texts and numbers have a form in JSON, and memory takes it");
         let checksum = crc32c::crc32c(&json).to_be_bytes();
         BASE64_URL_SAFE_NO_PAD.encode([&checksum, json.as_slice()].concat())
     }
@@ -137,14 +148,14 @@ impl Cursor {
     ///
     /// # Errors
     ///
-    /// [`QueryError::Invalid`] for what is no id, [`QueryError::Expired`] for one that is too old.
-    pub(crate) fn decode(id: &str, now: u64) -> Result<Self, QueryError> {
+    /// [`QueryFault::Parameter`] for what is not an id, [`QueryFault::Expired`] for one that is too
+    /// old.
+    pub fn decode(id: &str, now: u64) -> Result<Self, QueryFault> {
         let cursor = Self::read(id).ok_or_else(|| {
-            QueryError::parameter("id", "is not the id of a search result; search again")
+            QueryFault::parameter("id", "is not the id of a search result; search again")
         })?;
         if cursor.expires_at <= now {
-            let problem = "the search result is older than an hour; search again";
-            return Err(QueryError::Expired(problem.to_owned()));
+            return Err(QueryFault::Expired);
         }
         Ok(cursor)
     }
@@ -166,14 +177,14 @@ impl Cursor {
     }
 }
 
-/// The fields of a restriction and the values of each, in an order of their own.
+/// The columns of a restriction and the values of each, in an order of their own.
 fn sorted(restriction: &[(String, Vec<String>)]) -> BTreeMap<&str, BTreeSet<&str>> {
-    let mut fields = BTreeMap::new();
+    let mut columns = BTreeMap::new();
     for (name, values) in restriction {
-        let field: &mut BTreeSet<&str> = fields.entry(name.as_str()).or_default();
-        field.extend(values.iter().map(String::as_str));
+        let column: &mut BTreeSet<&str> = columns.entry(name.as_str()).or_default();
+        column.extend(values.iter().map(String::as_str));
     }
-    fields
+    columns
 }
 
 #[cfg(test)]
@@ -181,6 +192,7 @@ fn sorted(restriction: &[(String, Vec<String>)]) -> BTreeMap<&str, BTreeSet<&str
 mod tests {
     use super::*;
     use fieldledger_audit::log::SearchQuery;
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     fn cursor() -> Cursor {
@@ -213,11 +225,11 @@ mod tests {
     #[test]
     fn an_old_id_has_expired() {
         let error = Cursor::decode(&cursor().encode(), 1_000).unwrap_err();
-        assert!(matches!(error, QueryError::Expired(_)));
+        assert_eq!(error, QueryFault::Expired);
     }
 
     #[test]
-    fn what_is_no_id_is_refused() {
+    fn what_is_not_an_id_is_refused() {
         let id = cursor().encode();
         let changed = format!("{}A{}", &id[..20], &id[21..]);
         for id in [
@@ -229,7 +241,8 @@ mod tests {
             &"A".repeat(100_000),
         ] {
             let error = Cursor::decode(id, 0).unwrap_err();
-            assert!(matches!(error, QueryError::Invalid(_)));
+            let is_id = |parameter: &str| parameter == "id";
+            assert!(matches!(error, QueryFault::Parameter { parameter, .. } if is_id(parameter)));
         }
     }
 
@@ -244,6 +257,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn any_text_is_refused_without_panic(id: String) {
             prop_assert!(Cursor::decode(&id, 0).is_err());

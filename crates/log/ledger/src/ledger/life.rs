@@ -1,18 +1,16 @@
 //! The changes of a log's life as methods of [`Ledger`]. All of them block.
 
-use std::sync::PoisonError;
-use std::sync::mpsc;
-
 use fieldledger_audit::InvalidField;
+use parking_lot::MutexGuard;
 
-use super::erasure::Erasure;
-use super::freeze::{Freeze, Successor};
-use super::keys::KeyChange;
-use crate::Ledger;
-use crate::commit::Committer;
+use super::Ledger;
+use crate::commit::{Committer, command};
 use crate::error::ControlError;
-use crate::life::retention::{Retained, RetentionScope, RetentionStatus};
-use crate::queue::Queue;
+use crate::life::erasure::Erasure;
+use crate::life::freeze::{Freeze, Successor};
+use crate::life::key_change::KeyChange;
+use crate::life::retention::{Retained, RetentionStatus};
+use crate::markers::RetentionScope;
 
 /// Bytes of the reason that is given for a change.
 const MAX_REASON_BYTES: usize = 1_000;
@@ -42,10 +40,7 @@ impl Ledger {
             let newest = self.0.search.newest_reading(&sensor)?;
             self.command(move |committer| {
                 if let Some(reading) = newest {
-                    let mut latest = committer
-                        .latest
-                        .write()
-                        .unwrap_or_else(PoisonError::into_inner);
+                    let mut latest = committer.latest.write();
                     latest.update(reading);
                 }
                 // The one on disk names the erased entry as that sensor's newest.
@@ -83,7 +78,7 @@ impl Ledger {
     }
 
     /// Ends the log: writes a last entry, which names the log that goes on where that is known.
-    /// Whatever would be appended from now on is refused with the reason, for ever, but for the
+    /// Whatever would be appended from now on is refused with the reason, forever, but for the
     /// entries that tell of erasures.
     ///
     /// # Errors
@@ -130,9 +125,8 @@ impl Ledger {
     }
 
     /// One change at a time.
-    fn control(&self) -> std::sync::MutexGuard<'_, ()> {
-        let control = self.0.control.lock();
-        control.unwrap_or_else(PoisonError::into_inner)
+    fn control(&self) -> MutexGuard<'_, ()> {
+        self.0.control.lock()
     }
 
     fn command<T: Send + 'static>(
@@ -141,23 +135,6 @@ impl Ledger {
     ) -> Result<T, ControlError> {
         command(&self.0.queue, carry_out)
     }
-}
-
-/// Has the commit thread carry this out, and waits for it.
-pub(crate) fn command<T: Send + 'static>(
-    queue: &Queue,
-    carry_out: impl FnOnce(&mut Committer) -> Result<T, ControlError> + Send + 'static,
-) -> Result<T, ControlError> {
-    let (answer, answered) = mpsc::sync_channel(1);
-    let queued = queue.push_command(Box::new(move |committer| {
-        // Whoever asked waits for it.
-        let _ = answer.send(carry_out(committer));
-    }));
-    queued.map_err(|error| ControlError::Unavailable(error.to_string()))?;
-    answered.recv().unwrap_or_else(|_closed| {
-        let reason = "it closed before this was done";
-        Err(ControlError::Unavailable(reason.to_owned()))
-    })
 }
 
 /// Checks what is to be told of a change.

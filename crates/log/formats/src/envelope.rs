@@ -11,14 +11,14 @@ use sha2::{Digest, Sha256};
 use fieldledger_tlog::Leaf;
 
 /// Random bytes in an envelope: enough that nobody can guess an erased value from its hash.
-pub(crate) const SALT_BYTES: usize = 16;
+pub const SALT_BYTES: usize = 16;
 
 /// Bytes an envelope can have at most: the longest event has 98 KB, of which JSON can make six
 /// times as many.
-pub(crate) const MAX_ENVELOPE_BYTES: usize = 1024 * 1024;
+pub const MAX_ENVELOPE_BYTES: usize = 1024 * 1024;
 
 /// Appends the canonical JSON of an envelope to `target`: sorted keys, no spaces.
-pub(crate) fn write_envelope(
+pub fn write_envelope(
     target: &mut Vec<u8>,
     canonical_event: &str,
     origin: Option<(&str, u64)>,
@@ -53,13 +53,23 @@ pub(crate) fn write_envelope(
 }
 
 fn json_string(text: &str) -> String {
-    // A string cannot fail to serialise into memory.
-    serde_json::to_string(text).unwrap_or_default()
+    serde_json::to_string(text).expect("a text has a form in JSON, and memory takes it")
+}
+
+/// Why an envelope cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvelopeError {
+    /// It is not the JSON of an envelope.
+    #[error("the envelope cannot be read: {0}")]
+    Json(serde_json::Error),
+    /// Its `received_at` is not a time.
+    #[error("received_at {0:?} is not a time")]
+    Time(String),
 }
 
 /// What the ledger needs to know of an envelope that it reads from disk.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Envelope<'a> {
+pub struct Envelope<'a> {
     #[serde(borrow)]
     event: Event<'a>,
     #[serde(borrow, default)]
@@ -99,14 +109,14 @@ impl<'a> Envelope<'a> {
     ///
     /// # Errors
     ///
-    /// What is wrong with it, in words.
-    pub(crate) fn parse(json: &'a [u8]) -> Result<Self, String> {
-        serde_json::from_slice(json)
-            .map_err(|error| format!("the envelope cannot be read: {error}"))
+    /// [`EnvelopeError::Json`] where it is not an envelope.
+    pub fn parse(json: &'a [u8]) -> Result<Self, EnvelopeError> {
+        serde_json::from_slice(json).map_err(EnvelopeError::Json)
     }
 
     /// The event in it.
-    pub(crate) fn event(&self) -> EventRow<'_> {
+    #[must_use]
+    pub fn event(&self) -> EventRow<'_> {
         EventRow {
             action: &self.event.action,
             actor: &self.event.actor,
@@ -122,7 +132,8 @@ impl<'a> Envelope<'a> {
     }
 
     /// Producer and sequence, where it has them.
-    pub(crate) fn origin(&self) -> Option<(&str, u64)> {
+    #[must_use]
+    pub fn origin(&self) -> Option<(&str, u64)> {
         (!self.producer.is_empty()).then_some((&self.producer, self.sequence))
     }
 
@@ -130,15 +141,16 @@ impl<'a> Envelope<'a> {
     ///
     /// # Errors
     ///
-    /// What is wrong with it, in words.
-    pub(crate) fn received_at(&self) -> Result<u64, String> {
+    /// [`EnvelopeError::Time`] where it does not say.
+    pub fn received_at(&self) -> Result<u64, EnvelopeError> {
         timestamp::to_micros(self.received_at)
-            .ok_or_else(|| format!("received_at {:?} is no time", self.received_at))
+            .ok_or_else(|| EnvelopeError::Time(self.received_at.to_owned()))
     }
 }
 
 /// The tree's leaf for an envelope.
-pub(crate) fn leaf_of(envelope: &[u8], index: u64, received_at: u64) -> Leaf {
+#[must_use]
+pub fn leaf_of(envelope: &[u8], index: u64, received_at: u64) -> Leaf {
     Leaf {
         envelope_hash: Sha256::digest(envelope).into(),
         index,
@@ -150,6 +162,7 @@ pub(crate) fn leaf_of(envelope: &[u8], index: u64, received_at: u64) -> Leaf {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     const RECEIVED_AT: &str = "2026-01-02T03:04:05.000006Z";
@@ -207,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_envelope_is_refused() {
+    fn what_is_not_an_envelope_is_refused() {
         for text in [
             "",
             "[]",
@@ -222,6 +235,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn what_is_written_is_read_and_canonical(
             message in any::<String>(),

@@ -13,13 +13,13 @@
 use fieldledger_tlog::{LEAF_BYTES, Leaf};
 use sha2::{Digest, Sha256};
 
-use crate::envelope::{Envelope, MAX_ENVELOPE_BYTES, leaf_of};
+use crate::envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, leaf_of};
 
 /// Bytes before the body.
-pub(crate) const HEADER_BYTES: usize = 8;
+pub const HEADER_BYTES: usize = 8;
 
 /// Bytes of the longest frame.
-pub(crate) const MAX_FRAME_BYTES: usize = HEADER_BYTES + MAX_ENVELOPE_BYTES;
+pub const MAX_FRAME_BYTES: usize = HEADER_BYTES + MAX_ENVELOPE_BYTES;
 
 /// In the length of an erased frame.
 const ERASED: u32 = 1 << 31;
@@ -29,7 +29,7 @@ const ERASED_HEAD_BYTES: usize = LEAF_BYTES + 8 + 8 + 2;
 
 /// Why there is no good frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum FrameFault {
+pub enum FrameFault {
     /// The bytes end within the frame.
     #[error("the frame ends too early")]
     Cut,
@@ -46,7 +46,7 @@ pub(crate) enum FrameFault {
 
 /// What a frame holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Frame<'a> {
+pub enum Frame<'a> {
     /// The entry's envelope.
     Envelope(&'a [u8]),
     /// The entry was erased.
@@ -55,12 +55,13 @@ pub(crate) enum Frame<'a> {
 
 /// What is left of an erased entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Erased<'a> {
-    pub(crate) leaf: Leaf,
+pub struct Erased<'a> {
+    /// The tree's leaf for the entry.
+    pub leaf: Leaf,
     /// The entry that says that this one was erased.
-    pub(crate) marker: u64,
+    pub marker: u64,
     /// Producer and sequence, where it had them.
-    pub(crate) origin: Option<(&'a str, u64)>,
+    pub origin: Option<(&'a str, u64)>,
 }
 
 impl<'a> Frame<'a> {
@@ -68,8 +69,8 @@ impl<'a> Frame<'a> {
     ///
     /// # Errors
     ///
-    /// What is wrong with the envelope, in words.
-    pub(crate) fn leaf(&self, index: u64) -> Result<Leaf, String> {
+    /// What is wrong with the envelope.
+    pub fn leaf(&self, index: u64) -> Result<Leaf, EnvelopeError> {
         match self {
             Self::Erased(erased) => Ok(erased.leaf),
             Self::Envelope(bytes) => {
@@ -80,7 +81,8 @@ impl<'a> Frame<'a> {
     }
 
     /// SHA-256 of the envelope, also where it was erased.
-    pub(crate) fn envelope_hash(&self) -> [u8; 32] {
+    #[must_use]
+    pub fn envelope_hash(&self) -> [u8; 32] {
         match self {
             Self::Envelope(bytes) => Sha256::digest(bytes).into(),
             Self::Erased(erased) => erased.leaf.envelope_hash,
@@ -88,7 +90,8 @@ impl<'a> Frame<'a> {
     }
 
     /// The envelope; none where it was erased.
-    pub(crate) fn envelope(&self) -> Option<&'a [u8]> {
+    #[must_use]
+    pub fn envelope(&self) -> Option<&'a [u8]> {
         match self {
             Self::Envelope(bytes) => Some(bytes),
             Self::Erased(_) => None,
@@ -97,21 +100,23 @@ impl<'a> Frame<'a> {
 }
 
 /// Appends the frame of entry `index` to `target`.
-pub(crate) fn write_frame(target: &mut Vec<u8>, index: u64, envelope: &[u8]) {
-    // Envelopes are at most a mebibyte, which validation sees to.
-    let length = u32::try_from(envelope.len()).unwrap_or(u32::MAX);
+pub fn write_frame(target: &mut Vec<u8>, index: u64, envelope: &[u8]) {
+    let length = u32::try_from(envelope.len());
+    let length = length.expect("an envelope has at most a mebibyte, which validation ensures");
     write(target, index, length, envelope);
 }
 
 /// Bytes that the body of such a frame has at least.
-pub(crate) fn remains_bytes(erased: &Erased<'_>) -> usize {
+#[must_use]
+pub fn remains_bytes(erased: &Erased<'_>) -> usize {
     let (producer, _) = erased.origin.unwrap_or_default();
     ERASED_HEAD_BYTES + producer.len()
 }
 
 /// The frame that replaces one with a body of `body_bytes`; none where it has too little room, which
 /// no envelope has.
-pub(crate) fn erased_frame(index: u64, body_bytes: usize, erased: &Erased<'_>) -> Option<Vec<u8>> {
+#[must_use]
+pub fn erased_frame(index: u64, body_bytes: usize, erased: &Erased<'_>) -> Option<Vec<u8>> {
     let (producer, sequence) = erased.origin.unwrap_or_default();
     let mut body = Vec::with_capacity(body_bytes);
     body.extend_from_slice(&erased.leaf.encode());
@@ -137,7 +142,11 @@ fn write(target: &mut Vec<u8>, index: u64, length: u32, body: &[u8]) {
 }
 
 /// What the frame of entry `index`, with which `bytes` begin, holds, and how long it is.
-pub(crate) fn read_frame(bytes: &[u8], index: u64) -> Result<(Frame<'_>, usize), FrameFault> {
+///
+/// # Errors
+///
+/// [`FrameFault`] says why there is no good frame of that entry.
+pub fn read_frame(bytes: &[u8], index: u64) -> Result<(Frame<'_>, usize), FrameFault> {
     let (length, rest) = bytes.split_first_chunk::<4>().ok_or(FrameFault::Cut)?;
     let claimed = u32::from_le_bytes(*length);
     let body_bytes = (claimed & !ERASED) as usize;
@@ -190,6 +199,7 @@ fn checksum(index: u64, length: [u8; 4], body: &[u8]) -> u32 {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     fn frame(index: u64, envelope: &[u8]) -> Vec<u8> {
@@ -199,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_are_no_frame() {
+    fn zeros_are_not_a_frame() {
         assert_eq!(read_frame(&[0; 64], 0), Err(FrameFault::Length(0)));
     }
 
@@ -257,6 +267,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn a_frame_is_read_whole_or_not_at_all(
             index: u64,
