@@ -4,23 +4,20 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use fieldledger_site::tools_dir;
 
-use crate::made_from::{clear, is_made_from, note_made_from, read};
+use super::made_from::{clear, is_made_from, note_made_from, read};
 use crate::program;
 
 /// Installs what the lock file in `lists` says into the folder `name` of the tools, where it is not
 /// there yet.
-pub(crate) fn install(what: &str, lists: &Path, name: &str) -> anyhow::Result<()> {
+pub(super) fn install(what: &str, lists: &Path, name: &str) -> anyhow::Result<()> {
     let folder = tools_dir().join(name);
     let wanted = read(&lists.join("package-lock.json"))?;
     if is_made_from(&folder, &wanted) {
         println!("{what}: {}", folder.display());
         return Ok(());
-    }
-    if !program::succeeds("npm", &["--version"])? {
-        bail!("npm is missing, which {what} is installed with; install Node 20.11 or newer");
     }
     println!("installing {what} into {}", folder.display());
     clear(&folder)?;

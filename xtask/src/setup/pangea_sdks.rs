@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::bail;
 use fieldledger_site::{Artifacts, tools_dir};
 
-use crate::made_from::{clear, is_made_from, note_made_from, read};
-use crate::{npm, program};
+use super::made_from::{clear, is_made_from, note_made_from, read};
+use super::npm;
+use crate::program;
 
 /// Installs what is missing or of another version.
-pub(crate) fn install() -> anyhow::Result<()> {
+pub(super) fn install() -> anyhow::Result<()> {
     let lists = Artifacts::of_checkout().root().join("tests/interop/pangea");
     install_for_python(&lists.join("requirements.txt"))?;
     npm::install("Pangea's SDK for Node", &lists, "pangea-node")
@@ -23,9 +23,6 @@ fn install_for_python(requirements: &Path) -> anyhow::Result<()> {
     if is_made_from(&folder, &wanted) && python.exists() {
         println!("pangea-sdk for Python: {}", folder.display());
         return Ok(());
-    }
-    if !program::succeeds("python3", &["-m", "venv", "--help"])? {
-        bail!("python3 has no venv, which Pangea's SDK is installed in; install python3-venv");
     }
     println!(
         "installing Pangea's SDK for Python into {}",

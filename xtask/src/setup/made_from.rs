@@ -9,23 +9,23 @@ use anyhow::Context as _;
 const MADE_FROM: &str = "made-from";
 
 /// The text of a lock file.
-pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
+pub(super) fn read(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// False also where an earlier installation was broken off.
-pub(crate) fn is_made_from(folder: &Path, wanted: &str) -> bool {
+pub(super) fn is_made_from(folder: &Path, wanted: &str) -> bool {
     fs::read_to_string(note(folder)).is_ok_and(|made_from| made_from == wanted)
 }
 
 /// Says that the installation is complete.
-pub(crate) fn note_made_from(folder: &Path, wanted: &str) -> anyhow::Result<()> {
+pub(super) fn note_made_from(folder: &Path, wanted: &str) -> anyhow::Result<()> {
     let note = note(folder);
     fs::write(&note, wanted).with_context(|| format!("cannot write {}", note.display()))
 }
 
 /// Removes what an earlier installation left.
-pub(crate) fn clear(folder: &Path) -> anyhow::Result<()> {
+pub(super) fn clear(folder: &Path) -> anyhow::Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder)
             .with_context(|| format!("cannot remove {}", folder.display()))?;
