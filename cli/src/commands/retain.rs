@@ -8,8 +8,8 @@ use anyhow::bail;
 use clap::Args;
 use fieldledger_api::TimeInput;
 use fieldledger_contract::WallTime;
-use fieldledger_contract::ledger::{Retained, Retention};
-use fieldledger_ledger::{Clock, Ledger, RetentionScope, RetentionStatus};
+use fieldledger_contract::ledger::{Retained, Retention, RetentionScope};
+use fieldledger_ledger::{Clock, Ledger};
 use indicatif::HumanBytes;
 use serde::Serialize;
 use serde_json::json;
@@ -106,7 +106,7 @@ fn in_folder(args: &RetainArgs, ledger: &Ledger, actor: &str) -> anyhow::Result<
     let earlier = ledger.retention_status().freed_bytes;
     let retained = changed(ledger.retain(before.micros, args.scope, &args.reason, actor))?;
     let freed_bytes = wait(|| {
-        let RetentionStatus {
+        let Retention {
             pending,
             freed_bytes,
             problem,

@@ -1,5 +1,8 @@
 //! What changes a log otherwise than an append, and what came of it.
 
+use std::fmt;
+use std::str::FromStr;
+
 use fieldledger_contract_derive::Wire;
 
 use crate::audit::Checkpoint;
@@ -33,6 +36,39 @@ pub enum RetentionScope {
     All,
 }
 
+impl RetentionScope {
+    /// `readings` or `all`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Readings => "readings",
+            Self::All => "all",
+        }
+    }
+}
+
+impl fmt::Display for RetentionScope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// A text that does not name a scope.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not a scope of retention; it must be readings or all")]
+pub struct UnknownScope(String);
+
+impl FromStr for RetentionScope {
+    type Err = UnknownScope;
+
+    fn from_str(text: &str) -> Result<Self, UnknownScope> {
+        [Self::Readings, Self::All]
+            .into_iter()
+            .find(|scope| scope.name() == text)
+            .ok_or_else(|| UnknownScope(text.to_owned()))
+    }
+}
+
 /// What payloads were given up just now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Wire)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -45,7 +81,7 @@ pub struct Retained {
 }
 
 /// What payloads are given up, and how far that is.
-#[derive(Debug, Clone, PartialEq, Eq, Wire)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Wire)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Retention {
@@ -77,7 +113,7 @@ pub struct KeyChange {
 }
 
 /// Where a log goes on.
-#[derive(Debug, Clone, PartialEq, Eq, Wire)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Wire)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
