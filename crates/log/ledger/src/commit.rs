@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fieldledger_audit::log::Written;
+use fieldledger_contract::audit::Written;
 use fieldledger_formats::envelope::leaf_of;
 use fieldledger_formats::frame::{Frame, FrameFault, read_frame};
 use parking_lot::RwLock;

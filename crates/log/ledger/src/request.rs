@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use fieldledger_audit::log::Written;
+use fieldledger_contract::audit::Written;
 use fieldledger_audit::{EventColumns, EventRows as _, InvalidField, validate};
 use futures::channel::oneshot;
 

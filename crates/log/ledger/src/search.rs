@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use fieldledger_audit::event::FIELDS;
-use fieldledger_audit::log::{Entry, Order, RECEIVED_AT, SearchPage, SearchQuery};
+use fieldledger_audit::log::RECEIVED_AT;
 use fieldledger_audit::{log, timestamp};
 use fieldledger_contract::WallTime;
+use fieldledger_contract::audit::{Entry, Order, SearchPage, SearchQuery};
 use fieldledger_contract::ledger::{Reading, Series};
 use fieldledger_formats::envelope::Envelope;
 use fieldledger_formats::frame::Frame;

@@ -23,10 +23,10 @@ use std::thread::JoinHandle;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fieldledger_audit::EventColumns;
-use fieldledger_audit::log::{
-    Checkpoint, Entry, SearchPage, SearchQuery, Written, validate_page_limit,
+use fieldledger_audit::log::validate_page_limit;
+use fieldledger_contract::audit::{
+    Checkpoint, Entry, EntryRange, InclusionProof, SearchPage, SearchQuery, Written,
 };
-use fieldledger_contract::audit::{EntryRange, InclusionProof};
 use fieldledger_contract::ledger::{
     ArchiveStatus, GapPage, GapQuery, GapTotals, LedgerStatus, Reading, Series,
 };

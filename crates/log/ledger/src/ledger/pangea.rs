@@ -1,6 +1,7 @@
 //! The ledger's functions about Pangea's trees.
 
-use fieldledger_audit::log::{MAX_PAGE, SearchPage, SearchQuery, validate_page_limit};
+use fieldledger_audit::log::{MAX_PAGE, validate_page_limit};
+use fieldledger_contract::audit::{SearchPage, SearchQuery};
 use fieldledger_pangea_tree::Hash;
 
 use super::Ledger;
