@@ -192,7 +192,6 @@ fn sorted(restriction: &[(String, Vec<String>)]) -> BTreeMap<&str, BTreeSet<&str
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use fieldledger_contract::audit::SearchQuery;
     use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
