@@ -7,6 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fieldledger_contract::WallTime;
 use fieldledger_contract::audit::Written;
 use fieldledger_formats::envelope::leaf_of;
 use fieldledger_formats::frame::{Frame, FrameFault, read_frame};
@@ -300,7 +301,7 @@ impl Committer {
                 }
                 if let Some(mut reading) = event.reading {
                     reading.index = next;
-                    reading.received_at = received_at;
+                    reading.received_at = WallTime::from_micros(received_at);
                     latest.update(reading);
                 }
                 next += 1;

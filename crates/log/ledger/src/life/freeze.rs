@@ -4,7 +4,6 @@
 //! after every start. Only entries that tell of erasures can come after it, which change nothing for
 //! whoever relies on the tree that ended with it: theirs continues it. The first entry of a successor names the log it succeeds and its last tree.
 
-use fieldledger_contract::audit::Checkpoint;
 use fieldledger_contract::ledger::{Freeze, Successor};
 use fieldledger_formats::envelope::Envelope;
 use fieldledger_formats::own::{self, Details, OwnKind};

@@ -14,7 +14,7 @@ pub(crate) mod plan;
 pub(crate) mod retainer;
 
 use fieldledger_audit::timestamp;
-use fieldledger_contract::ledger::{Retained, RetentionScope};
+use fieldledger_contract::ledger::RetentionScope;
 use fieldledger_formats::own::{Details, OwnKind};
 use serde_json::Value;
 
