@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use fieldledger_contract::audit::Written;
 use fieldledger_audit::{EventColumns, EventRows as _, InvalidField, validate};
+use fieldledger_contract::audit::Written;
 use futures::channel::oneshot;
 
 use crate::error::AppendError;

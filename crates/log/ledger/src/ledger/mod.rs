@@ -50,7 +50,6 @@ use crate::stats::Stats;
 use crate::store::archive::Archive;
 use crate::usage;
 
-
 /// Sensors that one call of [`Ledger::latest`] is about, at most.
 const MAX_SENSORS: usize = 10_000;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use fieldledger_contract::audit::{Entry, SearchPage};
 use fieldledger_contract::WallTime;
+use fieldledger_contract::audit::{Entry, SearchPage};
 use fieldledger_contract::ledger::{PangeaEvent, PangeaLogged, PangeaPage, PangeaRoot};
 use fieldledger_pangea_tree::{Hash, Path, Tree, consistency, membership, root};
 
