@@ -1,5 +1,8 @@
 //! What changes a log otherwise than an append, and what came of it.
 
+use std::fmt;
+use std::str::FromStr;
+
 use fieldledger_contract_derive::Wire;
 
 use crate::audit::Checkpoint;
@@ -31,6 +34,27 @@ pub enum RetentionScope {
     Readings,
     /// All but the log's own.
     All,
+}
+
+impl fmt::Display for RetentionScope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Readings => "readings",
+            Self::All => "all",
+        })
+    }
+}
+
+impl FromStr for RetentionScope {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "readings" => Ok(Self::Readings),
+            "all" => Ok(Self::All),
+            _ => Err(format!("{text:?} is neither readings nor all")),
+        }
+    }
 }
 
 /// What payloads were given up just now.
