@@ -3,15 +3,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use fieldledger_contract::field::{Liveness, Standing};
 use fieldledger_wire::batch::SensorProfile;
 use fieldledger_wire::heartbeat::Device;
 use fieldledger_wire::poll::Stored;
 use fieldledger_wire::reply::Reply;
 
-use crate::enrolment::{Enrolment, Standing};
+use crate::enrolment::Enrolment;
 use crate::moment::Moment;
 use crate::record::Record;
-use crate::state::{Liveness, PollCounters, SensorState};
+use crate::state::{PollCounters, SensorState};
 use crate::stored_answers::StoredAnswers;
 use crate::token_bucket::TokenBucket;
 

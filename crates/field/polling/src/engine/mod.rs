@@ -7,6 +7,7 @@ mod registration;
 
 use std::collections::HashMap;
 
+use fieldledger_contract::field::Liveness;
 use fieldledger_wire::heartbeat::{HeartbeatError, Limits};
 use fieldledger_wire::poll::Poll;
 use rand::rngs::StdRng;
@@ -26,7 +27,7 @@ use crate::poll_result::PollResult;
 use crate::receipt::StoredAnswer;
 use crate::routes::{Change, Route, Routes};
 use crate::sensor::Sensor;
-use crate::state::{Counters, Liveness, LivenessCounts, SensorState};
+use crate::state::{Counters, LivenessCounts, SensorState};
 
 /// How an engine behaves. [`crate::Config`] makes one from a link's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
