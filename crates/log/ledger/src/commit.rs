@@ -163,6 +163,7 @@ impl Committer {
             return Ok(());
         }
         let read_back = self.append(first, &frames.bytes)?;
+        self.stats.grown(received_at, frames.bytes.len() as u64);
         self.received_at = received_at + frames.ends.len() as u64 - 1;
         // From here on the entries are in the log whatever fails, so a failure must stop all
         // writing: only a start sorts out what is there.

@@ -44,6 +44,7 @@
 //! tree          tiles and bundles, for whoever computes proofs
 //! pangea        the log as Pangea's clients know it; publishes roots
 //! usage, stats  numbers for the status
+//! growth        how fast the log grows
 //! calls         what the contract asks, by all of these
 //! ```
 //!
@@ -95,6 +96,7 @@ pub mod fsck;
 mod gap_recorder;
 mod gaps;
 mod grower;
+mod growth;
 mod head;
 mod index;
 mod intake;

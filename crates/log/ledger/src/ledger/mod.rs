@@ -392,6 +392,7 @@ impl Ledger {
                     .as_ref()
                     .map_or(0, |archive| archive.removed().1),
             ),
+            bytes_per_day: stats.bytes_per_day(self.0.search.clock.now()),
             appended: stats.appended.load(Ordering::Relaxed),
             duplicates: stats.duplicates.load(Ordering::Relaxed),
             rejected: stats.rejected.load(Ordering::Relaxed),
