@@ -1,6 +1,6 @@
 //! Events as rows of the databases that the ledger is compared with.
 
-use fieldledger_audit::EventRow;
+use fieldledger_audit::{EventRow, EventRows as _};
 use fieldledger_ledger::EventColumns;
 use sha2::{Digest, Sha256};
 

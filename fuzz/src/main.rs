@@ -5,21 +5,13 @@
 //! input: what is written is read again, and two implementations agree.
 #![no_main]
 
-// The ledger's parsers are compiled here from their files: the crate itself has a search engine and
-// an object store below it, minutes to compile and nothing to this.
 mod attest;
 mod boards;
 mod device;
-#[allow(dead_code)]
-#[path = "../../crates/log/ledger/src/envelope.rs"]
-mod envelope;
-mod error;
 mod field;
 mod http;
 mod log;
 mod nats;
-mod query;
-mod store;
 mod tree;
 mod witness;
 

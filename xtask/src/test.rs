@@ -11,7 +11,7 @@ use crate::firmware;
 use crate::fuzz;
 use crate::lock_files;
 use crate::program;
-use crate::setup::{self, BARE_TARGETS, WASM_TARGET};
+use crate::setup::{self, BARE_TARGETS, SystemPackages, WASM_TARGET};
 
 /// The package of the end-to-end tests.
 const END_TO_END: &str = "fieldledger-e2e";
@@ -43,6 +43,9 @@ pub(crate) struct TestArgs {
     /// Run the end-to-end tests only.
     #[arg(long)]
     only_e2e: bool,
+
+    #[command(flatten)]
+    system: SystemPackages,
 }
 
 /// What became of a step.
@@ -57,7 +60,9 @@ pub(crate) async fn run(args: &TestArgs) -> anyhow::Result<()> {
     let mut outcomes = Vec::new();
     announce("setup");
     let start = Instant::now();
-    outcomes.push(outcome("setup", start, setup::install_missing()));
+    // Nothing long is begun where something is missing.
+    setup::install_for_tests(args.system).await?;
+    outcomes.push(outcome("setup", start, Ok(())));
     // Tests of both kinds run it.
     announce("firmware");
     let start = Instant::now();

@@ -39,8 +39,8 @@ pub(crate) fn date(events: &mut EventColumns, at: Duration) {
 
 #[cfg(test)]
 mod tests {
-    use fieldledger_audit::Event;
     use fieldledger_audit::validate::validate;
+    use fieldledger_audit::{Event, EventRows as _};
 
     use super::*;
 

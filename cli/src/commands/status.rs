@@ -104,6 +104,9 @@ struct Status {
     index_problem: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes_on_disk: Option<u64>,
+    /// How fast the log grows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_per_day: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<ArchiveStatus>,
     root_hash: String,
@@ -137,6 +140,9 @@ impl fmt::Display for Status {
         }
         if let Some(bytes) = self.bytes_on_disk {
             lines.push(("on disk", HumanBytes(bytes).to_string()));
+        }
+        if let Some(bytes) = self.bytes_per_day {
+            lines.push(("appended", format!("{} a day", HumanBytes(bytes))));
         }
         if let Some(archive) = &self.archive {
             lines.push(("archive", archived(archive)));
@@ -181,6 +187,7 @@ pub(crate) fn run(_args: &StatusArgs, context: &Context) -> anyhow::Result<Exit>
             .map(|status| status.index_problem.clone())
             .filter(|problem| !problem.is_empty()),
         bytes_on_disk: status.as_ref().map(|status| status.bytes_on_disk),
+        bytes_per_day: status.as_ref().map(|status| status.bytes_per_day),
         archive: status.and_then(|status| status.archive),
         root_hash: checkpoint.root_hash,
         verifier_key: checkpoint.verifier_key,

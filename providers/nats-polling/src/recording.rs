@@ -171,6 +171,7 @@ mod tests {
     const TAKEN: Ingested = Ingested {
         appended: 1,
         duplicates: 0,
+        tree_size: 1,
     };
 
     /// Answers as it is told, and remembers when it was called.

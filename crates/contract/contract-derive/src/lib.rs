@@ -18,7 +18,7 @@ use syn::{Data, DataEnum, DataStruct, DeriveInput, Error, Fields, Ident, Type};
 #[proc_macro_derive(Wire)]
 pub fn derive_wire(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = syn::parse_macro_input!(input as DeriveInput);
-    let derived = match &input.data {
+    let wire = match &input.data {
         Data::Struct(data) => record(&input, data),
         Data::Enum(data) if data.variants.iter().all(|case| case.fields.is_empty()) => {
             Ok(enumeration(&input.ident, data))
@@ -26,7 +26,32 @@ pub fn derive_wire(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
         Data::Enum(data) => variant(&input.ident, data),
         Data::Union(_) => Err(Error::new_spanned(&input.ident, "WIT has no unions")),
     };
-    derived.unwrap_or_else(Error::into_compile_error).into()
+    let shape = shape(&input);
+    let wire = wire.unwrap_or_else(Error::into_compile_error);
+    quote! { #shape #wire }.into()
+}
+
+/// The names of the type's parts, for the test that holds them against `wit/`.
+fn shape(input: &DeriveInput) -> TokenStream {
+    let name = &input.ident;
+    let parts: Vec<String> = match &input.data {
+        Data::Struct(data) => {
+            let members = data.fields.iter().filter_map(|field| field.ident.as_ref());
+            members.map(ToString::to_string).collect()
+        }
+        Data::Enum(data) => {
+            let cases = data.variants.iter();
+            cases.map(|case| case.ident.to_string()).collect()
+        }
+        Data::Union(_) => Vec::new(),
+    };
+    quote! {
+        #[cfg(test)]
+        impl crate::agreement::Shape for #name {
+            const NAME: &'static str = stringify!(#name);
+            const PARTS: &'static [&'static str] = &[#(#parts),*];
+        }
+    }
 }
 
 /// A record travels as its members do, one after the other.

@@ -65,8 +65,8 @@ impl EventColumns {
 /// What became of the events of one call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Wire)]
 pub struct Written {
-    /// Position in the log of each event, in order; an event that was already there has the
-    /// position it got then, or none where that is no longer known.
+    /// Position in the log of each event, in order; none for an event that was already there: the
+    /// log remembers that it has it, but not where. None too where the sink has no positions.
     pub indices: Vec<Option<u64>>,
     /// Events that were new.
     pub appended: u32,

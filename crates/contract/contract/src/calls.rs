@@ -135,7 +135,8 @@ pub trait LogControl {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`] where there is no such entry, [`Error::Refused`] for one of the log's own.
+    /// [`Error::NotFound`] where there is no such entry, [`Error::Refused`] for one of the log's own,
+    /// and where the log is read-only; one that is frozen still erases.
     fn erase(&self, entry: u64, reason: &str, actor: &str) -> Result<Erasure, Error>;
 
     /// Gives up the payloads that were received before a time, as far as full segments hold nothing
@@ -143,7 +144,7 @@ pub trait LogControl {
     ///
     /// # Errors
     ///
-    /// [`Error::Ended`] where the log takes nothing more.
+    /// [`Error::Refused`] where the log has ended.
     fn retain(
         &self,
         before: WallTime,
@@ -177,7 +178,7 @@ pub trait LogControl {
     ///
     /// # Errors
     ///
-    /// [`Error::Ended`] where it has ended already.
+    /// [`Error::Refused`] where it has ended already.
     fn freeze(
         &self,
         successor: Option<&Successor>,

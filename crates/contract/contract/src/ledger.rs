@@ -8,7 +8,9 @@ mod status;
 mod witness;
 
 pub use completeness::{Gap, GapKind, GapPage, GapQuery, GapState, GapTotals, MissingRange};
-pub use control::{Erasure, Freeze, KeyChange, Retained, Retention, RetentionScope, Successor};
+pub use control::{
+    Erasure, Freeze, KeyChange, Retained, Retention, RetentionScope, Successor, UnknownScope,
+};
 pub use pangea::{PangeaEvent, PangeaLogged, PangeaPage, PangeaRoot};
 pub use readings::{Bucket, Reading, Series};
 pub use status::{ArchiveStatus, LedgerStatus};

@@ -14,7 +14,8 @@
 //! conversion. A new member is an edit of `wit/` and of the type here, in the same place of both.
 //!
 //! Invariants:
-//! - A type here has the members and cases of its namesake in `wit/`, in that order.
+//! - A type here has the members and cases of its namesake in `wit/`, in that order; a test holds
+//!   them against each other.
 //! - With the feature `serde` a type has the JSON form of the HTTP API, or for batches that of the
 //!   stream: both are read by others, so a member is only ever added, with a default.
 //! - Texts that are empty and options that are none mean what `wit/` says of them.
@@ -27,6 +28,8 @@ pub mod field;
 pub mod ledger;
 pub mod ui;
 
+#[cfg(test)]
+mod agreement;
 #[cfg(feature = "wrpc")]
 mod wire;
 

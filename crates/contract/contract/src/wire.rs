@@ -153,3 +153,106 @@ impl Index<Self> for Nowhere {
         match *self {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::audit::{Order, SearchQuery};
+    use crate::field::{Attestation, Outcome, PollBatch, Range, SensorProfile};
+    use crate::{Error, InvalidField, WallTime};
+
+    fn encoded<T>(value: &T) -> BytesMut
+    where
+        T: Encode<Nowhere>,
+        for<'a> T::Encoder: Encoder<&'a T, Error = io::Error>,
+    {
+        let mut bytes = BytesMut::new();
+        encode_member(value, &mut bytes).unwrap();
+        bytes
+    }
+
+    /// Two of the value, one after the other, come back whether the bytes come at once or one by one.
+    fn comes_back<T>(value: &T)
+    where
+        T: Encode<Nowhere> + Decode<Nowhere> + Clone + PartialEq + std::fmt::Debug,
+        for<'a> T::Encoder: Encoder<&'a T, Error = io::Error>,
+        io::Error: From<<T::Decoder as Decoder>::Error>,
+    {
+        let mut bytes = encoded(value);
+        bytes.extend_from_slice(&encoded(value));
+        let mut at_once = bytes.clone();
+        let mut member = Member::<T>::default();
+        for _ in 0..2 {
+            assert!(member.fill(&mut at_once).unwrap());
+            assert_eq!(&member.take(), value);
+        }
+        let mut come = BytesMut::new();
+        let mut decoded = Vec::new();
+        for byte in bytes {
+            come.extend_from_slice(&[byte]);
+            if member.fill(&mut come).unwrap() {
+                decoded.push(member.take());
+            }
+        }
+        assert_eq!(decoded, [value.clone(), value.clone()]);
+    }
+
+    #[test]
+    fn values_come_back_however_their_bytes_come() {
+        comes_back(&Error::Ended("it was frozen".to_owned()));
+        comes_back(&Error::Invalid(vec![
+            InvalidField::new("limit", "is 0"),
+            InvalidField::new("", ""),
+        ]));
+        comes_back(&vec![Outcome::Value, Outcome::Historical, Outcome::Late]);
+        comes_back(&SearchQuery {
+            query: "boiler".to_owned(),
+            start: Some("7d".to_owned()),
+            order: Order::Descending,
+            restriction: vec![("status".to_owned(), vec!["SUCCESS".to_owned()])],
+            verbose: true,
+            ..SearchQuery::default()
+        });
+        comes_back(&PollBatch {
+            id: "b".repeat(300),
+            sensors: vec![SensorProfile {
+                id: "s".to_owned(),
+                alias: "boiler".to_owned(),
+                location: String::new(),
+                unit: "Cel".to_owned(),
+                range: Some(Range {
+                    low: -1.5,
+                    high: 90.0,
+                }),
+                calibration: None,
+            }],
+            sensor: vec![0, 0],
+            polled_at: vec![u64::MAX, 0],
+            sequence: vec![None, Some(1 << 52)],
+            sequence_reused: vec![true, false],
+            attestation: vec![Attestation::Valid, Attestation::Retired],
+            ..PollBatch::default()
+        });
+    }
+
+    #[test]
+    fn a_record_travels_as_its_members_and_an_enum_as_its_number() {
+        assert_eq!(encoded(&WallTime::from_micros(300)), encoded(&300_u64));
+        let range = Range {
+            low: 1.0,
+            high: 2.0,
+        };
+        assert_eq!(encoded(&range), encoded(&(1.0_f64, 2.0_f64)));
+        assert_eq!(encoded(&Outcome::Late), encoded(&3_u8));
+    }
+
+    #[test]
+    fn a_case_that_is_not_in_the_contract_is_refused() {
+        let mut bytes = encoded(&200_u32);
+        let mut member = Member::<Error>::default();
+        let problem = member.fill(&mut bytes).unwrap_err();
+        assert!(problem.to_string().contains("200"), "{problem}");
+    }
+}

@@ -232,8 +232,7 @@ impl<'a> EventRow<'a> {
     /// JavaScript's `JSON.stringify` make of the same event.
     #[must_use]
     pub fn canonical(&self) -> String {
-        // A struct of strings cannot fail to serialise into memory.
-        serde_json::to_string(self).unwrap_or_default()
+        serde_json::to_string(self).expect("texts have a form in JSON, and memory takes it")
     }
 }
 

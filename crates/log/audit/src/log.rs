@@ -1,9 +1,7 @@
 //! The bounds of what the audit log is asked.
 
 use fieldledger_contract::InvalidField;
-pub use fieldledger_contract::audit::{
-    Checkpoint, Entry, Order, Removal, RemovalKind, SearchPage, SearchQuery, Written,
-};
+use fieldledger_contract::audit::SearchQuery;
 
 use crate::event::FIELDS;
 use crate::validate::Problems;

@@ -79,8 +79,8 @@ pub fn log_requests(columns: &EventColumns) -> Vec<LogRequest> {
             ("signature", signed.signature),
         ] {
             if !text.is_empty() {
-                // A string cannot fail to serialise into memory.
-                let text = serde_json::to_string(text).unwrap_or_default();
+                let text = serde_json::to_string(text)
+                    .expect("a text has a form in JSON, and memory takes it");
                 open.body.push_str(&format!(",\"{name}\":{text}"));
             }
         }

@@ -32,8 +32,7 @@ impl calls::Witnessing for WitnessedLog {
     }
 
     fn inclusion(&self, index: u64) -> Result<InclusionProof, Error> {
-        let proof = self.cosigning.published_inclusion(&self.ledger, index)?;
-        Ok(proof.into())
+        Ok(self.cosigning.published_inclusion(&self.ledger, index)?)
     }
 
     fn add_checkpoint(&self, request: &[u8]) -> Result<WitnessReply, Error> {

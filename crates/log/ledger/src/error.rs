@@ -1,11 +1,12 @@
-//! Why the ledger could not do what it was asked; the variants of [`AppendError`] and
-//! [`QueryError`] are those of `fieldledger:audit/types.audit-error`.
+//! Why the ledger could not do what it was asked. [`AppendError`], [`QueryError`] and
+//! [`ControlError`] each have those variants of the contract's error that can occur.
 
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fieldledger_audit::InvalidField;
+use fieldledger_contract::{Error as Refusal, InvalidField};
+use fieldledger_formats::query::QueryFault;
 
 /// Why events were not appended. Nothing of the call is in the log then, unless the error is
 /// [`AppendError::Unavailable`]: then it may be, and the same call can be made again where the
@@ -15,9 +16,23 @@ pub enum AppendError {
     /// The caller's fault. Do not retry.
     #[error("{} fields of the events are invalid", .0.len())]
     Invalid(Vec<InvalidField>),
+    /// The log never takes an event again: it was frozen, or restored read-only. Do not retry; the
+    /// reason names the log that goes on, where that is known.
+    #[error("the log has ended: {0}")]
+    Ended(String),
     /// The log cannot take events now. Retry.
     #[error("the ledger cannot append: {0}")]
     Unavailable(String),
+}
+
+impl From<AppendError> for Refusal {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Invalid(fields) => Self::Invalid(fields),
+            AppendError::Ended(reason) => Self::Ended(reason),
+            AppendError::Unavailable(reason) => Self::Unavailable(reason),
+        }
+    }
 }
 
 /// Why a question was not answered.
@@ -48,6 +63,26 @@ impl QueryError {
     }
 }
 
+impl From<QueryError> for Refusal {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::Invalid(fields) => Self::Invalid(fields),
+            QueryError::NotFound(what) => Self::NotFound(what),
+            QueryError::Expired(what) => Self::Expired(what),
+            QueryError::Unavailable(reason) => Self::Unavailable(reason),
+        }
+    }
+}
+
+impl From<QueryFault> for QueryError {
+    fn from(fault: QueryFault) -> Self {
+        match fault {
+            QueryFault::Parameter { parameter, problem } => Self::parameter(parameter, problem),
+            QueryFault::Expired => Self::Expired(fault.to_string()),
+        }
+    }
+}
+
 impl From<StoreError> for QueryError {
     fn from(error: StoreError) -> Self {
         Self::Unavailable(with_causes(&error))
@@ -69,6 +104,17 @@ pub enum ControlError {
     /// The log cannot do this now. Retry.
     #[error("the ledger cannot do this: {0}")]
     Unavailable(String),
+}
+
+impl From<ControlError> for Refusal {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::Invalid(fields) => Self::Invalid(fields),
+            ControlError::NotFound(what) => Self::NotFound(what),
+            ControlError::Refused(reason) => Self::Refused(reason),
+            ControlError::Unavailable(reason) => Self::Unavailable(reason),
+        }
+    }
 }
 
 impl From<StoreError> for ControlError {
@@ -105,7 +151,7 @@ pub enum OpenError {
     /// A configured value cannot be used.
     #[error("setting {setting} cannot be used: {problem}")]
     Setting {
-        /// Name of the field of [`crate::Config`].
+        /// Its name in [`crate::Config`].
         setting: &'static str,
         /// What is wrong and what would be right.
         problem: String,

@@ -12,6 +12,7 @@ use common::{
     append, config, config_without_index, entries, message, numbered, query, reading, verify,
     verify_growth, wait_for_index,
 };
+use fieldledger_chance::proptest_config;
 use fieldledger_ledger::{ControlError, Entry, EventColumns, Ledger, RemovalKind, Series};
 use proptest::prelude::*;
 
@@ -222,7 +223,7 @@ fn the_newest_reading_is_the_newest_that_is_left() {
         }
         let newest = |ledger: &Ledger, sensor: &str| {
             let found = ledger.latest(&[sensor.to_owned()]).unwrap();
-            found.first().map(|reading| reading.polled_at)
+            found.first().map(|reading| reading.polled_at.micros)
         };
         assert_eq!(newest(&ledger, "s"), Some(30));
         ledger.erase(2, "r", "a").unwrap();
@@ -352,7 +353,7 @@ fn a_payload_that_vanished_without_an_entry_is_noticed() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig { cases: 12, ..proptest_config() })]
 
     #[test]
     fn any_history_of_appends_and_erasures_is_kept(

@@ -334,10 +334,7 @@ impl Reader for TestReader {
             };
             (self.behaviour)(batch, call)?;
             self.taken.lock().unwrap().push(batch.clone());
-            Ok(Ingested {
-                appended: 0,
-                duplicates: 0,
-            })
+            Ok(Ingested::default())
         }
         .boxed()
     }

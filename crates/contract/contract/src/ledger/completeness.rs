@@ -51,7 +51,7 @@ pub struct GapTotals {
 }
 
 /// Why readings are missing, or may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Wire)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Wire)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
@@ -66,7 +66,7 @@ pub enum GapKind {
 }
 
 /// Whether readings are missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Wire)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Wire)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),

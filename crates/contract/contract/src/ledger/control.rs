@@ -36,24 +36,36 @@ pub enum RetentionScope {
     All,
 }
 
-impl fmt::Display for RetentionScope {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
+impl RetentionScope {
+    /// `readings` or `all`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Readings => "readings",
             Self::All => "all",
-        })
+        }
     }
 }
 
-impl FromStr for RetentionScope {
-    type Err = String;
+impl fmt::Display for RetentionScope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "readings" => Ok(Self::Readings),
-            "all" => Ok(Self::All),
-            _ => Err(format!("{text:?} is neither readings nor all")),
-        }
+/// A text that does not name a scope.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not a scope of retention; it must be readings or all")]
+pub struct UnknownScope(String);
+
+impl FromStr for RetentionScope {
+    type Err = UnknownScope;
+
+    fn from_str(text: &str) -> Result<Self, UnknownScope> {
+        [Self::Readings, Self::All]
+            .into_iter()
+            .find(|scope| scope.name() == text)
+            .ok_or_else(|| UnknownScope(text.to_owned()))
     }
 }
 
@@ -69,7 +81,7 @@ pub struct Retained {
 }
 
 /// What payloads are given up, and how far that is.
-#[derive(Debug, Clone, PartialEq, Eq, Wire)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Wire)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Retention {
@@ -101,7 +113,7 @@ pub struct KeyChange {
 }
 
 /// Where a log goes on.
-#[derive(Debug, Clone, PartialEq, Eq, Wire)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Wire)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),

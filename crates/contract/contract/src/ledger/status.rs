@@ -15,6 +15,10 @@ pub struct LedgerStatus {
     pub indexed_size: u64,
     /// Bytes of the ledger's folder.
     pub bytes_on_disk: u64,
+    /// Bytes of entries appended a day: over this hour and the 23 before, or since the start where
+    /// that is shorter; 0 in the first minute.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub bytes_per_day: u64,
     /// Events appended.
     pub appended: u64,
     /// Events that were already there.

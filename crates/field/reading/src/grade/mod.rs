@@ -14,7 +14,7 @@ mod value;
 
 use std::borrow::Cow;
 
-use fieldledger_audit::{EventColumns, EventRows as _, timestamp};
+use fieldledger_audit::{EventColumns, timestamp};
 use fieldledger_wire::batch::{Outcome, PollBatch, SensorProfile};
 
 pub use check::BatchError;

@@ -14,7 +14,7 @@
 //!   completeness rests on the number of their poll, counted over all sensors of a polling run.
 //!
 //! Holes of one boot that show within [`BURST`] are one gap, as they have one cause. A gap that
-//! stays open for the time of grace gets an entry of the log (`recorder`), and another once it is
+//! stays open for the time of grace gets an entry of the log (`gap_recorder`), and another once it is
 //! filled. All of this follows from the log's entries alone, so that a replay finds the same.
 //!
 //! Devices are not trusted, so memory is bounded: a gap tells at most [`MOST_RANGES`] ranges apart
@@ -24,18 +24,17 @@ mod gap;
 #[cfg(test)]
 mod model;
 mod record;
-mod recorder;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-pub use gap::{Gap, GapKind, GapState, MissingRange};
+use fieldledger_contract::ledger::{GapKind, GapQuery, GapState, GapTotals};
+pub(crate) use gap::{Gap, MissingRange};
 pub(crate) use record::{Noted, noted_in, noted_in_erased};
-pub(crate) use recorder::Recorder;
 
 use crate::error::QueryError;
-use crate::own::Details;
+use fieldledger_formats::own::Details;
 use record::GapRecord;
 
 /// Holes that show within this time of the first, microseconds, are one gap.
@@ -57,7 +56,7 @@ const MOST_OPEN: usize = 4_096;
 /// Closed gaps and restarts that are listed.
 const MOST_SETTLED: usize = 10_000;
 
-/// Gaps filled before they were told of: kept because an entry about one may be under way.
+/// Gaps filled before they were recorded: kept because an entry about one may be under way.
 const MOST_FLEETING: usize = 1_000;
 
 /// Gaps in all.
@@ -66,47 +65,12 @@ const MOST_GAPS: usize = 100_000;
 /// Gaps on a page.
 pub(crate) const MOST_LISTED: u32 = 1_000;
 
-/// Which gaps to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct GapQuery {
-    /// Of this sensor only.
-    pub sensor: Option<String>,
-    /// Of those that reach beyond this time, microseconds since the Unix epoch.
-    pub start: Option<u64>,
-    /// Of those that begin before this time.
-    pub end: Option<u64>,
-    /// In this state only.
-    pub state: Option<GapState>,
-    /// Gaps on a page, 1 to 1,000.
-    pub limit: u32,
-    /// [`GapPage::next`] of the page before.
-    pub cursor: Option<u64>,
-}
-
-/// Some gaps, the newest first, and how many there are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GapPage {
-    /// The gaps.
-    pub gaps: Vec<Gap>,
+/// Some gaps, the newest first.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    pub(crate) gaps: Vec<Gap>,
     /// Cursor of the next page, if there is one.
-    pub next: Option<u64>,
-    /// Of all sensors and times.
-    pub totals: GapTotals,
-}
-
-/// How complete the log is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct GapTotals {
-    /// Open gaps.
-    pub open: u64,
-    /// Readings missing in them.
-    pub missing: u64,
-    /// Closed gaps that are still listed.
-    pub closed: u64,
-    /// Restarts that are still listed.
-    pub unknown: u64,
-    /// Gaps that are no longer followed or listed; what the log tells of them stays.
-    pub forgotten: u64,
+    pub(crate) next: Option<u64>,
 }
 
 /// All gaps, and what is needed to find more.
@@ -115,7 +79,8 @@ pub(crate) struct Gaps {
     sensors: HashMap<String, Sensor>,
     gaps: BTreeMap<u64, Gap>,
     /// Gaps about which the log may need one more entry.
-    untold: BTreeSet<u64>,
+    #[serde(rename = "untold")]
+    unrecorded: BTreeSet<u64>,
     /// Closed gaps and restarts, in the order they became so.
     settled: VecDeque<u64>,
     fleeting: VecDeque<u64>,
@@ -180,7 +145,7 @@ impl Gaps {
                 };
                 self.count(sensor, boot, numbered, place.received_at);
             }
-            Noted::Record(record) => self.told(origin.1, *record, place.index),
+            Noted::Record(record) => self.recorded(origin.1, *record, place.index),
         }
     }
 
@@ -322,7 +287,7 @@ impl Gaps {
     }
 
     fn insert(&mut self, gap: Gap) {
-        self.untold.insert(gap.id);
+        self.unrecorded.insert(gap.id);
         self.gaps.insert(gap.id, gap);
         if self.gaps.len() > MOST_GAPS
             && let Some(oldest) = self.gaps.keys().next().copied()
@@ -349,13 +314,13 @@ impl Gaps {
             if gap.ranges.is_empty() {
                 gap.state = GapState::Closed;
                 gap.closed_at = Some(received_at);
-                let told = gap.opened_entry.is_some();
+                let is_recorded = gap.opened_entry.is_some();
                 known.open.remove(&id);
-                if told {
-                    self.untold.insert(id);
+                if is_recorded {
+                    self.unrecorded.insert(id);
                     self.settle(id);
                 } else {
-                    self.untold.remove(&id);
+                    self.unrecorded.remove(&id);
                     push_bounded(&mut self.fleeting, id, MOST_FLEETING)
                         .and_then(|oldest| self.gaps.remove(&oldest));
                 }
@@ -365,7 +330,7 @@ impl Gaps {
     }
 
     /// The log has an entry about a gap.
-    fn told(&mut self, sequence: u64, record: GapRecord, index: u64) {
+    fn recorded(&mut self, sequence: u64, record: GapRecord, index: u64) {
         self.next_record = self.next_record.max(sequence.saturating_add(1));
         let Some(gap) = self.gaps.get_mut(&record.gap) else {
             return;
@@ -381,14 +346,14 @@ impl Gaps {
                 }
             }
         }
-        let more_to_tell = self
+        let more_to_record = self
             .gaps
             .get(&record.gap)
-            .is_some_and(|gap| gap.is_untold(u64::MAX, 0));
-        if more_to_tell {
-            self.untold.insert(record.gap);
+            .is_some_and(|gap| gap.is_unrecorded(u64::MAX, 0));
+        if more_to_record {
+            self.unrecorded.insert(record.gap);
         } else {
-            self.untold.remove(&record.gap);
+            self.unrecorded.remove(&record.gap);
         }
     }
 
@@ -403,7 +368,7 @@ impl Gaps {
         let Some(gap) = self.gaps.remove(&id) else {
             return;
         };
-        self.untold.remove(&id);
+        self.unrecorded.remove(&id);
         self.ranges -= gap.ranges.len();
         self.forgotten += 1;
         if let Some(known) = self.sensors.get_mut(&gap.sensor) {
@@ -420,14 +385,14 @@ impl Gaps {
     }
 
     /// The entries that the log should have about gaps by now, with their numbers, at most `most`.
-    pub(crate) fn untold(&self, now: u64, grace: u64, most: usize) -> Vec<(u64, Details)> {
-        let gaps = self.untold.iter().filter_map(|id| self.gaps.get(id));
-        let due = gaps.filter(|gap| gap.is_untold(now, grace)).take(most);
+    pub(crate) fn unrecorded(&self, now: u64, grace: u64, most: usize) -> Vec<(u64, Details)> {
+        let gaps = self.unrecorded.iter().filter_map(|id| self.gaps.get(id));
+        let due = gaps.filter(|gap| gap.is_unrecorded(now, grace)).take(most);
         (self.next_record..).zip(due.map(record::details)).collect()
     }
 
     /// Lists gaps.
-    pub(crate) fn list(&self, query: &GapQuery) -> Result<GapPage, QueryError> {
+    pub(crate) fn list(&self, query: &GapQuery) -> Result<Listed, QueryError> {
         if !(1..=MOST_LISTED).contains(&query.limit) {
             let problem = format!("is {}; it must be 1 to {MOST_LISTED}", query.limit);
             return Err(QueryError::parameter("limit", problem));
@@ -435,6 +400,7 @@ impl Gaps {
         if let (Some(start), Some(end)) = (query.start, query.end)
             && start >= end
         {
+            let (start, end) = (start.micros, end.micros);
             let problem = format!("is {start}; it must be less than end, {end}");
             return Err(QueryError::parameter("start", problem));
         }
@@ -446,11 +412,7 @@ impl Gaps {
             gaps.truncate(limit);
             gaps[limit - 1].id
         });
-        Ok(GapPage {
-            gaps,
-            next,
-            totals: self.totals(),
-        })
+        Ok(Listed { gaps, next })
     }
 
     /// Sums over all gaps.
@@ -518,7 +480,7 @@ fn gap_of(
     }
 }
 
-/// A gap that was filled before the log told of it is none.
+/// A gap that was filled before the log recorded it is not one.
 fn is_shown(gap: &Gap) -> bool {
     gap.state != GapState::Closed || gap.opened_entry.is_some()
 }
@@ -529,8 +491,8 @@ fn matches(gap: &Gap, query: &GapQuery) -> bool {
         .as_ref()
         .is_none_or(|sensor| gap.sensor == *sensor)
         && query.state.is_none_or(|state| gap.state == state)
-        && query.start.is_none_or(|start| gap.end >= start)
-        && query.end.is_none_or(|end| gap.start < end)
+        && query.start.is_none_or(|start| gap.end >= start.micros)
+        && query.end.is_none_or(|end| gap.start < end.micros)
 }
 
 /// Appends; returns the oldest one if there are more than `most` then.

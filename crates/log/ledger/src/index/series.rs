@@ -6,7 +6,8 @@ use tantivy::columnar::Column;
 use tantivy::{DocId, Score, SegmentOrdinal, SegmentReader};
 
 use super::schema::{INDEX, POLLED_AT, VALUE};
-use crate::types::Bucket;
+use fieldledger_contract::WallTime;
+use fieldledger_contract::ledger::Bucket;
 
 /// A reading as the index knows it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -185,7 +186,7 @@ impl Sum {
         let values = self.count - self.bad;
         let known = |number: f64| (values > 0).then_some(number);
         Bucket {
-            start,
+            start: WallTime::from_micros(start),
             count: self.count,
             bad: self.bad,
             min: known(self.min),
@@ -262,6 +263,7 @@ impl SegmentCollector for SegmentSeries {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     fn gather(limit: u32, points: &[Point], parts: usize) -> Summary {
@@ -306,7 +308,7 @@ mod tests {
             point(1_600, None),
         ];
         let first = Bucket {
-            start: 1_000,
+            start: WallTime::from_micros(1_000),
             count: 3,
             bad: 1,
             min: Some(1.0),
@@ -315,7 +317,7 @@ mod tests {
             last: Some(3.0),
         };
         let second = Bucket {
-            start: 1_500,
+            start: WallTime::from_micros(1_500),
             count: 2,
             bad: 1,
             min: Some(4.0),
@@ -327,6 +329,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn nothing_is_lost_however_the_index_is_cut(
             offsets in proptest::collection::vec((0_u64..1_000, any::<bool>()), 1..80),
