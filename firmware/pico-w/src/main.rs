@@ -3,7 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`flash`] | where settings and the radio's files are |
-//! | [`kept`] | what survives a restart |
+//! | [`held`] | what survives a restart |
 //! | [`radio`] | the network, and the LED, which hangs on the radio |
 //! | [`random`] | random bytes |
 //! | [`serial`] | the log, on the pin of UART 0 |
@@ -15,7 +15,7 @@
 #![no_main]
 
 mod flash;
-mod kept;
+mod held;
 mod radio;
 mod random;
 mod serial;
@@ -39,7 +39,7 @@ use fieldledger_record::{Radio, RecordError, Settings};
 use heapless::String;
 use static_cell::{ConstStaticCell, StaticCell};
 
-use crate::kept::KeptFlash;
+use crate::held::HeldFlash;
 use crate::radio::{Light, Pins};
 use crate::temperature::Temperature;
 
@@ -96,11 +96,11 @@ async fn main(spawner: Spawner) -> ! {
     let sensor = Temperature::new(board.ADC, board.ADC_TEMP_SENSOR);
     match device(&settings, mac_addr, sensor) {
         Ok(device) => {
-            let kept = kept::open(board.FLASH);
+            let held = held::open(board.FLASH);
             let board = PicoW {
                 stack,
                 watchdog,
-                kept,
+                held,
             };
             serve(device, &settings, board).await
         }
@@ -171,7 +171,7 @@ async fn serve(
 struct PicoW {
     stack: Stack<'static>,
     watchdog: Watchdog,
-    kept: KeptFlash,
+    held: HeldFlash,
 }
 
 impl Board for PicoW {
@@ -185,23 +185,23 @@ impl Board for PicoW {
     fn set(&mut self, _channel: &str, _value: Value) {}
 
     fn keep(&mut self, reading: &Kept<'_>) {
-        kept::report(self.kept.keep(reading));
+        held::report(self.held.keep(reading));
     }
 
     fn forget(&mut self, sensor: SensorId, boot: &str, through: u64) {
-        kept::report(self.kept.forget(sensor, boot, through));
+        held::report(self.held.forget(sensor, boot, through));
     }
 
     fn give_earlier(&mut self, take: &mut dyn FnMut(&Kept<'_>) -> Offer) {
-        kept::report(self.kept.give_earlier(take));
+        held::report(self.held.give_earlier(take));
     }
 
     fn keep_brokers(&mut self, list: &[u8]) {
-        kept::keep_brokers(&mut self.kept, list);
+        held::keep_brokers(&mut self.held, list);
     }
 
     fn give_brokers(&mut self, remember: &mut dyn FnMut(&[u8])) {
-        kept::give_brokers(&mut self.kept, remember);
+        held::give_brokers(&mut self.held, remember);
     }
 
     fn alive(&mut self) {
