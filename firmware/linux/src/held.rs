@@ -103,7 +103,7 @@ impl NorFlash for FlashFile {
 
 impl MultiwriteNorFlash for FlashFile {}
 
-/// The file of the readings that wait.
+/// The file of held readings.
 #[derive(Debug)]
 pub(crate) struct HeldFile {
     path: PathBuf,
@@ -115,7 +115,7 @@ impl HeldFile {
     pub(crate) fn open(path: &Path) -> Self {
         let ring = open(path).inspect_err(|error| {
             let error: &dyn std::error::Error = error;
-            tracing::warn!(error, "readings that wait do not survive a restart");
+            tracing::warn!(error, "held readings do not survive a restart");
         });
         Self {
             path: path.to_owned(),
@@ -126,7 +126,7 @@ impl HeldFile {
     fn report(&self, done: Result<(), HeldError>) {
         if let Err(error) = done {
             let path = self.path.display();
-            tracing::error!(%path, %error, "readings that wait do not survive a restart");
+            tracing::error!(%path, %error, "held readings do not survive a restart");
         }
     }
 

@@ -32,12 +32,11 @@ use embassy_time::{Duration, Timer};
 use fieldledger_attest::SensorId;
 use fieldledger_device::actuator::Value;
 use fieldledger_device::{Device, Kept, Offer};
-use fieldledger_drive::run::{INCOMING_BYTES, outgoing_bytes};
 use fieldledger_drive::setup::{self, Hardware, SetupError};
-use fieldledger_drive::{Board, Buffers};
+use fieldledger_drive::wire::{outgoing_bytes, subscriptions};
+use fieldledger_drive::{Board, Traffic};
 use fieldledger_record::{Radio, RecordError, Settings};
-use heapless::String;
-use static_cell::{ConstStaticCell, StaticCell};
+use static_cell::StaticCell;
 
 use crate::held::HeldFlash;
 use crate::radio::{Light, Pins};
@@ -62,6 +61,8 @@ const WATCHDOG: Duration = Duration::from_secs(8);
 const COMPLAIN_EVERY: Duration = Duration::from_secs(5);
 
 type PicoDevice = Device<Temperature, SENSORS, RING, MESSAGE>;
+
+type BrokerTraffic = Traffic<{ outgoing_bytes(MESSAGE) }, { subscriptions(SENSORS) }>;
 
 type Tcp = TcpClientState<2, TCP_BYTES, TCP_BYTES>;
 
@@ -129,9 +130,7 @@ fn device(
 ) -> Result<&'static mut PicoDevice, SetupError> {
     // It is large: on the stack there is one of it at the start, and none later.
     static DEVICE: StaticCell<PicoDevice> = StaticCell::new();
-    let mut boot = String::<32>::new();
-    // It has 32 digits, whatever is drawn.
-    let _ = core::fmt::write(&mut boot, format_args!("{:032x}", random::draw()));
+    let boot = setup::boot_id(random::draw());
     let hardware = Hardware {
         boot: &boot,
         mac_addr,
@@ -151,20 +150,14 @@ async fn serve(
     mut board: PicoW,
 ) -> ! {
     static TCP: StaticCell<Tcp> = StaticCell::new();
-    static OUTGOING: ConstStaticCell<[u8; outgoing_bytes(MESSAGE)]> =
-        ConstStaticCell::new([0; outgoing_bytes(MESSAGE)]);
-    static INCOMING: ConstStaticCell<[u8; INCOMING_BYTES]> =
-        ConstStaticCell::new([0; INCOMING_BYTES]);
+    static TRAFFIC: StaticCell<BrokerTraffic> = StaticCell::new();
     let stack = board.stack;
     let network = TcpClient::new(stack, TCP.init(Tcp::new()));
     let names = DnsSocket::new(stack);
-    let buffers = Buffers {
-        outgoing: OUTGOING.take(),
-        incoming: INCOMING.take(),
-    };
     let id = setup::client_id(&device.key());
     let client = setup::client(settings, &id);
-    fieldledger_drive::run(device, &mut board, (&network, &names), buffers, client).await
+    let (network, traffic) = ((&network, &names), TRAFFIC.init_with(BrokerTraffic::new));
+    fieldledger_drive::run(device, &mut board, network, traffic, &client).await
 }
 
 /// The board.
