@@ -24,7 +24,7 @@ const NO_STD: [&str; 7] = [
     "fieldledger-attest",
     "fieldledger-device",
     "fieldledger-drive",
-    "fieldledger-kept",
+    "fieldledger-held",
     "fieldledger-mesh",
     "fieldledger-record",
     "nano-nats",

@@ -32,7 +32,7 @@ impl<'a> Radio<'a> {
     ///
     /// Says why there is none to use.
     pub fn read(place: &'a [u8]) -> Result<Self, RecordError> {
-        let mut rest = KIND.open(place)?;
+        let (_only_layout, mut rest) = KIND.open(place)?;
         let mut lengths = [0; 3];
         for length in &mut lengths {
             let (number, after) = rest.split_first_chunk().ok_or(RecordError::Content)?;

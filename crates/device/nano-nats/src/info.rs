@@ -357,6 +357,8 @@ mod tests {
             r#"{"max_payload":1,"headers":1}"#,
             r#"{"max_payload":1,"headers":null}"#,
             r#"{"max_payload":1,"nonce":"a\u0062"}"#,
+            // A nonce of two lines could be something else that the client's key signs.
+            r#"{"max_payload":1,"nonce":"a\nb"}"#,
             r#"{"max_payload" 1}"#,
             r#"{max_payload:1}"#,
             r#"{"max_payload":1,"x":[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]}"#,

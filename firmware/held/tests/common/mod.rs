@@ -6,7 +6,7 @@ use std::ops::Range;
 use embedded_storage::nor_flash::{
     ErrorType, MultiwriteNorFlash, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
 };
-use fieldledger_kept::{KeptError, Ring, SLOT_BYTES};
+use fieldledger_held::{HeldError, Ring, SLOT_BYTES};
 
 /// Three slots, and a rest that is too small for one.
 pub(crate) const SECTOR: usize = 512;
@@ -173,7 +173,7 @@ impl NorFlash for Board<'_> {
 impl MultiwriteNorFlash for Board<'_> {}
 
 /// What a board that starts does.
-pub(crate) fn open(flash: &mut Flash) -> Result<Ring<Board<'_>>, KeptError> {
+pub(crate) fn open(flash: &mut Flash) -> Result<Ring<Board<'_>>, HeldError> {
     let place = flash.place();
     Ring::open(Board(flash), place)
 }

@@ -5,13 +5,13 @@ mod common;
 
 use common::{Flash, SECTOR};
 use fieldledger_device::brokers::MAX_KEPT_BYTES;
-use fieldledger_kept::{KeptError, Last};
+use fieldledger_held::{HeldError, Last};
 use proptest::prelude::*;
 
 /// Two of them hold a text.
 const SECTORS: usize = 4;
 
-fn open(flash: &mut Flash) -> Result<Last<'_, Flash>, KeptError> {
+fn open(flash: &mut Flash) -> Result<Last<'_, Flash>, HeldError> {
     let place = flash.place();
     Last::open(flash, place)
 }
@@ -44,7 +44,7 @@ fn a_text_that_does_not_fit_is_refused_and_so_is_a_place_for_none() {
     let mut last = open(&mut flash).unwrap();
     last.set(&longest).unwrap();
     let too_long = last.set(&[b'a'; MAX_KEPT_BYTES + 1]);
-    assert_eq!(too_long, Err(KeptError::TooLong));
+    assert_eq!(too_long, Err(HeldError::TooLong));
     assert_eq!(last.get().unwrap(), Some(&longest[..]));
     let place = flash.place();
     let sector = SECTOR as u32;
@@ -55,7 +55,7 @@ fn a_text_that_does_not_fit_is_refused_and_so_is_a_place_for_none() {
         place.end..place.start,
     ] {
         let opened = Last::open(&mut flash, wrong).map(|_| ());
-        assert_eq!(opened, Err(KeptError::Place));
+        assert_eq!(opened, Err(HeldError::Place));
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use common::{AROUND, Board, Flash, SECTOR, open};
 use fieldledger_attest::reading::Clock;
 use fieldledger_device::{Kept, Offer};
-use fieldledger_kept::{KeptError, Ring, Store};
+use fieldledger_held::{HeldError, Ring, Store};
 use proptest::prelude::*;
 
 /// Of three slots each.
@@ -17,7 +17,7 @@ const SECTORS: usize = 4;
 /// Sensor, boot and number of a reading; its value and unit follow from them.
 type Name = (u8, u32, u64);
 
-fn keep(ring: &mut Ring<Board<'_>>, (sensor, boot, sequence): Name) -> Result<(), KeptError> {
+fn keep(ring: &mut Ring<Board<'_>>, (sensor, boot, sequence): Name) -> Result<(), HeldError> {
     ring.keep(&Kept {
         sensor: [sensor; 16],
         boot: &format!("boot-{boot}"),
@@ -121,7 +121,7 @@ fn what_earlier_boots_left_is_told_from_what_this_one_keeps() {
     ring.flash().0.has_power = false;
     let mut store = Store::new(Some(ring));
     let failure = store.forget([1; 16], "boot-1", 7);
-    assert!(matches!(failure, Err(KeptError::Medium { .. })));
+    assert!(matches!(failure, Err(HeldError::Medium { .. })));
     assert_eq!(store.forget([1; 16], "boot-1", 7), Ok(()));
     assert_eq!(store.give_earlier(|_| Offer::Taken), Ok(()));
 }
@@ -138,7 +138,7 @@ fn worn_slots_are_passed_over_until_none_is_left() {
     assert!(names.iter().map(|name| name.2).eq(16..20), "{names:?}");
     flash.worn_slots = 3;
     let mut ring = open(&mut flash).unwrap();
-    assert_eq!(keep(&mut ring, (1, 0, 20)), Err(KeptError::Worn));
+    assert_eq!(keep(&mut ring, (1, 0, 20)), Err(HeldError::Worn));
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_place_that_is_none_is_refused() {
     for place in [0..512, 0..1_023, 100..1_124, 0..1 << 20] {
         let mut flash = Flash::new(SECTORS);
         let opened = Ring::open(Board(&mut flash), place.clone());
-        assert_eq!(opened.err(), Some(KeptError::Place), "{place:?}");
+        assert_eq!(opened.err(), Some(HeldError::Place), "{place:?}");
     }
 }
 
@@ -230,7 +230,7 @@ impl Model {
         }
     }
 
-    fn keep(&mut self, ring: &mut Ring<Board<'_>>, sensor: u8) -> Result<(), KeptError> {
+    fn keep(&mut self, ring: &mut Ring<Board<'_>>, sensor: u8) -> Result<(), HeldError> {
         let next = &mut self.next[usize::from(sensor)];
         let name = (sensor, self.boot, *next);
         *next += 1;
@@ -245,7 +245,7 @@ impl Model {
         sensor: u8,
         boots: u32,
         back: u64,
-    ) -> Result<(), KeptError> {
+    ) -> Result<(), HeldError> {
         let boot = self.boot.saturating_sub(boots);
         let mine = self.tried.iter().map(|(name, _)| *name);
         let mine = mine.filter(|name| (name.0, name.1) == (sensor, boot));

@@ -16,7 +16,7 @@ use embedded_storage::nor_flash::NorFlash;
 use fieldledger_device::brokers::MAX_KEPT_BYTES;
 use sha2::{Digest as _, Sha256};
 
-use crate::ring::{KeptError, failed};
+use crate::ring::{HeldError, failed};
 
 const TEXT: usize = 12;
 const TEXT_END: usize = TEXT + MAX_KEPT_BYTES;
@@ -65,9 +65,9 @@ impl<'f, F: NorFlash> Last<'f, F> {
     ///
     /// # Errors
     ///
-    /// [`KeptError::Place`] where a half does not hold a text or is not made of whole sectors, or what the
+    /// [`HeldError::Place`] where a half does not hold a text or is not made of whole sectors, or what the
     /// medium says.
-    pub fn open(flash: &'f mut F, place: Range<u32>) -> Result<Self, KeptError> {
+    pub fn open(flash: &'f mut F, place: Range<u32>) -> Result<Self, HeldError> {
         const {
             assert!(
                 RECORD_BYTES.is_multiple_of(F::WRITE_SIZE),
@@ -79,7 +79,7 @@ impl<'f, F: NorFlash> Last<'f, F> {
         let is_whole = place.start.is_multiple_of(sector) && half_bytes.is_multiple_of(sector);
         let is_there = place.end as usize <= flash.capacity();
         if !is_whole || !is_there || (half_bytes as usize) < RECORD_BYTES {
-            return Err(KeptError::Place);
+            return Err(HeldError::Place);
         }
         let mut last = Self {
             flash,
@@ -99,7 +99,7 @@ impl<'f, F: NorFlash> Last<'f, F> {
         Ok(last)
     }
 
-    fn read(&mut self, half: usize) -> Result<(), KeptError> {
+    fn read(&mut self, half: usize) -> Result<(), HeldError> {
         let read = self.flash.read(self.halves[half], &mut self.bytes);
         read.map_err(failed("read"))
     }
@@ -109,7 +109,7 @@ impl<'f, F: NorFlash> Last<'f, F> {
     /// # Errors
     ///
     /// What the medium says.
-    pub fn get(&mut self) -> Result<Option<&[u8]>, KeptError> {
+    pub fn get(&mut self) -> Result<Option<&[u8]>, HeldError> {
         let Some((half, _)) = self.newest else {
             return Ok(None);
         };
@@ -121,10 +121,10 @@ impl<'f, F: NorFlash> Last<'f, F> {
     ///
     /// # Errors
     ///
-    /// [`KeptError`]; then the last one is still there.
-    pub fn set(&mut self, text: &[u8]) -> Result<(), KeptError> {
+    /// [`HeldError`]; then the last one is still there.
+    pub fn set(&mut self, text: &[u8]) -> Result<(), HeldError> {
         if text.len() > MAX_KEPT_BYTES {
-            return Err(KeptError::TooLong);
+            return Err(HeldError::TooLong);
         }
         let (half, number) = match self.newest {
             Some((newest, number)) => (1 - newest, number.saturating_add(1)),
@@ -143,7 +143,7 @@ impl<'f, F: NorFlash> Last<'f, F> {
         written.map_err(failed("write to"))?;
         self.read(half)?;
         if self.bytes != bytes {
-            return Err(KeptError::Worn);
+            return Err(HeldError::Worn);
         }
         self.newest = Some((half, number));
         Ok(())

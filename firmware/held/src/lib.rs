@@ -1,4 +1,5 @@
-//! Readings that wait, and the brokers that were sent last, where a reboot does not reach them: in NOR flash, or in a file that is used like it.
+//! Readings that are held until they are delivered, and the brokers that were sent last, where a reboot does not
+//! reach them: in NOR flash, or in a file that is used like it.
 //!
 //! The place is divided into sectors, which can only be erased as a whole, and each sector into slots of
 //! [`SLOT_BYTES`], one reading each. They are written one after the other, sector after sector and round
@@ -8,14 +9,14 @@
 //! A slot is written once, and is not trusted unless its checksum holds. One that is neither blank nor good
 //! was torn by a power cut, or is worn: it is passed over, and never written to again before its sector is
 //! erased. A sector is erased before it is written to even if it looks blank, because an erase that was cut
-//! short can look so. What is written is read again before it counts as kept.
+//! short can look so. What is written is read again before it counts as held.
 //!
 //! A reading that the server has is forgotten by writing zeros over its mark. If the power fails first it
 //! goes out again, and the log knows its number.
 //!
 //! | offset | bytes | holds |
 //! |---|---|---|
-//! | 0 | 4 | the mark: `5a` four times while the reading waits; anything else where it is forgotten |
+//! | 0 | 4 | the mark: `5a` four times while the reading is held; anything else where it is forgotten |
 //! | 4 | 8 | number of the slot, rising from one to the next, little-endian like all numbers |
 //! | 12 | 16 | sensor id |
 //! | 28 | 8 | sequence number within the boot |
@@ -40,6 +41,6 @@ mod slot;
 mod store;
 
 pub use last::Last;
-pub use ring::{KeptError, Ring};
+pub use ring::{HeldError, Ring};
 pub use slot::SLOT_BYTES;
 pub use store::Store;

@@ -1,7 +1,7 @@
-//! Readings that wait, in a file that is used like flash.
+//! Held readings, in a file that is used like flash.
 //!
 //! The file has its whole size from the beginning, so that a full disk is found at the start and not in an
-//! outage. What is written is on the disk once [`KeptFile::sync`] returns, which the program calls once for
+//! outage. What is written is on the disk once [`HeldFile::sync`] returns, which the program calls once for
 //! all that the device had to say.
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -14,7 +14,7 @@ use embedded_storage::nor_flash::{
 };
 use fieldledger_attest::SensorId;
 use fieldledger_device::{Kept, Offer};
-use fieldledger_kept::{KeptError, Ring, Store};
+use fieldledger_held::{HeldError, Ring, Store};
 use thiserror::Error;
 
 use crate::folder::sync_folder_of;
@@ -25,9 +25,9 @@ const FILE_BYTES: u32 = 1 << 20;
 /// A page of memory, and of most disks.
 const SECTOR_BYTES: usize = 4_096;
 
-/// Why a machine keeps no readings.
+/// Why a machine holds no readings.
 #[derive(Debug, Error)]
-pub(crate) enum KeptFileError {
+pub(crate) enum HeldFileError {
     /// What the operating system says.
     #[error("cannot {operation} the file for readings {}", path.display())]
     File {
@@ -40,7 +40,7 @@ pub(crate) enum KeptFileError {
     InUse { path: PathBuf },
     /// What the ring in it says.
     #[error("file for readings {} cannot be used", path.display())]
-    Ring { path: PathBuf, source: KeptError },
+    Ring { path: PathBuf, source: HeldError },
 }
 
 /// A file as flash: it reads and writes anywhere, and erases by writing ones.
@@ -103,19 +103,19 @@ impl NorFlash for FlashFile {
 
 impl MultiwriteNorFlash for FlashFile {}
 
-/// The file of the readings that wait.
+/// The file of held readings.
 #[derive(Debug)]
-pub(crate) struct KeptFile {
+pub(crate) struct HeldFile {
     path: PathBuf,
     store: Store<FlashFile>,
 }
 
-impl KeptFile {
+impl HeldFile {
     /// Opens the file, or makes it with mode 600. A device without one works, and forgets when it stops.
     pub(crate) fn open(path: &Path) -> Self {
         let ring = open(path).inspect_err(|error| {
             let error: &dyn std::error::Error = error;
-            tracing::warn!(error, "readings that wait do not survive a restart");
+            tracing::warn!(error, "held readings do not survive a restart");
         });
         Self {
             path: path.to_owned(),
@@ -123,10 +123,10 @@ impl KeptFile {
         }
     }
 
-    fn report(&self, done: Result<(), KeptError>) {
+    fn report(&self, done: Result<(), HeldError>) {
         if let Err(error) = done {
             let path = self.path.display();
-            tracing::error!(%path, %error, "readings that wait do not survive a restart");
+            tracing::error!(%path, %error, "held readings do not survive a restart");
         }
     }
 
@@ -148,12 +148,12 @@ impl KeptFile {
         self.report(given);
     }
 
-    /// Waits until all that was kept is on the disk.
+    /// Waits until all that is held is on the disk.
     pub(crate) fn sync(&mut self) {
         let synced = self.store.with_flash(|flash| {
             if std::mem::take(&mut flash.needs_sync) {
                 let synced = flash.file.sync_data().map_err(FlashFileError::from);
-                synced.map_err(|error| KeptError::Medium {
+                synced.map_err(|error| HeldError::Medium {
                     operation: "sync",
                     kind: error.kind(),
                 })?;
@@ -164,9 +164,9 @@ impl KeptFile {
     }
 }
 
-fn open(path: &Path) -> Result<Ring<FlashFile>, KeptFileError> {
+fn open(path: &Path) -> Result<Ring<FlashFile>, HeldFileError> {
     let failed = |operation| {
-        move |source| KeptFileError::File {
+        move |source| HeldFileError::File {
             operation,
             path: path.to_owned(),
             source,
@@ -179,7 +179,7 @@ fn open(path: &Path) -> Result<Ring<FlashFile>, KeptFileError> {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let path = path.to_owned();
-            return Err(KeptFileError::InUse { path });
+            return Err(HeldFileError::InUse { path });
         }
         Err(TryLockError::Error(error)) => return Err(failed("lock")(error)),
     }
@@ -193,7 +193,7 @@ fn open(path: &Path) -> Result<Ring<FlashFile>, KeptFileError> {
     }
     let needs_sync = false;
     Ring::open(FlashFile { file, needs_sync }, 0..FILE_BYTES).map_err(|source| {
-        KeptFileError::Ring {
+        HeldFileError::Ring {
             path: path.to_owned(),
             source,
         }

@@ -4,7 +4,7 @@ use embedded_storage::nor_flash::MultiwriteNorFlash;
 use fieldledger_attest::SensorId;
 use fieldledger_device::{Kept, Offer};
 
-use crate::ring::{KeptError, Ring};
+use crate::ring::{HeldError, Ring};
 
 /// A ring, or none: a board whose medium fails goes on without, and the error is told once.
 #[derive(Debug)]
@@ -18,14 +18,14 @@ impl<F: MultiwriteNorFlash> Store<F> {
 
     fn with(
         &mut self,
-        act: impl FnOnce(&mut Ring<F>) -> Result<(), KeptError>,
-    ) -> Result<(), KeptError> {
+        act: impl FnOnce(&mut Ring<F>) -> Result<(), HeldError>,
+    ) -> Result<(), HeldError> {
         let Some(ring) = &mut self.0 else {
             return Ok(());
         };
         let done = act(ring);
         // A reading that is too long says nothing of the medium.
-        if !matches!(done, Ok(()) | Err(KeptError::TooLong)) {
+        if !matches!(done, Ok(()) | Err(HeldError::TooLong)) {
             self.0 = None;
         }
         done
@@ -36,7 +36,7 @@ impl<F: MultiwriteNorFlash> Store<F> {
     /// # Errors
     ///
     /// As [`Ring::keep`].
-    pub fn keep(&mut self, kept: &Kept<'_>) -> Result<(), KeptError> {
+    pub fn keep(&mut self, kept: &Kept<'_>) -> Result<(), HeldError> {
         self.with(|ring| ring.keep(kept))
     }
 
@@ -45,7 +45,7 @@ impl<F: MultiwriteNorFlash> Store<F> {
     /// # Errors
     ///
     /// As [`Ring::forget`].
-    pub fn forget(&mut self, sensor: SensorId, boot: &str, through: u64) -> Result<(), KeptError> {
+    pub fn forget(&mut self, sensor: SensorId, boot: &str, through: u64) -> Result<(), HeldError> {
         self.with(|ring| ring.forget(sensor, boot, through))
     }
 
@@ -55,7 +55,7 @@ impl<F: MultiwriteNorFlash> Store<F> {
     /// # Errors
     ///
     /// As [`Ring::give_earlier`].
-    pub fn give_earlier(&mut self, take: impl FnMut(&Kept<'_>) -> Offer) -> Result<(), KeptError> {
+    pub fn give_earlier(&mut self, take: impl FnMut(&Kept<'_>) -> Offer) -> Result<(), HeldError> {
         self.with(|ring| ring.give_earlier(take))
     }
 
@@ -66,8 +66,8 @@ impl<F: MultiwriteNorFlash> Store<F> {
     /// Those of `act`.
     pub fn with_flash(
         &mut self,
-        act: impl FnOnce(&mut F) -> Result<(), KeptError>,
-    ) -> Result<(), KeptError> {
+        act: impl FnOnce(&mut F) -> Result<(), HeldError>,
+    ) -> Result<(), HeldError> {
         self.with(|ring| act(ring.flash()))
     }
 }

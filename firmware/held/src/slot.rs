@@ -12,7 +12,7 @@ pub const SLOT_BYTES: usize = TEXTS_END + CHECKSUM_BYTES;
 /// The bytes of its mark, which can be written alone: no flash for which this is meant writes more at once.
 pub(crate) const MARK_BYTES: usize = 4;
 
-/// The mark of a reading that waits. Half of its bits are ones, so that neither a torn write nor a torn
+/// The mark of a reading that is held. Half of its bits are ones, so that neither a torn write nor a torn
 /// erase leaves it by itself.
 pub(crate) const WAITS: [u8; MARK_BYTES] = [0x5a; MARK_BYTES];
 
@@ -63,7 +63,7 @@ fn number(bytes: &Bytes, offset: usize) -> u64 {
     u64::from_le_bytes(number)
 }
 
-/// A reading that waits, in slot number `slot`.
+/// A held reading, in slot number `slot`.
 pub(crate) fn write(slot: u64, kept: &Kept<'_>) -> Result<Bytes, TooLong> {
     let mut bytes = [0; SLOT_BYTES];
     let (kind, time) = match kept.clock {

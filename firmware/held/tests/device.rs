@@ -13,9 +13,9 @@ use fieldledger_device::clock::SECOND;
 use fieldledger_device::sensor::{DEVICE_NUMBER, Fault, Profile, Sensor, Text, derived_id};
 use fieldledger_device::topics::Style;
 use fieldledger_device::{Action, Config, Device, Kept, Now};
+use fieldledger_held::Store;
 use fieldledger_wire::bulk::Bulk;
 use fieldledger_wire::reply::Reply;
-use fieldledger_kept::Store;
 use proptest::prelude::*;
 use uuid::Uuid;
 

@@ -9,9 +9,9 @@ use thiserror::Error;
 
 use crate::slot::{self, Bytes, FORGOTTEN, MARK_BYTES, SLOT_BYTES, Slot, WAITS};
 
-/// Why readings cannot be kept.
+/// Why readings cannot be held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum KeptError {
+pub enum HeldError {
     /// What the medium says.
     #[error("cannot {operation} the medium for readings: {kind:?}")]
     Medium {
@@ -24,14 +24,14 @@ pub enum KeptError {
     #[error("place for readings is not made of two or more sectors of the medium")]
     Place,
     /// A text longer than a device makes it.
-    #[error("reading is too long to be kept")]
+    #[error("reading is too long to be held")]
     TooLong,
     /// What was written reads otherwise, in every slot of two sectors.
     #[error("medium for readings is worn out")]
     Worn,
 }
 
-/// Readings that wait, in a part of a medium.
+/// Held readings, in a part of a medium.
 #[derive(Debug)]
 pub struct Ring<F> {
     flash: F,
@@ -42,12 +42,12 @@ pub struct Ring<F> {
     next_number: u64,
     /// Numbers below this are of earlier boots.
     began_at: u64,
-    /// Whether some of those may wait.
+    /// Whether some of those may be held.
     has_earlier: bool,
 }
 
-pub(crate) fn failed<E: NorFlashError>(operation: &'static str) -> impl Fn(E) -> KeptError {
-    move |error| KeptError::Medium {
+pub(crate) fn failed<E: NorFlashError>(operation: &'static str) -> impl Fn(E) -> HeldError {
+    move |error| HeldError::Medium {
         operation,
         kind: error.kind(),
     }
@@ -61,8 +61,8 @@ impl<F: MultiwriteNorFlash> Ring<F> {
     ///
     /// # Errors
     ///
-    /// [`KeptError::Place`], or what the medium says.
-    pub fn open(flash: F, place: Range<u32>) -> Result<Self, KeptError> {
+    /// [`HeldError::Place`], or what the medium says.
+    pub fn open(flash: F, place: Range<u32>) -> Result<Self, HeldError> {
         const {
             assert!(F::ERASE_SIZE >= SLOT_BYTES, "no slot fits into a sector");
             assert!(
@@ -78,7 +78,7 @@ impl<F: MultiwriteNorFlash> Ring<F> {
         let sectors = place.end.saturating_sub(place.start) / sector;
         let is_whole = place.start.is_multiple_of(sector) && place.end.is_multiple_of(sector);
         if sectors < 2 || !is_whole || place.end as usize > flash.capacity() {
-            return Err(KeptError::Place);
+            return Err(HeldError::Place);
         }
         let mut ring = Self {
             flash,
@@ -96,7 +96,7 @@ impl<F: MultiwriteNorFlash> Ring<F> {
     }
 
     /// The highest number says where the last reading is; behind everything in that sector is room.
-    fn find_end(&mut self) -> Result<(), KeptError> {
+    fn find_end(&mut self) -> Result<(), HeldError> {
         for sector in 0..self.sectors {
             let mut has_newest = false;
             let mut used = 0;
@@ -130,7 +130,7 @@ impl<F: MultiwriteNorFlash> Ring<F> {
         self.start + sector * F::ERASE_SIZE as u32 + place * SLOT_BYTES as u32
     }
 
-    fn bytes(&mut self, sector: u32, place: u32) -> Result<Bytes, KeptError> {
+    fn bytes(&mut self, sector: u32, place: u32) -> Result<Bytes, HeldError> {
         let mut bytes = [0; SLOT_BYTES];
         let offset = self.offset(sector, place);
         let read = self.flash.read(offset, &mut bytes);
@@ -142,12 +142,12 @@ impl<F: MultiwriteNorFlash> Ring<F> {
     ///
     /// # Errors
     ///
-    /// [`KeptError`]; then it is not kept.
-    pub fn keep(&mut self, kept: &Kept<'_>) -> Result<(), KeptError> {
+    /// [`HeldError`]; then it is not held.
+    pub fn keep(&mut self, kept: &Kept<'_>) -> Result<(), HeldError> {
         for _attempt in 0..2 * Self::SLOTS {
             let (sector, place) = self.room()?;
             let bytes = slot::write(self.next_number, kept);
-            let bytes = bytes.map_err(|slot::TooLong| KeptError::TooLong)?;
+            let bytes = bytes.map_err(|slot::TooLong| HeldError::TooLong)?;
             self.next = (sector, place + 1);
             let written = self.flash.write(self.offset(sector, place), &bytes);
             written.map_err(failed("write to"))?;
@@ -156,11 +156,11 @@ impl<F: MultiwriteNorFlash> Ring<F> {
                 return Ok(());
             }
         }
-        Err(KeptError::Worn)
+        Err(HeldError::Worn)
     }
 
     /// The slot for the next reading, behind an erase where a new sector begins.
-    fn room(&mut self) -> Result<(u32, u32), KeptError> {
+    fn room(&mut self) -> Result<(u32, u32), HeldError> {
         let (sector, place) = self.next;
         if place < Self::SLOTS {
             return Ok(self.next);
@@ -178,7 +178,7 @@ impl<F: MultiwriteNorFlash> Ring<F> {
     /// # Errors
     ///
     /// What the medium says; some of them may come back then.
-    pub fn forget(&mut self, sensor: SensorId, boot: &str, through: u64) -> Result<(), KeptError> {
+    pub fn forget(&mut self, sensor: SensorId, boot: &str, through: u64) -> Result<(), HeldError> {
         self.each(|flash, offset, _number, kept| {
             if kept.sensor == sensor && kept.boot == boot && kept.sequence <= through {
                 let written = flash.write(offset, &FORGOTTEN);
@@ -188,16 +188,16 @@ impl<F: MultiwriteNorFlash> Ring<F> {
         })
     }
 
-    /// Gives all that waits to `take`, oldest first, until it says false.
+    /// Gives all that is held to `take`, oldest first, until it says false.
     ///
     /// # Errors
     ///
     /// What the medium says.
-    pub fn give(&mut self, mut take: impl FnMut(&Kept<'_>) -> bool) -> Result<(), KeptError> {
+    pub fn give(&mut self, mut take: impl FnMut(&Kept<'_>) -> bool) -> Result<(), HeldError> {
         self.each(|_flash, _offset, _number, kept| Ok(take(kept)))
     }
 
-    /// Gives what was kept before [`Ring::open`] and waits to `take`, oldest first, until there is no room.
+    /// Gives what was held before [`Ring::open`] to `take`, oldest first, until there is no room.
     /// Where it takes none of all the medium is not read again.
     ///
     /// # Errors
@@ -206,7 +206,7 @@ impl<F: MultiwriteNorFlash> Ring<F> {
     pub fn give_earlier(
         &mut self,
         mut take: impl FnMut(&Kept<'_>) -> Offer,
-    ) -> Result<(), KeptError> {
+    ) -> Result<(), HeldError> {
         if !self.has_earlier {
             return Ok(());
         }
@@ -226,8 +226,8 @@ impl<F: MultiwriteNorFlash> Ring<F> {
 
     fn each(
         &mut self,
-        mut visit: impl FnMut(&mut F, u32, u64, &Kept<'_>) -> Result<bool, KeptError>,
-    ) -> Result<(), KeptError> {
+        mut visit: impl FnMut(&mut F, u32, u64, &Kept<'_>) -> Result<bool, HeldError>,
+    ) -> Result<(), HeldError> {
         let (newest, _) = self.next;
         for step in 1..=self.sectors {
             let sector = (newest + step) % self.sectors;
