@@ -35,18 +35,20 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Install what running and testing need and is missing: Rust's targets, and programs in a folder of
-    /// the project's own.
+    /// Install what is missing for running and testing.
+    ///
+    /// Programs go to a folder of the project's own, Rust's targets to Rust. System packages are named, and
+    /// installed with `--install-system` only.
     Setup(setup::SystemPackages),
-    /// Build host, providers, components, simulator, command line and the program for devices into `build/`.
+    /// Build all that a site runs, and the program for devices, into `build/`.
     Build,
-    /// Build the programs for microcontrollers into `build/`, and say how large they are.
+    /// Build the programs for microcontrollers into `build/`, and print their sizes.
     Firmware,
-    /// Build what a site runs, then run a site with simulated sensors until Ctrl-C.
+    /// Build and run a site with simulated sensors, until Ctrl-C.
     Up(up::UpArgs),
-    /// Add, remove and list the devices and programs that may connect to the field's server.
+    /// Add, remove and list devices and programs that may connect to the field.
     User(user::UserArgs),
-    /// Tell the polling provider, or a device, which servers of the field to connect to.
+    /// Tell the polling provider or a device which servers to connect to.
     Brokers(brokers::BrokersArgs),
     /// Check format, lints and docs, and run all tests.
     Test(test::TestArgs),
@@ -54,7 +56,7 @@ enum Task {
     Fuzz(fuzz::FuzzArgs),
     /// Measure throughput and latency on this machine.
     Bench(bench::BenchArgs),
-    /// Check that the application builds and deploys with a real `wash`.
+    /// Check that the application builds and deploys with `wash`.
     Wash(wash::WashArgs),
 }
 
