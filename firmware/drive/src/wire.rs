@@ -134,6 +134,10 @@ pub(crate) trait Wire {
 pub struct Traffic<const OUT: usize, const SUBSCRIPTIONS: usize>(Spoken<OUT, SUBSCRIPTIONS>);
 
 #[derive(Debug, Default)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a board has no heap, and one connection at a time"
+)]
 enum Spoken<const OUT: usize, const SUBSCRIPTIONS: usize> {
     #[default]
     Nothing,

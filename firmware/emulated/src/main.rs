@@ -99,19 +99,10 @@ fn main() -> ! {
     }
 }
 
-/// Reads the settings, and starts network and device.
+/// Starts network and device, as the settings say.
 fn start(spawner: embassy_executor::Spawner) {
     static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
-    static SETTINGS_READ: StaticCell<Settings<'static>> = StaticCell::new();
-    // SAFETY: the board has memory there, which nobody writes to after the start.
-    let place: &'static [u8; SETTINGS_BYTES] = unsafe { &*SETTINGS };
-    let settings = match Settings::read(place) {
-        Ok(settings) => &*SETTINGS_READ.init(settings),
-        Err(error) => {
-            log::error!("no settings: {error}");
-            host::exit(Exit::Settings);
-        }
-    };
+    let settings = settings();
     let (Some(boot), Some(seed)) = (host::random(), host::random()) else {
         log::error!("the host gives no random bytes");
         host::exit(Exit::Hardware);
@@ -120,18 +111,17 @@ fn start(spawner: embassy_executor::Spawner) {
         log::error!("there is no LAN9118");
         host::exit(Exit::Hardware);
     };
-    let mac_addr = ethernet.mac_addr();
-    let config = Config::dhcpv4(DhcpConfig::default());
-    let resources = RESOURCES.init(StackResources::new());
-    let seed = u128::from_ne_bytes(seed) as u64;
-    let (stack, runner) = embassy_net::new(Ethernet(ethernet), config, resources, seed);
-    let device = match device(settings, u128::from_ne_bytes(boot), mac_addr) {
+    let device = match device(settings, u128::from_ne_bytes(boot), ethernet.mac_addr()) {
         Ok(device) => device,
         Err(error) => {
             log::error!("settings make no device: {error:?}");
             host::exit(Exit::Settings);
         }
     };
+    let config = Config::dhcpv4(DhcpConfig::default());
+    let resources = RESOURCES.init(StackResources::new());
+    let seed = u128::from_ne_bytes(seed) as u64;
+    let (stack, runner) = embassy_net::new(Ethernet(ethernet), config, resources, seed);
     // A task can be started once, which these are.
     match (serve_network(runner), serve_device(device, settings, stack)) {
         (Ok(network), Ok(device)) => {
@@ -139,6 +129,20 @@ fn start(spawner: embassy_executor::Spawner) {
             spawner.spawn(device);
         }
         _ => host::exit(Exit::Hardware),
+    }
+}
+
+/// The settings that QEMU put into memory. Without any the emulator ends.
+fn settings() -> &'static Settings<'static> {
+    static READ: StaticCell<Settings<'static>> = StaticCell::new();
+    // SAFETY: the board has memory there, which nobody writes to after the start.
+    let place: &'static [u8; SETTINGS_BYTES] = unsafe { &*SETTINGS };
+    match Settings::read(place) {
+        Ok(settings) => READ.init(settings),
+        Err(error) => {
+            log::error!("no settings: {error}");
+            host::exit(Exit::Settings);
+        }
     }
 }
 
