@@ -55,6 +55,7 @@ impl<'a> Address<'a> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
     use std::format;
 
@@ -85,6 +86,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn what_is_read_is_what_was_meant(host in "[a-z0-9._-]{1,40}", port in 1..=u16::MAX) {
             let text = format!("mqtt://{host}:{port}");

@@ -164,6 +164,7 @@ impl<'a> Settings<'a> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
     use std::format;
     use std::string::String;
@@ -322,6 +323,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn any_settings_read_back(
             key in any::<[u8; 32]>(),
