@@ -8,6 +8,7 @@ mod build;
 mod debian;
 mod device_settings;
 mod firmware;
+mod flaky;
 mod fuzz;
 mod interop_tools;
 mod lock_files;
