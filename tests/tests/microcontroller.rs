@@ -11,10 +11,10 @@ use fieldledger_attest::identity::DeviceKey;
 use fieldledger_device::sensor::derived_id;
 use fieldledger_e2e::api::Entry;
 use fieldledger_e2e::plant::{ADMIN_SETTING, ADMIN_TOKEN, PATIENCE, Plant, until};
-use fieldledger_wire::reply::Reply;
 use fieldledger_record::Settings;
 use fieldledger_record::settings::{SETTINGS_BYTES, SensorSettings};
 use fieldledger_site::{Artifacts, Emulator, HOST_OF_EMULATOR};
+use fieldledger_wire::reply::Reply;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -170,13 +170,13 @@ async fn nothing_is_missing(plant: &Plant, sensor: &str) -> Result<()> {
         .entries(json!({"source": [sensor], "status": ["SUCCESS"], "action": ["SENSOR_READING"]}))
         .await?;
     let mut numbers = Vec::new();
-    let mut kept = 0;
+    let mut held = 0;
     for entry in &entries {
         let reading = entry.reading()?;
         let attestation = reading["attestation"].as_str().unwrap_or_default();
         ensure!(["unapproved", "valid"].contains(&attestation), "{reading}");
         numbers.push(reading["seq"].as_u64().context("no sequence")?);
-        kept += u32::from(reading["historical"] == true);
+        held += u32::from(reading["historical"] == true);
     }
     let count = numbers.len() as u64;
     numbers.sort_unstable();
@@ -188,6 +188,6 @@ async fn nothing_is_missing(plant: &Plant, sensor: &str) -> Result<()> {
         last - first < count,
         "{count} readings of numbers {first} to {last}: {numbers:?}"
     );
-    ensure!(kept >= 4, "only {kept} readings of the outage arrived");
+    ensure!(held >= 4, "only {held} readings of the outage arrived");
     Ok(())
 }
