@@ -8,6 +8,7 @@ mod build;
 mod costs;
 mod device_settings;
 mod firmware;
+mod flaky;
 mod fuzz;
 mod lock_files;
 mod pack;

@@ -93,6 +93,7 @@ impl<'a> Address<'a> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
     use std::format;
 
@@ -131,6 +132,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn what_is_read_is_what_was_meant(
             protocol in prop::sample::select(&Protocol::ALL[..]),

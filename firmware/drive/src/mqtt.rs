@@ -340,6 +340,7 @@ fn parse(first: u8, body: &[u8]) -> Result<Packet<'_>, ProtocolError> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
     use rumqttc::mqttbytes::QoS;
     use rumqttc::mqttbytes::v4;
@@ -460,6 +461,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn messages_are_read_as_another_implementation_reads_them(
             topic in "[a-z/]{1,60}",

@@ -142,6 +142,7 @@ fn parse(bytes: &Bytes) -> Option<Kept<'_>> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -187,6 +188,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn no_bit_may_change_but_those_of_the_mark(
             byte in 0..SLOT_BYTES, bit in 0..8_u32, sequence in 0..(1_u64 << 53),

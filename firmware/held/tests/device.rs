@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use common::{Board, Flash, open};
 use fieldledger_attest::identity::DeviceKey;
 use fieldledger_attest::reading::Clock;
+use fieldledger_chance::proptest_config;
 use fieldledger_device::brokers::Address;
 use fieldledger_device::clock::SECOND;
 use fieldledger_device::sensor::{DEVICE_NUMBER, Fault, Profile, Sensor, Text, derived_id};
@@ -266,7 +267,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { cases: 400, ..proptest_config() })]
 
     #[test]
     fn what_was_kept_reaches_the_server_whenever_the_power_fails(

@@ -4,6 +4,7 @@
 mod common;
 
 use common::{Flash, SECTOR};
+use fieldledger_chance::proptest_config;
 use fieldledger_device::brokers::MAX_KEPT_BYTES;
 use fieldledger_held::{HeldError, Last};
 use proptest::prelude::*;
@@ -60,7 +61,7 @@ fn a_text_that_does_not_fit_is_refused_and_so_is_a_place_for_none() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig { cases: 2_000, ..proptest_config() })]
 
     #[test]
     fn the_old_text_or_the_new_one_is_there_whenever_the_power_fails(

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use common::{AROUND, Board, Flash, SECTOR, open};
 use fieldledger_attest::reading::Clock;
+use fieldledger_chance::proptest_config;
 use fieldledger_device::{Kept, Offer};
 use fieldledger_held::{HeldError, Ring, Store};
 use proptest::prelude::*;
@@ -262,7 +263,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig { cases: 2_000, ..proptest_config() })]
 
     #[test]
     fn what_was_kept_is_there_whenever_the_power_fails(

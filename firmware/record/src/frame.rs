@@ -104,6 +104,7 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
     use std::vec;
     use std::vec::Vec;
@@ -155,6 +156,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn what_is_sealed_opens_and_no_bit_of_it_may_change(
             content in prop::collection::vec(any::<u8>(), 0..200),

@@ -102,6 +102,7 @@ impl<'a> Radio<'a> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -118,6 +119,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn files_read_back_and_begin_at_words(
             firmware in prop::collection::vec(any::<u8>(), 1..300),

@@ -172,6 +172,7 @@ impl<'a> Settings<'a> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
     use std::format;
     use std::string::String;
@@ -361,6 +362,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn any_settings_read_back(
             key in any::<[u8; 32]>(),

@@ -316,6 +316,7 @@ fn truth(value: Option<&str>) -> Result<bool, ProtocolError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -386,6 +387,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn finds_its_fields_between_any_others(
             others in prop::collection::btree_map("[a-z\"{}:,\\\\ß]{0,20}", json(), 0..6),

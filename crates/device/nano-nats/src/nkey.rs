@@ -136,6 +136,7 @@ fn checksum(bytes: &[u8]) -> u16 {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -147,6 +148,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn as_the_nkeys_crate_has_it(secret: [u8; 32], nonce in "[A-Za-z0-9_-]{1,64}") {
             let theirs = nkeys::KeyPair::new_from_raw(nkeys::KeyPairType::User, secret).unwrap();
