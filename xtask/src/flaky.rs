@@ -41,7 +41,7 @@ impl fmt::Display for FlakyTest {
         } = self;
         let seed = match seed {
             Some(seed) => format!("{SEED}{seed}"),
-            None => "draws nothing by chance".to_owned(),
+            None => "no seed: it had drawn nothing".to_owned(),
         };
         write!(
             formatter,
