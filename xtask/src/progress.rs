@@ -78,7 +78,10 @@ impl Step<'_> {
             Said::Progress { done, of, now } => {
                 self.meter.progress(done, of, now, Instant::now());
             }
-            Said::Other => self.screen.aside(|| eprintln!("{line}")),
+            Said::Other => {
+                self.screen.clear();
+                eprintln!("{line}");
+            }
         }
     }
 
@@ -135,7 +138,7 @@ impl Said {
             "Blocking" => {
                 let what = rest.trim().trim_start_matches("waiting for file lock on ");
                 Self::Waits {
-                    for_what: format!("another cargo to let go of the {what}"),
+                    for_what: format!("another cargo ({what})"),
                 }
             }
             "Building" => Self::progress(rest).unwrap_or(Self::Nothing),
@@ -239,7 +242,7 @@ impl Meter {
     fn text(&self, now: Instant) -> String {
         if let Some((for_what, since)) = &self.waiting {
             let seconds = now.duration_since(*since).as_secs();
-            return format!("waits for {for_what}, {} so far", Spell(seconds));
+            return format!("waits {} for {for_what}", Spell(seconds));
         }
         if self.of == 0 {
             return "looks for what is to be built".to_owned();
@@ -296,7 +299,7 @@ mod tests {
         meter.waits(for_what, start);
         assert_eq!(
             meter.text(start + Duration::from_secs(12)),
-            "waits for another cargo to let go of the build directory, 12 s so far"
+            "waits 12 s for another cargo (build directory)"
         );
         let later = start + Duration::from_secs(200);
         meter.progress(1, 10, "tokio".to_owned(), later);
