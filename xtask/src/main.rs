@@ -41,13 +41,13 @@ enum Task {
     /// Programs go to a folder of the project's own, Rust's targets to Rust. System packages are named, and
     /// installed with `--install-system` only.
     Setup(setup::SystemPackages),
-    /// Build all that a site runs, and the program for devices, into `build/`.
+    /// Build what a site runs, and the program for devices, into `build/`.
     Build,
-    /// Build the programs for microcontrollers into `build/`, and print their sizes.
+    /// Build the programs for microcontrollers, and print their sizes.
     Firmware,
     /// Build and run a site with simulated sensors, until Ctrl-C.
     Up(up::UpArgs),
-    /// Add, remove and list devices and programs that may connect to the field.
+    /// Say which devices and programs may connect to the field.
     User(user::UserArgs),
     /// Tell the polling provider or a device which servers to connect to.
     Brokers(brokers::BrokersArgs),

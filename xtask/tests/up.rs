@@ -149,7 +149,7 @@ fn a_log_file_shows_what_a_build_waits_for_and_a_signal_leaves_nothing_running()
         let mut up = checkout.up(cargo);
         up.stdout(fs::File::create(&log).unwrap());
         let mut up = up.spawn().unwrap();
-        let said = until_said(&log, "waits for another cargo");
+        let said = until_said(&log, "for another cargo (build directory)");
         assert!(
             said.contains("step 2 of 4, host and providers: waits"),
             "{said}"

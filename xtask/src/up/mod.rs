@@ -68,7 +68,7 @@ pub(crate) struct UpArgs {
     #[arg(long, default_value_t = 1883, value_name = "PORT")]
     mqtt_port: u16,
 
-    /// Port of the lattice's NATS, on loopback.
+    /// Port of the lattice, on loopback.
     #[arg(long, default_value_t = 4223, value_name = "PORT")]
     lattice_port: u16,
 
