@@ -395,6 +395,7 @@ impl Findings {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use fieldledger_chance::proptest_config;
     use fieldledger_wire::batch::Range;
     use proptest::prelude::*;
 
@@ -866,6 +867,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn a_graded_reading_parses_back(batch in any_batch()) {
             let events = grade_batch(&batch).unwrap();

@@ -521,6 +521,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use fieldledger_attest::heartbeat::with_proof;
     use fieldledger_attest::identity::DeviceKey;
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -835,6 +836,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
             let _ = Heartbeat::parse(&bytes, &limits());
