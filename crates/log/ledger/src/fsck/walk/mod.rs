@@ -1,7 +1,7 @@
 //! Reads every segment from front to back, and builds the tree again on the way.
 //!
-//! [`derived`] compares the derived files with what was read, [`words`] says what is wrong with a
-//! segment, and [`verdict`] what the walk as a whole has shown.
+//! `derived` compares the derived files with what was read, `words` says what is wrong with a
+//! segment, and `verdict` what the walk as a whole has shown.
 
 mod derived;
 mod verdict;
