@@ -79,7 +79,7 @@ pub struct LedgerStatus {
     pub origin: String,
     /// Gauge: entries in the log.
     pub tree_size: u64,
-    /// Gauge: entries that can be found by text, field and sensor.
+    /// Gauge: entries that can be found by text, column and sensor.
     pub indexed_size: u64,
     /// Gauge: bytes of log, tiles and index.
     pub bytes_on_disk: u64,
