@@ -10,6 +10,7 @@ mod latency;
 mod measure;
 mod postgres;
 mod report;
+mod rows;
 mod sqlite;
 mod store;
 mod workload;

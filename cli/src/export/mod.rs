@@ -12,8 +12,6 @@ pub(crate) mod lines;
 pub(crate) mod parquet;
 mod table;
 
-use crate::entries::Entry;
-
 /// Takes the entries of an export.
 pub(crate) trait Sink {
     /// Takes an entry.
@@ -21,7 +19,7 @@ pub(crate) trait Sink {
     /// # Errors
     ///
     /// Where it cannot be written.
-    fn entry(&mut self, entry: &Entry) -> anyhow::Result<()>;
+    fn entry(&mut self, entry: &LogEvent) -> anyhow::Result<()>;
 
     /// Takes a signed tree head: the one that the proofs of the entries after it lead to, or that
     /// covers all entries before it.

@@ -17,8 +17,9 @@ use heapless::Vec;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::actuator::Value;
 use crate::brokers::{Address, MAX_BROKERS};
+use crate::command::Value;
+pub use crate::command::{Command, End};
 
 /// The largest message that is looked at, in bytes.
 pub const MAX_INCOMING_BYTES: usize = 2_048;
@@ -48,33 +49,6 @@ pub enum IncomingError {
     /// Too many brokers, or an address that is empty, too long or not printable ASCII.
     #[error("list of brokers is empty, too long or has an impossible address")]
     Brokers,
-}
-
-/// When a command ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// So many milliseconds after it arrived.
-    For(u64),
-    /// At this time, microseconds since the Unix epoch. Better than [`End::For`], which begins anew
-    /// however long the command was under way; but the device must know the time.
-    Until(u64),
-}
-
-/// A command to an output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Command<'a> {
-    /// The boot that it is meant for, so that one which was kept somewhere does nothing after a reboot.
-    pub boot: &'a str,
-    /// Name of the output.
-    pub channel: &'a str,
-    /// Which owner of the output speaks; a later one has a higher number.
-    pub epoch: u64,
-    /// Number of the command within the epoch, rising.
-    pub seq: u64,
-    /// What to set.
-    pub value: Value,
-    /// Until when.
-    pub end: End,
 }
 
 /// A poll.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fieldledger_wire::batch::{PollBatch, SensorProfile};
 use uuid::Uuid;
 
-use crate::engine::PollResult;
+use crate::poll_result::PollResult;
 use crate::receipt::Receipt;
 
 /// A result in JSON without its texts: 16 values and separators, four of them times of 16 digits,

@@ -18,7 +18,7 @@ use crate::batcher::BatchLimits;
 use crate::engine::Settings;
 
 /// Every setting, with what it means.
-pub const SETTINGS: [(&str, &str); 33] = [
+pub const SETTINGS: [(&str, &str); 34] = [
     (
         "SUBSCRIPTION",
         "heartbeat subjects, comma-separated, each with an optional |queue group",
@@ -115,6 +115,10 @@ pub const SETTINGS: [(&str, &str); 33] = [
         "most results kept in memory while JetStream cannot be reached; then polling stops",
     ),
     (
+        "STORED_BYTES_MAX",
+        "most bytes of batches stored in the stream while the log takes none; then polling stops",
+    ),
+    (
         "LANES",
         "deliveries at a time; a sensor keeps to one lane, so that its readings keep their order",
     ),
@@ -131,6 +135,10 @@ pub const SETTINGS: [(&str, &str); 33] = [
 
 /// The original's default was `0.0.0.0:4222`, which means the same where it means anything.
 const DEFAULT_URI: &str = "nats://127.0.0.1:4222";
+
+/// A result without a signature takes 120 bytes: this is four days of a hundred sensors that are polled once a
+/// second, and an hour of ten thousand. A disk on which it is a nuisance is too small for the log itself.
+const STORED_BYTES_MAX: u64 = 4_000_000_000;
 
 /// The longest name of an instance; it is a token in subjects and part of consumer names.
 const INSTANCE_BYTES: usize = 64;
@@ -153,10 +161,12 @@ pub struct Config {
     pub batch: BatchLimits,
     /// Most results in memory while they cannot be stored.
     pub buffer_max: usize,
+    /// Most bytes in the stream of batches while they cannot be delivered.
+    pub stored_bytes_max: u64,
     /// Deliveries at a time.
     pub lanes: u32,
-    /// How long a delivery may take, in milliseconds.
-    pub call_timeout_ms: u64,
+    /// How long a delivery may take.
+    pub call_timeout: Duration,
     /// Most results per second of a backlog, beside as many as are polled meanwhile.
     pub drain_per_s: u32,
     /// Where programs publish events, which are kept until they are recorded.
@@ -284,8 +294,13 @@ impl Config {
                 age_ms: values.number("BATCH_AGE_MS", 200, 0..=60_000)?,
             },
             buffer_max: values.number("BUFFER_MAX", 100_000, 1_000..=10_000_000)?,
+            stored_bytes_max: values.number(
+                "STORED_BYTES_MAX",
+                STORED_BYTES_MAX,
+                1_000_000..=1_000_000_000_000,
+            )?,
             lanes: values.number("LANES", 2, 1..=64)?,
-            call_timeout_ms: values.number("CALL_TIMEOUT_MS", 20_000, 100..=600_000)?,
+            call_timeout: values.milliseconds("CALL_TIMEOUT_MS", 20_000, 100..=600_000)?,
             drain_per_s: values.number("DRAIN_PER_S", 10_000, 1..=1_000_000)?,
             events: values.text("EVENTS").map(str::to_owned),
         })
@@ -333,6 +348,16 @@ impl Values<'_> {
             let (low, high) = (allowed.start(), allowed.end());
             invalid(key, text, format!("a whole number from {low} to {high}"))
         })
+    }
+
+    fn milliseconds(
+        &self,
+        key: &'static str,
+        default: u64,
+        allowed: RangeInclusive<u64>,
+    ) -> Result<Duration, ConfigError> {
+        self.number(key, default, allowed)
+            .map(Duration::from_millis)
     }
 
     fn subscriptions(&self) -> Result<Vec<Subscription>, ConfigError> {

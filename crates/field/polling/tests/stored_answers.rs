@@ -8,9 +8,9 @@ use std::collections::HashSet;
 use common::signed::{BOOT, answer, approve, bulk, declared, key, proven};
 use common::{Field, SECOND, Sent, heartbeat, id, settings};
 use fieldledger_attest::reading::Clock;
+use fieldledger_polling::{PollResult, Receipt, StoredAnswer};
 use fieldledger_wire::batch::{Attestation, Outcome};
 use fieldledger_wire::poll::{MAX_STORED, Stored};
-use fieldledger_polling::{PollResult, Receipt, StoredAnswer};
 use serde_json::{Value, json};
 
 /// A field with a sensor that has a key.

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use fieldledger_audit::event::FIELDS;
-use fieldledger_audit::log::{Entry, Order, RECEIVED_AT, SearchPage, SearchQuery};
+use fieldledger_audit::log::RECEIVED_AT;
 use fieldledger_audit::{log, timestamp};
+use fieldledger_contract::WallTime;
+use fieldledger_contract::audit::{Entry, Order, SearchPage, SearchQuery};
+use fieldledger_contract::ledger::{Reading, Series};
 use fieldledger_formats::envelope::Envelope;
 use fieldledger_formats::frame::Frame;
 use fieldledger_formats::query::cursor::{Cursor, Filter, LIFETIME};
@@ -17,7 +20,6 @@ use crate::index::{Summary, View, Views};
 use crate::proofs::Proofs;
 use crate::readings::{Latest, reading_of};
 use crate::store::reader::LogReader;
-use crate::types::{Reading, Series};
 
 /// Readings, or buckets, that a series has at most.
 const MAX_SERIES: u32 = 10_000;
@@ -131,7 +133,7 @@ impl Search {
         }
         Ok(SearchPage {
             id: cursor.encode(),
-            expires_at: cursor.expires_at,
+            expires_at: Some(WallTime::from_micros(cursor.expires_at)),
             count: count - (page.len() - entries.len()) as u64,
             entries,
             checkpoint: head.checkpoint.clone(),

@@ -3,35 +3,35 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::Serialize;
+use fieldledger_contract::Error;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Shared;
-use crate::backend::BackendError;
+use crate::parts::Shared;
 use crate::problem::{FieldProblem, Problem};
 use crate::sites::{self, SiteAway};
 
 /// Every part answers.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Health {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Health {
     /// Always `ok`: anything else is a problem body.
     #[schema(example = "ok")]
-    status: &'static str,
+    pub status: String,
     /// Entries in the log.
-    tree_size: u64,
+    pub tree_size: u64,
     /// Sensors that live.
-    sensors_ok: u32,
+    pub sensors_ok: u32,
     /// Sensors that missed heartbeats.
-    sensors_stale: u32,
+    pub sensors_stale: u32,
     /// Sensors that do not answer.
-    sensors_down: u32,
+    pub sensors_down: u32,
     /// Sites whose polling does not answer; absent if there is none. They poll on, and what they store
     /// is delivered later.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    sites_away: Vec<SiteAway>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sites_away: Vec<SiteAway>,
     /// How the log's checkpoints are witnessed, in a sentence.
     #[schema(example = "no witnesses are configured")]
-    witnesses: String,
+    pub witnesses: String,
 }
 
 /// 200 where the ledger and the polling of a site answer, else 503 that names what does not.
@@ -46,12 +46,12 @@ pub(crate) struct Health {
         (status = 503, description = "`errors` names the parts that do not answer", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn check_health(State(backend): State<Shared>) -> Result<Json<Health>, Problem> {
+pub(crate) async fn check_health(State(parts): State<Shared>) -> Result<Json<Health>, Problem> {
     let mut silent = Vec::new();
-    let ledger = note_failure("ledger", backend.ledger_status(), &mut silent);
-    let polling = note_failure("polling", sites::polling(backend.as_ref()), &mut silent);
+    let ledger = note_failure("ledger", parts.tree.ledger_status(), &mut silent);
+    let polling = note_failure("polling", sites::polling(parts.plant.as_ref()), &mut silent);
     // Shown, and no reason to be ill: a log without its witnesses still does its work.
-    let witnesses = match backend.witnessing() {
+    let witnesses = match parts.witnesses.witnessing() {
         Ok(witnessing) => witnessing.own.map_or_else(
             || "no witnesses are configured".to_owned(),
             |own| own.summary(),
@@ -61,7 +61,7 @@ pub(crate) async fn check_health(State(backend): State<Shared>) -> Result<Json<H
     if let (Some(ledger), Some(polling)) = (ledger, polling) {
         let sum = polling.sum();
         return Ok(Json(Health {
-            status: "ok",
+            status: "ok".to_owned(),
             tree_size: ledger.tree_size,
             sensors_ok: sum.sensors_ok,
             sensors_stale: sum.sensors_stale,
@@ -77,7 +77,7 @@ pub(crate) async fn check_health(State(backend): State<Shared>) -> Result<Json<H
 
 fn note_failure<T>(
     part: &str,
-    answer: Result<T, BackendError>,
+    answer: Result<T, Error>,
     silent: &mut Vec<FieldProblem>,
 ) -> Option<T> {
     match answer {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use fieldledger_lifeline::Parent;
@@ -86,8 +85,7 @@ impl Provider for PollingProvider {
             let reason = fieldledger_polling::chain(refused);
             error!(component, reason, "link refused; nothing is polled for it");
         })?;
-        let call_timeout = Duration::from_millis(config.call_timeout_ms);
-        let reader = LinkedReader::new(component, call_timeout).await?;
+        let reader = LinkedReader::new(component, config.call_timeout).await?;
 
         let key = (component.to_owned(), link.link_name.to_owned());
         let mut instances = self.instances.write().await;

@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_nats::Client;
-use fieldledger_wire::batch::PollBatch;
 use fieldledger_polling::Config;
 use fieldledger_provider_nats_polling::instance::Instance;
 use fieldledger_provider_nats_polling::reader::{IngestError, Ingested, Reader};
+use fieldledger_wire::batch::PollBatch;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use serde_json::{Value, json};
@@ -334,10 +334,7 @@ impl Reader for TestReader {
             };
             (self.behaviour)(batch, call)?;
             self.taken.lock().unwrap().push(batch.clone());
-            Ok(Ingested {
-                appended: 0,
-                duplicates: 0,
-            })
+            Ok(Ingested::default())
         }
         .boxed()
     }

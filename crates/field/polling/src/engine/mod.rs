@@ -6,9 +6,7 @@ mod polls;
 mod registration;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use fieldledger_wire::batch::{Attestation, Outcome, SensorProfile};
 use fieldledger_wire::heartbeat::{HeartbeatError, Limits};
 use fieldledger_wire::poll::Poll;
 use rand::rngs::StdRng;
@@ -24,7 +22,8 @@ use crate::moment::Moment;
 use crate::origin::OriginError;
 use crate::poll_book::PollBook;
 use crate::poll_queue::PollQueue;
-use crate::receipt::{Receipt, StoredAnswer};
+use crate::poll_result::PollResult;
+use crate::receipt::StoredAnswer;
 use crate::routes::{Change, Route, Routes};
 use crate::sensor::Sensor;
 use crate::state::{Counters, Liveness, LivenessCounts, SensorState};
@@ -102,43 +101,6 @@ pub enum Action {
         /// Which sensor.
         sensor: Uuid,
     },
-}
-
-/// How one poll ended. Times are microseconds since the Unix epoch.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PollResult {
-    /// Whose poll.
-    pub sensor: Uuid,
-    /// What the sensor declared of itself.
-    pub profile: Arc<SensorProfile>,
-    /// Number of the poll.
-    pub poll: u64,
-    /// When it was sent.
-    pub polled_at: u64,
-    /// When the answer arrived or the poll was given up.
-    pub received_at: u64,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// The number as the device wrote it, the unparsable text, or empty.
-    pub text: String,
-    /// The device's boot id, or empty.
-    pub boot: String,
-    /// The device's sequence number.
-    pub sequence: Option<u64>,
-    /// The device's own time.
-    pub device_at: Option<u64>,
-    /// The unit the reply named, or empty.
-    pub unit: String,
-    /// True where the device repeated or turned back a sequence number within one boot.
-    pub sequence_reused: bool,
-    /// The device's time since its boot in microseconds, where it does not know the time.
-    pub device_up: Option<u64>,
-    /// What the signature says.
-    pub attestation: Attestation,
-    /// The signature with what it takes to verify it, as JSON, or empty.
-    pub evidence: String,
-    /// To be sent once this result, and all before it, are stored.
-    pub receipt: Option<Box<Receipt>>,
 }
 
 /// What outlives an engine.

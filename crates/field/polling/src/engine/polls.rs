@@ -1,15 +1,15 @@
 //! Polls: when they are sent, how they are answered or given up.
 
-use fieldledger_wire::batch::{Attestation, Outcome};
+use fieldledger_wire::batch::Outcome;
 use fieldledger_wire::poll::Poll;
 use fieldledger_wire::reply::{Reply, Unparsable};
 use uuid::Uuid;
 
-use super::history::evidence_text;
-use super::{Action, Engine, PollResult};
+use super::{Action, Engine};
 use crate::agenda::Task;
 use crate::moment::Moment;
 use crate::poll_book::Flight;
+use crate::poll_result::{PollResult, empty_result, evidence_text};
 use crate::receipt::{Receipt, StoredAnswer};
 use crate::sensor::{Phase, Sensor};
 
@@ -284,32 +284,6 @@ fn earliest_poll(sensor: &Sensor, at: u64) -> u64 {
         at
     } else {
         at.max(sensor.quiet_until)
-    }
-}
-
-pub(super) fn empty_result(
-    sensor: &Sensor,
-    flight: Flight,
-    outcome: Outcome,
-    now: Moment,
-) -> PollResult {
-    PollResult {
-        sensor: flight.sensor,
-        profile: sensor.profile.clone(),
-        poll: flight.number,
-        polled_at: flight.polled_at,
-        received_at: now.wall,
-        outcome,
-        text: String::new(),
-        boot: String::new(),
-        sequence: None,
-        device_at: None,
-        unit: String::new(),
-        sequence_reused: false,
-        device_up: None,
-        attestation: Attestation::Unsigned,
-        evidence: String::new(),
-        receipt: None,
     }
 }
 

@@ -6,10 +6,10 @@ pub mod signed;
 use std::collections::HashMap;
 use std::fmt::Display;
 
+use fieldledger_polling::{Action, Engine, Liveness, Moment, PollResult, Rejection, Settings};
 use fieldledger_wire::heartbeat::Limits;
 use fieldledger_wire::poll::Stored;
 use fieldledger_wire::topic::TopicRules;
-use fieldledger_polling::{Action, Engine, Liveness, Moment, PollResult, Rejection, Settings};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use fieldledger_audit::log::{MAX_RESULTS, Order};
+use fieldledger_audit::log::MAX_RESULTS;
+use fieldledger_contract::audit::{Order, SearchQuery};
 use serde::{Deserialize, Serialize};
 
 use super::QueryFault;
@@ -85,7 +86,7 @@ impl Cursor {
     /// Freezes a search to the entries `from..to`.
     #[must_use]
     pub fn new(
-        query: &fieldledger_audit::log::SearchQuery,
+        query: &SearchQuery,
         order_by: Option<String>,
         (from, to): (u64, u64),
         expires_at: u64,
@@ -191,7 +192,6 @@ fn sorted(restriction: &[(String, Vec<String>)]) -> BTreeMap<&str, BTreeSet<&str
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use fieldledger_audit::log::SearchQuery;
     use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 

@@ -79,7 +79,7 @@ impl IndexSchema {
             }
         }
         if let Some(reading) = reading_of(event, index, 0) {
-            document.add_u64(self.polled_at, reading.polled_at);
+            document.add_u64(self.polled_at, reading.polled_at.micros);
             if let Some(value) = reading.value {
                 document.add_f64(self.value, value);
             }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use fieldledger_audit::log::Checkpoint;
+use fieldledger_contract::audit::Checkpoint;
 use fieldledger_tlog::{Edge, TreeHead, open_checkpoint};
 use serde::{Deserialize, Serialize};
 

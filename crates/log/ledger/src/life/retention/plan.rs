@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use fieldledger_contract::ledger::RetentionScope;
 use fieldledger_formats::envelope::Envelope;
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
-use crate::markers::{GivenUp, Markers, RetentionScope, given_up_by};
+use crate::markers::{GivenUp, Markers, given_up_by};
 use crate::paths::Paths;
 use crate::store::disk::{Disk, Durability};
 use crate::store::offsets::Offsets;
