@@ -96,7 +96,10 @@ impl Output {
 
     /// Says once what went wrong, with all causes.
     pub(crate) fn error(self, error: &anyhow::Error, exit: Exit) {
-        let texts: Vec<String> = chain(error.as_ref()).iter().map(|text| plain(text)).collect();
+        let texts: Vec<String> = chain(error.as_ref())
+            .iter()
+            .map(|text| plain(text))
+            .collect();
         if self.json {
             return json_error(&texts[0], &texts[1..], exit);
         }

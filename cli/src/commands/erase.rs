@@ -3,6 +3,7 @@
 use std::fmt;
 
 use clap::Args;
+use fieldledger_contract::calls::LogControl;
 use fieldledger_contract::ledger::Erasure;
 use serde::Serialize;
 use serde_json::json;
@@ -53,13 +54,10 @@ pub(crate) fn run(args: &EraseArgs, context: &Context) -> anyhow::Result<Exit> {
             client.post("/api/log/erase", &params)?
         }
         Target::Folder(ledger, actor) => {
-            let erasure = changed(ledger.erase(args.entry, &args.reason, &actor))?;
+            let erasure = LogControl::erase(&ledger, args.entry, &args.reason, &actor);
+            let erasure = changed(erasure)?;
             ledger.close();
-            Erasure {
-                entry: erasure.entry,
-                marker: erasure.marker,
-                already: erasure.already,
-            }
+            erasure
         }
     };
     context.output.show(&Erased(erasure))?;

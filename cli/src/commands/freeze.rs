@@ -3,9 +3,8 @@
 use std::fmt;
 
 use clap::Args;
-use fieldledger_contract::audit::Checkpoint;
-use fieldledger_contract::ledger::Freeze;
-use fieldledger_ledger::Successor;
+use fieldledger_contract::calls::LogControl;
+use fieldledger_contract::ledger::{Freeze, Successor};
 use serde::Serialize;
 use serde_json::json;
 
@@ -58,26 +57,14 @@ pub(crate) fn run(args: &FreezeArgs, context: &Context) -> anyhow::Result<Exit> 
     });
     let frozen = match args.target.open(context)? {
         Target::Server(client) => {
-            let successor = successor.map(|successor| {
-                json!({"origin": successor.origin, "verifier_key": successor.verifier_key})
-            });
             let params = json!({"reason": args.reason, "successor": successor});
             client.post("/api/log/freeze", &params)?
         }
         Target::Folder(ledger, actor) => {
-            let frozen = changed(ledger.freeze(successor, &args.reason, &actor))?;
+            let frozen = LogControl::freeze(&ledger, successor.as_ref(), &args.reason, &actor);
+            let frozen = changed(frozen)?;
             ledger.close();
-            Freeze {
-                entry: frozen.entry,
-                checkpoint: Checkpoint {
-                    origin: frozen.checkpoint.origin,
-                    tree_size: frozen.checkpoint.tree_size,
-                    root_hash: frozen.checkpoint.root_hash,
-                    note: frozen.checkpoint.note,
-                    verifier_key: frozen.checkpoint.verifier_key,
-                    verifier_keys: frozen.checkpoint.verifier_keys,
-                },
-            }
+            frozen
         }
     };
     context.output.show(&Frozen(frozen))?;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use clap::Args;
+use fieldledger_contract::calls::LogControl;
 use fieldledger_contract::ledger::KeyChange;
 use serde::Serialize;
 use serde_json::json;
@@ -60,16 +61,11 @@ pub(crate) fn run(step: Step, args: &KeyArgs, context: &Context) -> anyhow::Resu
         }
         Target::Folder(ledger, actor) => {
             let change = changed(match step {
-                Step::Rotate => ledger.rotate_key(&args.reason, &actor),
-                Step::Retire => ledger.retire_key(&args.reason, &actor),
+                Step::Rotate => LogControl::rotate_key(&ledger, &args.reason, &actor),
+                Step::Retire => LogControl::retire_key(&ledger, &args.reason, &actor),
             })?;
             ledger.close();
-            KeyChange {
-                entry: change.entry,
-                old: change.old,
-                new: change.new,
-                verifier_keys: change.verifier_keys,
-            }
+            change
         }
     };
     context.output.show(&Changed(change))?;

@@ -8,6 +8,7 @@ use anyhow::bail;
 use clap::Args;
 use fieldledger_api::TimeInput;
 use fieldledger_contract::WallTime;
+use fieldledger_contract::calls::LogControl;
 use fieldledger_contract::ledger::{Retained, Retention, RetentionScope};
 use fieldledger_ledger::{Clock, Ledger};
 use indicatif::HumanBytes;
@@ -103,16 +104,17 @@ fn in_folder(args: &RetainArgs, ledger: &Ledger, actor: &str) -> anyhow::Result<
     let now = WallTime::from_micros(Clock::default().now());
     let before = TimeInput::from_text(&args.before).resolve(now);
     let before = before.map_err(|problem| InputError(format!("--before: {problem}")))?;
-    let earlier = ledger.retention_status().freed_bytes;
-    let retained = changed(ledger.retain(before.micros, args.scope, &args.reason, actor))?;
+    let earlier = changed(ledger.retention())?.freed_bytes;
+    let retained = changed(LogControl::retain(
+        ledger,
+        before,
+        args.scope,
+        &args.reason,
+        actor,
+    ))?;
     let freed_bytes = wait(|| {
-        let Retention {
-            pending,
-            freed_bytes,
-            problem,
-            ..
-        } = ledger.retention_status();
-        Ok((pending, freed_bytes, problem))
+        let retention = changed(ledger.retention())?;
+        Ok((retention.pending, retention.freed_bytes, retention.problem))
     })?;
     Ok(Freed {
         marker: retained.marker,

@@ -12,6 +12,8 @@ pub(crate) mod lines;
 pub(crate) mod parquet;
 mod table;
 
+use fieldledger_api::answers::LogEvent;
+
 /// Takes the entries of an export.
 pub(crate) trait Sink {
     /// Takes an entry.

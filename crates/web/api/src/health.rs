@@ -11,7 +11,7 @@ use crate::parts::Shared;
 use crate::problem::{FieldProblem, Problem};
 use crate::sites::{self, SiteAway};
 
-/// Every part answers.
+/// Every part does its work.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Health {
     /// Always `ok`: anything else is a problem body.
@@ -34,7 +34,8 @@ pub struct Health {
     pub witnesses: String,
 }
 
-/// 200 where the ledger and the polling of a site answer, else 503 that names what does not.
+/// 200 where the ledger and the polling of a site answer, and batches are delivered; else 503 that names
+/// what is wrong. Deliveries pause where the log takes no more events.
 ///
 /// A part that is gone shows within milliseconds. One that takes a call and never answers holds this
 /// answer back until the host's limit on execution, so give a probe a timeout of its own.
@@ -42,12 +43,13 @@ pub struct Health {
     get,
     path = "/healthz",
     responses(
-        (status = 200, description = "Every part answers", body = Health),
-        (status = 503, description = "`errors` names the parts that do not answer", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "Every part does its work", body = Health),
+        (status = 503, description = "`errors` names the parts that do not, and why", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn check_health(State(parts): State<Shared>) -> Result<Json<Health>, Problem> {
     let mut silent = Vec::new();
+    let mut paused = Vec::new();
     let ledger = note_failure("ledger", parts.tree.ledger_status(), &mut silent);
     let polling = note_failure("polling", sites::polling(parts.plant.as_ref()), &mut silent);
     // Shown, and no reason to be ill: a log without its witnesses still does its work.
@@ -58,7 +60,13 @@ pub(crate) async fn check_health(State(parts): State<Shared>) -> Result<Json<Hea
         ),
         Err(_) => "not known: the ledger does not answer".to_owned(),
     };
-    if let (Some(ledger), Some(polling)) = (ledger, polling) {
+    for (site, status) in polling.iter().flat_map(|polling| &polling.of) {
+        if !status.delivery_ended.is_empty() {
+            let reason = format!("site {site}: {}", status.delivery_ended);
+            paused.push(FieldProblem::new("delivery", reason));
+        }
+    }
+    if let (Some(ledger), Some(polling), []) = (ledger, polling, &paused[..]) {
         let sum = polling.sum();
         return Ok(Json(Health {
             status: "ok".to_owned(),
@@ -71,7 +79,15 @@ pub(crate) async fn check_health(State(parts): State<Shared>) -> Result<Json<Hea
         }));
     }
     let parts: Vec<&str> = silent.iter().map(|part| part.field.as_str()).collect();
-    let detail = format!("no answer from {}", parts.join(" and "));
+    let mut details = Vec::new();
+    if !parts.is_empty() {
+        details.push(format!("no answer from {}", parts.join(" and ")));
+    }
+    if !paused.is_empty() {
+        details.push("deliveries are paused: the log takes no more events".to_owned());
+    }
+    let detail = details.join("; ");
+    silent.extend(paused);
     Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).with_errors(silent))
 }
 

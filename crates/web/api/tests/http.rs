@@ -804,6 +804,36 @@ async fn authorized(backend: &Arc<Fake>, uri: &str, body: &Value) -> Answer {
 }
 
 #[tokio::test]
+async fn paused_deliveries_are_named_wherever_somebody_looks() {
+    let backend = Arc::new(Fake {
+        ended: Some("frozen by entry 2".to_owned()),
+        ..Fake::default()
+    });
+    let answer = get(&backend, "/healthz").await;
+    assert_eq!(answer.problem_fields(503, "/healthz"), ["delivery"]);
+    let problem = answer.json();
+    assert_eq!(
+        problem["detail"],
+        "deliveries are paused: the log takes no more events"
+    );
+    assert_eq!(
+        problem["errors"][0]["problem"],
+        "site main: frozen by entry 2"
+    );
+    let metrics = get(&backend, "/metrics").await.body;
+    assert!(
+        metrics.contains("\nfieldledger_site_delivery_paused{site=\"main\"} 1\n"),
+        "{metrics}"
+    );
+    let metrics = get(&fake(), "/metrics").await.body;
+    assert!(
+        metrics.contains("\nfieldledger_site_delivery_paused{site=\"main\"} 0\n"),
+        "{metrics}"
+    );
+    assert_eq!(get(&fake(), "/healthz").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_restriction_is_named_as_the_request_names_it() {
     let backend = Arc::new(Fake {
         ledger_fails: Some(Error::invalid(

@@ -641,6 +641,7 @@ impl Plant for Fake {
         let status = PollingStatus {
             sensors_stale: 2,
             polls: 10,
+            delivery_ended: self.ended.clone().unwrap_or_default(),
             latency_p99: if site == "main" { 1_000 } else { 2_000 },
             ..PollingStatus::default()
         };

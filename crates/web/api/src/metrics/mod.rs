@@ -74,6 +74,15 @@ fn exposition(
             "site",
             there.chain(away),
         );
+        families.gauges(
+            "fieldledger_site_delivery_paused",
+            "Whether a site delivers no batches, because the log takes no more events.",
+            "site",
+            answers
+                .of
+                .iter()
+                .map(|(site, status)| (site.as_str(), !status.delivery_ended.is_empty())),
+        );
         polling_metrics(&mut families, &answers.sum());
     }
     if let Some(own) = &witnessing.own {
@@ -345,6 +354,16 @@ fn polling_metrics(families: &mut Families, status: &PollingStatus) {
         "fieldledger_polling_batches_dead_lettered_total",
         "Batches given up.",
         status.batches_dead_lettered,
+    );
+    families.gauge(
+        "fieldledger_polling_stored_bytes",
+        "Bytes of the batches in the stream.",
+        status.stored_bytes,
+    );
+    families.gauge(
+        "fieldledger_polling_stored_bytes_max",
+        "Bytes in the stream at which polling stops.",
+        status.stored_bytes_max,
     );
     families.gauge(
         "fieldledger_polling_results_buffered",
