@@ -3,11 +3,12 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use fieldledger_audit::{pangea, parse};
-
-use crate::envelope::Envelope;
-use crate::query::cursor::Cursor;
-use crate::query::language;
-use crate::store::frame::{Frame, HEADER_BYTES, erased_frame, read_frame, write_frame};
+use fieldledger_formats::envelope::Envelope;
+use fieldledger_formats::erasing::ErasurePlan;
+use fieldledger_formats::frame::{Frame, HEADER_BYTES, erased_frame, read_frame, write_frame};
+use fieldledger_formats::query::cursor::Cursor;
+use fieldledger_formats::query::{language, times};
+use fieldledger_formats::{canonical, own};
 
 /// Events as programs publish them: what is an event comes out the same when it is written.
 pub(crate) fn event(data: &[u8]) {
@@ -37,12 +38,16 @@ pub(crate) fn pangea_answer(data: &[u8]) {
     let _ = pangea::read_root(status, body);
 }
 
-/// The search language.
+/// A time for the searches here, microseconds since the Unix epoch.
+const NOW: u64 = 1_767_323_045_000_006;
+
+/// The search language, and the times in a search.
 pub(crate) fn query(data: &[u8]) {
-    let Some(clauses) = std::str::from_utf8(data)
-        .ok()
-        .and_then(|text| language::parse(text).ok())
-    else {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let _ = times::parse(text, NOW);
+    let Ok(clauses) = language::parse(text) else {
         return;
     };
     for clause in &clauses {
@@ -66,15 +71,17 @@ fn read_cursor(id: &str) {
         return;
     };
     assert!(cursor.from <= cursor.to);
-    let _ = (cursor.filter(), cursor.order_field(), cursor.order());
+    let _ = (cursor.filter(), cursor.order_column(), cursor.order());
     let again = Cursor::decode(&cursor.encode(), 0);
     assert_eq!(again.ok(), Some(cursor));
 }
 
 /// An envelope.
 pub(crate) fn envelope(data: &[u8]) {
+    let _ = canonical::problem_with(data);
     if let Ok(envelope) = Envelope::parse(data) {
-        let _ = (envelope.origin(), envelope.received_at());
+        let _ = (envelope.origin(), envelope.received_at(), envelope.is_own());
+        let _ = own::details_in(envelope.event().message);
         let canonical = envelope.event().canonical();
         let _ = parse::parse_events(canonical.as_bytes(), 1);
     }
@@ -111,4 +118,13 @@ fn read(bytes: &[u8]) {
     };
     assert_eq!(read_frame(&again, 3), Ok((frame, length)));
     let _ = frame.leaf(3);
+    let plan = ErasurePlan {
+        entry: 3,
+        segment: 0,
+        offset: 77,
+        frame: &again,
+    };
+    let is_of_erased = matches!(frame, Frame::Erased(_));
+    let encoded = plan.encode();
+    assert_eq!(ErasurePlan::decode(&encoded), is_of_erased.then_some(plan));
 }

@@ -5,15 +5,9 @@
 //! input: what is written is read again, and two implementations agree.
 #![no_main]
 
-// The ledger's parsers are compiled here from their files: the crate itself has a search engine and
-// an object store below it, minutes to compile and nothing to this.
 mod attest;
 mod boards;
 mod device;
-#[allow(dead_code)]
-#[path = "../../crates/log/ledger/src/envelope.rs"]
-mod envelope;
-mod error;
 // A log of three entries in memory, which the API's own tests use.
 #[allow(dead_code)]
 #[path = "../../crates/web/api/tests/fake/mod.rs"]
@@ -22,8 +16,6 @@ mod field;
 mod http;
 mod log;
 mod nats;
-mod query;
-mod store;
 mod tree;
 mod witness;
 

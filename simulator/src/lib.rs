@@ -10,6 +10,9 @@
 //! that comes while it is off ([`Flapping`]) does not. A late answer keeps the number and the time
 //! of its poll, so it may arrive after an answer with a higher number.
 //!
+//! The *original* is the proof of concept that Fieldledger grew out of: a simulator of forty sensors
+//! over NATS, and a program for the Pico W over MQTT. [`Style::Original`] speaks as these did.
+//!
 //! A mesh of simulated radios is another matter, and needs no broker: [`run_mesh`]. A [`PolledMesh`]
 //! has gateways that a site polls through one.
 //!

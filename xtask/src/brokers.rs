@@ -16,11 +16,11 @@ const INSTANCE: &str = "fieldledger-sensor_reader";
 /// Options of `brokers`.
 #[derive(Debug, Args)]
 pub(crate) struct BrokersArgs {
-    /// Folder of the site's state, with the operator's key; `state` in the checkout if absent.
+    /// Folder of the site's state, with the operator's key [default: `state` in the checkout].
     #[arg(long, value_name = "DIR", global = true)]
     state: Option<PathBuf>,
 
-    /// The server at which provider and devices are now.
+    /// The server that the provider and devices are connected to now.
     #[arg(
         long,
         value_name = "URL",
@@ -29,8 +29,8 @@ pub(crate) struct BrokersArgs {
     )]
     server: String,
 
-    /// A list counts where its version is higher than that of the one before; seconds since 1970 if
-    /// absent.
+    /// Version of the list, which has to be higher than that of the list before [default: seconds since
+    /// 1970].
     #[arg(long, value_name = "N", global = true)]
     version: Option<u64>,
 
@@ -40,19 +40,20 @@ pub(crate) struct BrokersArgs {
 
 #[derive(Debug, Subcommand)]
 enum To {
-    /// Send the polling provider elsewhere; it says whether it goes, and the log has who sent it.
+    /// Tell the polling provider; it answers whether it changes servers, and the log has who asked.
     Provider(ProviderArgs),
-    /// Send a device elsewhere. Devices do not answer.
+    /// Tell a device. Devices do not answer.
     Device(DeviceArgs),
 }
 
 #[derive(Debug, Args)]
 struct ProviderArgs {
-    /// Best first, such as `nats://10.0.0.1:4222`. No users and passwords: the provider keeps its own.
+    /// Servers, best first, such as `nats://10.0.0.1:4222`, without users and passwords: the provider
+    /// keeps its own.
     #[arg(required_unless_present = "as_configured")]
     brokers: Vec<String>,
 
-    /// Undo it: those that the settings of its link name count again.
+    /// Go back to the servers in the settings of its link.
     #[arg(long, conflicts_with = "brokers")]
     as_configured: bool,
 
@@ -60,7 +61,7 @@ struct ProviderArgs {
     #[arg(long, value_name = "NAME", default_value = INSTANCE)]
     instance: String,
 
-    /// Who sends it, for the log; the name of this machine's user if absent.
+    /// Who asks, for the log [default: the name of this machine's user].
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
 
@@ -74,7 +75,7 @@ struct DeviceArgs {
     /// Its own id; those of its sensors are others.
     id: Uuid,
 
-    /// Best first, such as `mqtts://10.0.0.1:8883`, as this device understands them.
+    /// Servers, best first, such as `mqtts://10.0.0.1:8883`.
     #[arg(required = true)]
     brokers: Vec<String>,
 
@@ -114,20 +115,23 @@ pub(crate) async fn run(args: BrokersArgs) -> anyhow::Result<()> {
             list.reason = provider.reason;
             let answer = operator.send_to_provider(&provider.instance, &list).await?;
             if !answer.taken {
-                bail!("the provider stays where it is: {}", answer.reason);
+                bail!("the provider keeps its servers: {}", answer.reason);
             }
             match answer.server.as_str() {
-                "" => println!("taken already: version {version}"),
-                server => println!("taken: version {version}; polling goes on at {server}"),
+                "" => println!("version {version} was in use already"),
+                server => println!("version {version} is in use; polling goes on at {server}"),
             }
         }
         To::Device(device) => {
             let is_word = |c: char| !c.is_whitespace() && !matches!(c, '*' | '>');
             let prefix = device.prefix.replace('/', ".");
-            ensure!(prefix.chars().all(is_word), "{prefix:?} is no prefix");
+            ensure!(
+                prefix.chars().all(is_word),
+                "{prefix:?} is not a prefix of subjects"
+            );
             list.brokers = device.brokers;
             operator.send_to_device(&prefix, device.id, &list).await?;
-            println!("sent: version {version}; where it is heard, it counts at once");
+            println!("version {version} is sent; a device that is connected uses it at once");
         }
     }
     Ok(())

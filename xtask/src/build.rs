@@ -1,13 +1,17 @@
-//! `cargo xtask build`: everything a site runs, into `build/`.
+//! `cargo xtask build`: everything a site runs, and the program for devices, into `build/`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use fieldledger_site::Artifacts;
 
+use crate::costs::Costs;
+use crate::progress::Steps;
+use crate::screen::Screen;
 use crate::setup::WASM_TARGET;
-use crate::{artifacts, pack, program};
+use crate::{artifacts, pack, program, room};
 
 /// Native programs. Always built together: another set of packages would unite other features of
 /// their dependencies and compile the wasmCloud host, ten minutes, a second time.
@@ -20,7 +24,7 @@ pub(crate) const NATIVE: [&str; 5] = [
 ];
 
 /// The program for devices that run Linux. Built by itself: MQTT with TLS would unite other features with
-/// those of [`NATIVE`].
+/// those of [`NATIVE`]. A site runs without it.
 const DEVICE: &str = "fieldledger-device-linux";
 
 /// Components.
@@ -32,19 +36,41 @@ pub(crate) const COMPONENTS: [&str; 5] = [
     "fieldledger-ui",
 ];
 
+/// How many steps [`site`] has.
+pub(crate) const STEPS_OF_SITE: usize = 2;
+
 /// Builds all and leaves it in `build/`.
 pub(crate) async fn build_all() -> anyhow::Result<()> {
+    let screen = Screen::new();
+    let mut steps = Steps::new(&screen, STEPS_OF_SITE + 1);
+    site(&mut steps).await?;
+    device(&mut steps).await
+}
+
+/// Builds what a site runs.
+pub(crate) async fn build_site() -> anyhow::Result<()> {
+    let screen = Screen::new();
+    site(&mut Steps::new(&screen, STEPS_OF_SITE)).await
+}
+
+/// As [`build_site`], as steps of something larger.
+pub(crate) async fn site(steps: &mut Steps<'_>) -> anyhow::Result<()> {
     let destination = Artifacts::of_checkout();
     let folder = destination.folder();
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    if !destination.host().is_file() {
-        println!("building; the first time this takes 10 to 20 minutes, most of it the host");
+    let is_first = !destination.host().is_file();
+    room::for_build(is_first)?;
+    if is_first {
+        println!(
+            "the first build takes about 25 minutes on two cores, most of it the wasmCloud host; \
+             later ones build what has changed"
+        );
     }
 
-    let mut native = program::cargo();
-    native.args(["build", "--release", "--locked"]);
+    let mut native = cargo_build();
     native.args(packages(&NATIVE));
-    for (name, file) in artifacts::build(&mut native)? {
+    let costs = Costs::of_native(is_first);
+    for (name, file) in build(native, steps, "host and providers", costs).await? {
         match name.as_str() {
             "host" => copy(&file, &destination.host())?,
             "fieldledger" => copy(&file, &destination.command_line())?,
@@ -54,21 +80,44 @@ pub(crate) async fn build_all() -> anyhow::Result<()> {
         }
     }
 
-    let mut device = program::cargo();
-    device.args(["build", "--release", "--locked"]);
-    device.args(packages(&[DEVICE]));
-    for (_, file) in artifacts::build(&mut device)? {
-        copy(&file, &destination.device())?;
-    }
-
-    let mut components = program::cargo();
-    components.args(["build", "--release", "--locked", "--target", WASM_TARGET]);
+    let mut components = cargo_build();
+    components.args(["--target", WASM_TARGET]);
     components.args(packages(&COMPONENTS));
-    for (name, file) in artifacts::build(&mut components)? {
+    let costs = Costs::of_little();
+    for (name, file) in build(components, steps, "components", costs).await? {
         copy(&file, &destination.component(&name))?;
     }
     Artifacts::locate()?;
     Ok(())
+}
+
+async fn device(steps: &mut Steps<'_>) -> anyhow::Result<()> {
+    let destination = Artifacts::of_checkout();
+    let mut device = cargo_build();
+    device.args(packages(&[DEVICE]));
+    let costs = Costs::of_little();
+    for (_, file) in build(device, steps, "program for devices", costs).await? {
+        copy(&file, &destination.device())?;
+    }
+    Ok(())
+}
+
+fn cargo_build() -> std::process::Command {
+    let mut cargo = program::cargo();
+    cargo.args(["build", "--release", "--locked"]);
+    cargo
+}
+
+/// Runs it as the next step. A full disk is what a build is most likely to fail of, and the least likely to
+/// be understood.
+async fn build(
+    cargo: std::process::Command,
+    steps: &mut Steps<'_>,
+    name: &str,
+    costs: Costs,
+) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    let built = artifacts::build_shown(cargo, steps.next(name, costs)).await;
+    built.map_err(|error| room::explain(error, &program::target_folder()))
 }
 
 /// The arguments that choose `names`.

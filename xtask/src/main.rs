@@ -5,17 +5,17 @@ mod artifacts;
 mod bench;
 mod brokers;
 mod build;
-mod debian;
+mod costs;
 mod device_settings;
 mod firmware;
+mod flaky;
 mod fuzz;
-mod interop_tools;
 mod lock_files;
-mod made_from;
-mod npm;
 mod pack;
-mod pangea_sdks;
 mod program;
+mod progress;
+mod room;
+mod screen;
 mod setup;
 mod test;
 mod up;
@@ -36,32 +36,35 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Install what is missing: Rust's targets, nats-server, and what the tests check against.
-    Setup,
-    /// Build host, providers, components, simulator, command line and the program for devices into `build/`.
+    /// Install what is missing for running and testing.
+    ///
+    /// Programs go to a folder of the project's own, Rust's targets to Rust. System packages are named, and
+    /// installed with `--install-system` only.
+    Setup(setup::SystemPackages),
+    /// Build all that a site runs, and the program for devices, into `build/`.
     Build,
-    /// Build the programs for microcontrollers into `build/`, and say how large they are.
+    /// Build the programs for microcontrollers into `build/`, and print their sizes.
     Firmware,
-    /// Build, then run a whole site with a simulated field, until Ctrl-C.
+    /// Build and run a site with simulated sensors, until Ctrl-C.
     Up(up::UpArgs),
-    /// Say who may connect to the field's server: devices and programs.
+    /// Add, remove and list devices and programs that may connect to the field.
     User(user::UserArgs),
-    /// Send the polling provider, or a device, to other servers of the field.
+    /// Tell the polling provider or a device which servers to connect to.
     Brokers(brokers::BrokersArgs),
     /// Check format, lints and docs, and run all tests.
     Test(test::TestArgs),
-    /// Give the parsers bytes that nobody would write.
+    /// Fuzz the parsers.
     Fuzz(fuzz::FuzzArgs),
-    /// Measure what this machine reaches.
+    /// Measure throughput and latency on this machine.
     Bench(bench::BenchArgs),
-    /// Check with a real `wash` that the application builds and deploys with it.
+    /// Check that the application builds and deploys with `wash`.
     Wash(wash::WashArgs),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Task::Setup => setup::install_missing(),
+        Task::Setup(system) => setup::install_for_tests(system).await,
         Task::Build => build::build_all().await,
         Task::Firmware => firmware::build(),
         Task::Up(args) => up::run(args).await,

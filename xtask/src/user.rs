@@ -14,7 +14,7 @@ use crate::device_settings::DeviceSettings;
 /// Options of `user`.
 #[derive(Debug, Args)]
 pub(crate) struct UserArgs {
-    /// Folder of the site's state; `state` in the checkout if absent.
+    /// Folder of the site's state [default: `state` in the checkout].
     #[arg(long, value_name = "DIR", global = true)]
     state: Option<PathBuf>,
 
@@ -24,16 +24,16 @@ pub(crate) struct UserArgs {
 
 #[derive(Debug, Subcommand)]
 enum UserTask {
-    /// Let a device in, and confine it to the subjects of its ids.
+    /// Add a device, which may use the subjects of its ids only.
     AddDevice(DeviceArgs),
-    /// Let a program in, which may publish events and nothing else.
+    /// Add a program, which may publish events and nothing else.
     AddProgram(ProgramArgs),
-    /// Let a device or program in no more; its connections are closed.
+    /// Remove a device or program; its connections are closed.
     Remove {
         /// Its name.
         name: String,
     },
-    /// Who is let in.
+    /// List devices, programs and the site's own users.
     List,
 }
 
@@ -42,19 +42,19 @@ struct DeviceArgs {
     /// Its name: letters, digits, `-` and `_`.
     name: String,
 
-    /// Its public nkey, which `fieldledger-device keygen` prints; it connects over NATS with the key.
+    /// Its public nkey, as `fieldledger-device keygen` prints it; the device logs in to NATS with the key.
     #[arg(long, value_name = "U…")]
     nkey: Option<String>,
 
-    /// How many sensors it has whose ids follow from its key.
+    /// Number of its sensors whose ids are derived from its key.
     #[arg(long, value_name = "N", default_value_t = 0, requires = "nkey")]
     sensors: u32,
 
-    /// An id that it speaks for, its own or a sensor's; repeat for more.
+    /// An id that it may use, its own or a sensor's; repeat for more.
     #[arg(long = "id", value_name = "UUID")]
     ids: Vec<Uuid>,
 
-    /// Make a password, for MQTT, and print it: it is kept nowhere.
+    /// Make a password, for MQTT, and print it; only its hash is stored.
     #[arg(long)]
     password: bool,
 }
@@ -68,7 +68,7 @@ struct ProgramArgs {
     #[arg(long, value_name = "U…")]
     nkey: Option<String>,
 
-    /// Make a password and print it: it is kept nowhere.
+    /// Make a password and print it; only its hash is stored.
     #[arg(long)]
     password: bool,
 }
@@ -80,8 +80,8 @@ pub(crate) fn run(args: UserArgs) -> anyhow::Result<()> {
         None => Artifacts::of_checkout().root().join("state"),
     };
     // As `cargo xtask up` names it to the server, which is found by that.
-    let state =
-        std::path::absolute(&state).with_context(|| format!("{} is no path", state.display()))?;
+    let state = std::path::absolute(&state)
+        .with_context(|| format!("{} is not a path", state.display()))?;
     let server = state.join("nats");
     let users = FieldUsers::of(&server);
     match args.task {
@@ -117,7 +117,7 @@ pub(crate) fn run(args: UserArgs) -> anyhow::Result<()> {
         ),
         UserTask::Remove { name } => {
             users.remove(&name)?;
-            println!("{name} is let in no more");
+            println!("{name} may no longer connect");
             Ok(())
         }
         UserTask::List => {
@@ -133,8 +133,8 @@ pub(crate) fn run(args: UserArgs) -> anyhow::Result<()> {
 fn ids(device: &DeviceArgs) -> anyhow::Result<Vec<Uuid>> {
     let mut ids = device.ids.clone();
     if let Some(nkey) = &device.nkey {
-        let (_kind, bytes) = nkeys::from_public_key(nkey).context("--nkey is no public nkey")?;
-        let key = PublicKey::from_bytes(&bytes).context("--nkey is no key of a device")?;
+        let (_kind, bytes) = nkeys::from_public_key(nkey).context("--nkey is not a public nkey")?;
+        let key = PublicKey::from_bytes(&bytes).context("--nkey is not the key of a device")?;
         for number in (0..device.sensors).chain([DEVICE_NUMBER]) {
             ids.push(Uuid::from_bytes(derived_id(&key, number)));
         }
@@ -147,14 +147,14 @@ fn ids(device: &DeviceArgs) -> anyhow::Result<Vec<Uuid>> {
 fn add(users: &FieldUsers, new: NewUser) -> anyhow::Result<()> {
     let name = new.name.clone();
     if let Role::Device { ids } = &new.role {
-        println!("{name} speaks below {DEVICE_PREFIX} for");
+        println!("{name} may use the subjects below {DEVICE_PREFIX} of");
         for id in ids {
             println!("  {id}");
         }
     }
     match users.add(new)? {
         Some(password) => println!("password of {name}: {password}"),
-        None => println!("{name} is let in"),
+        None => println!("{name} may connect"),
     }
     Ok(())
 }
@@ -167,7 +167,7 @@ fn described(user: &User) -> String {
         Role::Events => "the event logger".to_owned(),
         Role::Site { domain } => format!("the field's server of site {domain}"),
         Role::Simulator => "the simulated field".to_owned(),
-        Role::Open => "whoever names no user".to_owned(),
+        Role::Open => "whoever does not log in".to_owned(),
         Role::Operator => "the operator".to_owned(),
     };
     let means = match (&user.nkey, &user.password) {

@@ -6,9 +6,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use backon::{ConstantBuilder, Retryable as _};
 use clap::Args;
 use fieldledger_site::{
-    Access, Artifacts, NatsOptions, NatsServer, Place, find_nats_server, is_free,
+    Access, Artifacts, NatsOptions, NatsServer, Place, check_free, find_nats_server,
 };
 use serde_json::Value;
 
@@ -50,8 +51,8 @@ pub(crate) async fn run(args: &WashArgs) -> anyhow::Result<()> {
         version.trim_start_matches('v').starts_with(WASH_VERSION),
         "this checks with wash 0.43, but found `{version}`"
     );
-    setup::install_missing()?;
-    build::build_all().await?;
+    setup::install_for_running().await?;
+    build::build_site().await?;
     let artifacts = Artifacts::locate()?;
     let folder = tempfile::tempdir().context("cannot create a folder for the check")?;
     let wash = Wash {
@@ -63,10 +64,7 @@ pub(crate) async fn run(args: &WashArgs) -> anyhow::Result<()> {
     }
 
     let http = HTTP_ADDRESS.parse().context("no address")?;
-    ensure!(
-        is_free(http),
-        "{HTTP_ADDRESS} is in use, and wadm.yaml needs it; stop what listens there"
-    );
+    check_free("the page, as wadm.yaml has it", http)?;
     let mut nats = NatsServer::start(NatsOptions {
         program: find_nats_server()?,
         listen: http.ip(),
@@ -142,16 +140,15 @@ async fn deploy_and_ask(wash: &Wash, artifacts: &Artifacts) -> anyhow::Result<()
 
 /// Tries `step` until it succeeds, or for [`PATIENCE`].
 async fn until(what: &str, step: impl Fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let pauses = ConstantBuilder::default()
+        .with_delay(Duration::from_millis(500))
+        .without_max_times();
     let deadline = Instant::now() + PATIENCE;
-    loop {
-        match step() {
-            Ok(()) => return Ok(()),
-            Err(error) if Instant::now() > deadline => {
-                return Err(error).with_context(|| format!("waited in vain until {what}"));
-            }
-            Err(_) => tokio::time::sleep(Duration::from_millis(500)).await,
-        }
-    }
+    (async || step())
+        .retry(pauses)
+        .when(|_| Instant::now() < deadline)
+        .await
+        .with_context(|| format!("waited in vain until {what}"))
 }
 
 /// wash, with a home of its own, so that it neither finds nor leaves anything at the user's.

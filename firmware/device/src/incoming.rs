@@ -247,6 +247,7 @@ pub(crate) fn kept_brokers(bytes: &[u8]) -> Result<KeptBrokers<'_>, IncomingErro
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -371,6 +372,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = (poll(&bytes), history_ack(&bytes), command(&bytes), kept_brokers(&bytes));

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use fieldledger_attest::identity::DeviceKey;
 use fieldledger_attest::reading::Clock;
+use fieldledger_chance::proptest_config;
 use fieldledger_device::brokers::Address;
 use fieldledger_device::clock::SECOND;
 use fieldledger_device::sensor::{DEVICE_NUMBER, Fault, Profile, Sensor, Text, derived_id};
@@ -979,6 +980,8 @@ fn a_poll_with_a_reply_subject_is_answered_there() {
 }
 
 proptest! {
+    #![proptest_config(proptest_config())]
+
     #[test]
     fn no_interleaving_loses_or_doubles_a_reading(
         events in prop::collection::vec(event(), 1..60),

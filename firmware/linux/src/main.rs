@@ -4,7 +4,7 @@
 mod clock;
 mod discovery;
 mod folder;
-mod kept;
+mod held;
 mod link;
 mod outputs;
 mod run;

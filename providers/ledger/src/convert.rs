@@ -279,7 +279,10 @@ fn invalid(fields: Vec<ledger::InvalidField>) -> lattice::AuditError {
 pub(crate) fn append_error(error: ledger::AppendError) -> lattice::AuditError {
     match error {
         ledger::AppendError::Invalid(fields) => invalid(fields),
-        ledger::AppendError::Unavailable(reason) => lattice::AuditError::Unavailable(reason),
+        // The contract has no word yet for what never comes back.
+        ledger::AppendError::Ended(reason) | ledger::AppendError::Unavailable(reason) => {
+            lattice::AuditError::Unavailable(reason)
+        }
     }
 }
 

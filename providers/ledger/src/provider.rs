@@ -1,6 +1,6 @@
 //! The provider's life: open the ledger, serve it, let go of it.
 
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -8,6 +8,7 @@ use fieldledger_cosigning::{Cosigning, CosigningSettings};
 use fieldledger_ledger::{Config, Ledger, OpenError};
 use fieldledger_lifeline::Parent;
 use fieldledger_rpc_server::{Server, work_on};
+use parking_lot::RwLock;
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
 use wasmcloud_provider_sdk::{Provider, ProviderInitConfig, get_connection, run_provider};
@@ -71,11 +72,7 @@ impl LedgerProvider {
 
     /// The ledger and its witnesses, or why there are none now.
     pub(crate) fn open_parts(&self) -> Result<(Ledger, Arc<Cosigning>), String> {
-        match &*self
-            .state
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-        {
+        match &*self.state.read() {
             State::Open(ledger, cosigning) => Ok((ledger.clone(), Arc::clone(cosigning))),
             State::Opening => Err("the ledger is being opened".to_owned()),
             State::Refused(reason) => Err(format!("the ledger could not be opened: {reason}")),
@@ -84,13 +81,7 @@ impl LedgerProvider {
     }
 
     fn enter(&self, state: State) -> State {
-        std::mem::replace(
-            &mut self
-                .state
-                .write()
-                .unwrap_or_else(std::sync::PoisonError::into_inner),
-            state,
-        )
+        std::mem::replace(&mut *self.state.write(), state)
     }
 
     /// Opens the ledger and what goes with it. An object store that cannot be reached is tried again

@@ -84,7 +84,7 @@ pub(crate) async fn run(args: &BenchArgs) -> anyhow::Result<()> {
         Some(Part::Devices(args)) => return devices::run(args),
         None => {}
     }
-    build::build_all().await?;
+    build::build_site().await?;
     let raw = measure::raw_rate(args.seconds)
         .await
         .context("cannot measure plain NATS")?;

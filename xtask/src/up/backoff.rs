@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -9,21 +11,40 @@ const LONGEST: Duration = Duration::from_secs(60);
 const RECOVERED: Duration = Duration::from_secs(120);
 
 /// Doubles the pause from 1 s to 60 s, and begins anew after two good minutes.
-#[derive(Debug, Default)]
-pub(crate) struct Backoff {
-    last: Option<(Instant, Duration)>,
+#[derive(Debug)]
+pub(super) struct Backoff {
+    pauses: ExponentialBackoff,
+    last: Option<Instant>,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            pauses: pauses(),
+            last: None,
+        }
+    }
 }
 
 impl Backoff {
     /// The pause before the next start, `now` that something has ended.
-    pub(crate) fn pause(&mut self, now: Instant) -> Duration {
-        let pause = match self.last {
-            Some((at, pause)) if now.duration_since(at) < RECOVERED => (pause * 2).min(LONGEST),
-            _ => FIRST,
-        };
-        self.last = Some((now, pause));
-        pause
+    pub(super) fn pause(&mut self, now: Instant) -> Duration {
+        let recovered = |last: Instant| now.duration_since(last) >= RECOVERED;
+        if self.last.is_some_and(recovered) {
+            self.pauses = pauses();
+        }
+        self.last = Some(now);
+        self.pauses.next().unwrap_or(LONGEST)
     }
+}
+
+fn pauses() -> ExponentialBackoff {
+    ExponentialBuilder::new()
+        .with_min_delay(FIRST)
+        .with_factor(2.0)
+        .with_max_delay(LONGEST)
+        .without_max_times()
+        .build()
 }
 
 #[cfg(test)]

@@ -12,28 +12,28 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The HTTP API of a site.
 #[derive(Debug, Clone)]
-pub(crate) struct Api {
+pub(super) struct Api {
     agent: Agent,
     url: String,
 }
 
 /// What the status line shows.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Sample {
-    pub(crate) taken: Instant,
-    pub(crate) entries: f64,
-    pub(crate) ok: f64,
-    pub(crate) stale: f64,
-    pub(crate) down: f64,
-    pub(crate) replies: f64,
+pub(super) struct Sample {
+    pub(super) taken: Instant,
+    pub(super) entries: f64,
+    pub(super) ok: f64,
+    pub(super) stale: f64,
+    pub(super) down: f64,
+    pub(super) replies: f64,
     /// Poll to durable, seconds.
-    pub(crate) p99: f64,
+    pub(super) p99: f64,
     /// Sites that do not answer.
-    pub(crate) away: Vec<String>,
+    pub(super) away: Vec<String>,
 }
 
 impl Api {
-    pub(crate) fn new(url: &str) -> Self {
+    pub(super) fn new(url: &str) -> Self {
         let config = Agent::config_builder().timeout_global(Some(PATIENCE));
         Self {
             agent: config.build().into(),
@@ -42,14 +42,14 @@ impl Api {
     }
 
     /// Waits until every part of the application answers.
-    pub(crate) async fn healthy(&self) {
+    pub(super) async fn healthy(&self) {
         while self.get("/healthz").await.is_none() {
             tokio::time::sleep(ASK_AGAIN).await;
         }
     }
 
     /// The present state, or `None` where the API does not answer with all of it.
-    pub(crate) async fn sample(&self) -> Option<Sample> {
+    pub(super) async fn sample(&self) -> Option<Sample> {
         Sample::read(&self.get("/metrics").await?, Instant::now())
     }
 
@@ -80,7 +80,7 @@ impl Sample {
     }
 
     /// The status line, with the rate since `former`.
-    pub(crate) fn line(&self, former: Option<&Self>) -> String {
+    pub(super) fn line(&self, former: Option<&Self>) -> String {
         let Self {
             entries,
             ok,
@@ -94,13 +94,14 @@ impl Sample {
             ((self.replies - former.replies) / seconds.max(0.001)).max(0.0)
         });
         let p99 = self.p99 * 1000.0;
+        // What is wrong comes first, because a narrow terminal ends early.
         let away = match self.away.is_empty() {
             true => String::new(),
-            false => format!(" | away: {}", self.away.join(", ")),
+            false => format!("away: {} | ", self.away.join(", ")),
         };
         format!(
-            "{entries} entries | sensors: {ok} ok, {stale} stale, {down} down | \
-             {rate:.0} readings/s | p99 {p99:.0} ms{away}"
+            "{away}sensors: {ok} ok, {stale} stale, {down} down | {entries} entries | \
+             {rate:.0} readings/s | p99 {p99:.0} ms"
         )
     }
 }
@@ -138,8 +139,8 @@ fieldledger_poll_to_durable_seconds{quantile=\"0.99\"} 0.012
         let second = Sample::read(&later, start + Duration::from_secs(2)).unwrap();
         assert_eq!(
             second.line(Some(&first)),
-            "1200 entries | sensors: 39 ok, 1 stale, 0 down | 40 readings/s | p99 12 ms | \
-             away: site-2"
+            "away: site-2 | sensors: 39 ok, 1 stale, 0 down | 1200 entries | \
+             40 readings/s | p99 12 ms"
         );
     }
 

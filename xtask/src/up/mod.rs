@@ -1,25 +1,30 @@
 //! `cargo xtask up`: a whole site with a simulated field.
 
 mod backoff;
+mod complaints;
 mod metrics;
-mod screen;
+mod ports;
 mod sites;
 mod state;
+mod stop;
 mod token;
 mod watch;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, value_parser};
-use fieldledger_site::{Artifacts, NatsServer, Site, SiteOptions, find_nats_server, is_free};
-use tokio::signal::unix::{SignalKind, signal};
+use fieldledger_site::{Artifacts, NatsServer, Site, SiteOptions, find_nats_server};
 
-use crate::{build, setup};
+use crate::progress::Steps;
+use crate::screen::Screen;
+use crate::{build, room, setup};
+use complaints::Complaints;
 use metrics::Api;
 use state::State;
+use stop::StopRequests;
 use watch::Watch;
 
 /// The first answer needs every part of the application to have found the others.
@@ -29,126 +34,155 @@ const FIRST_ANSWER: Duration = Duration::from_secs(60);
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {
     /// Port of the page and the API.
-    #[arg(long, default_value_t = 8080)]
+    #[arg(long, default_value_t = 8080, value_name = "PORT")]
     port: u16,
 
     /// Simulated sensors of each site.
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 40, value_name = "N")]
     sensors: u32,
 
-    /// Sites on this machine, each with a host, servers and a simulated field of its own. The first has
-    /// the log and the page, and the others are leaf nodes of it.
-    #[arg(long, default_value_t = 1, value_parser = value_parser!(u16).range(1..=9))]
+    /// Sites on this machine.
+    ///
+    /// Each has a host, servers and simulated sensors of its own. The first is the centre, which has the
+    /// log and the page; the others join it.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = value_parser!(u16).range(1..=9))]
     sites: u16,
 
-    /// Milliseconds between two polls of a simulated sensor; as the sensors themselves ask if
-    /// absent.
-    #[arg(long)]
+    /// Milliseconds between two polls of a sensor.
+    ///
+    /// Without this, each simulated sensor asks for an interval of its own.
+    #[arg(long, value_name = "MS")]
     interval: Option<u32>,
 
-    /// Forget what an earlier run left: log, keys, sensors.
+    /// Delete the state of earlier runs first.
+    ///
+    /// That is the log with its keys, the known sensors, and the users of the field's server.
     #[arg(long)]
     fresh: bool,
 
-    /// Port of NATS.
-    #[arg(long, default_value_t = 4222)]
+    /// Port of the field's NATS.
+    #[arg(long, default_value_t = 4222, value_name = "PORT")]
     nats_port: u16,
 
-    /// Port of MQTT.
-    #[arg(long, default_value_t = 1883)]
+    /// Port of the field's MQTT.
+    #[arg(long, default_value_t = 1883, value_name = "PORT")]
     mqtt_port: u16,
 
-    /// Port of the lattice's NATS, which listens on loopback only.
-    #[arg(long, default_value_t = 4223)]
+    /// Port of the lattice's NATS, on loopback.
+    #[arg(long, default_value_t = 4223, value_name = "PORT")]
     lattice_port: u16,
 
-    /// Let nobody in who names no user: neither the original's simulator nor its Pico W, which know
-    /// none.
+    /// Let in only devices and programs that log in.
+    ///
+    /// Shuts out the simulator and the Pico W of the proof of concept this grew out of, which cannot.
     #[arg(long)]
     no_open_field: bool,
 
-    /// Encrypt the field: its NATS, its MQTT and the leaf nodes of its servers speak TLS only, vouched for
-    /// by an authority of the site's own, whose certificate devices have to be given. Shuts out what
-    /// knows no TLS: boards, and the original's simulator and Pico W.
+    /// Encrypt the field: NATS and MQTT with TLS only.
+    ///
+    /// Devices have to trust the certificate of an authority of the site's own, which is made. Shuts out
+    /// what has no TLS: microcontrollers, and the simulator and the Pico W of the proof of concept this
+    /// grew out of.
     #[arg(long)]
     tls: bool,
 
-    /// Folder of the site's state; `state` in the checkout if absent.
+    /// Folder of the site's state [default: `state`].
+    ///
+    /// The default is in the checkout. It holds all that outlives a run, and the logs of the processes.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 
-    /// Run without the simulated field.
+    /// Run without simulated sensors.
     #[arg(long)]
     no_simulator: bool,
 
-    /// Address to listen on. Anything but loopback opens the API, which asks for no password, and the
-    /// open field, unless `--no-open-field` closes it, to the network.
-    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    /// Address to listen on.
+    ///
+    /// Any other than loopback opens to the network: the page and the API, which anyone may read, and the
+    /// field for devices that do not log in, unless `--no-open-field` is given.
+    #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     listen: IpAddr,
 
-    /// Run what is in `build/` already.
+    /// Do not build; run what is in `build/`.
     #[arg(long)]
     no_build: bool,
 }
 
-/// Runs a site until it is told to stop.
+/// Runs a site until it is asked to stop, and at once where it is asked twice.
 pub(crate) async fn run(args: UpArgs) -> anyhow::Result<()> {
+    let mut stop = StopRequests::listen()?;
+    let screen = Screen::new();
     let folder = match &args.state {
         Some(folder) => folder.clone(),
         None => Artifacts::of_checkout().root().join("state"),
     };
     // What can be found wrong at once is, before a build of minutes.
-    let state = State::lock(&folder)?;
-    state.stop_leftovers();
-    check_ports(&args)?;
+    let state = State::lock(&folder, args.fresh)?;
+    for name in state.stop_leftovers() {
+        screen.message(&format!("stopped a {name} that an earlier run left behind"));
+    }
+    ports::check(&args)?;
+    room::for_site(state.folder())?;
+
+    let watch = tokio::select! {
+        biased;
+        () = stop.next() => None,
+        started = prepare_and_start(&args, &state, &screen) => Some(started?),
+    };
+    let Some(mut watch) = watch else {
+        screen.clear();
+        // What was started is killed by now, and here what that has started.
+        state.stop_leftovers();
+        screen.message("stopped before the site was up; nothing is left running");
+        return Ok(());
+    };
+    tokio::select! {
+        () = stop.next() => {}
+        () = watch.keep_running() => {}
+    }
+    screen.message("stopping; once more Ctrl-C stops at once");
+    let is_orderly = tokio::select! {
+        () = watch.stop() => true,
+        () = stop.next() => false,
+    };
+    screen.clear();
+    if !is_orderly {
+        state.stop_leftovers();
+        bail!("stopped at once, as a crash would; the log is checked at the next start");
+    }
+    screen.message("stopped");
+    Ok(())
+}
+
+async fn prepare_and_start<'a>(
+    args: &UpArgs,
+    state: &State,
+    screen: &'a Screen,
+) -> anyhow::Result<Watch<'a>> {
+    let mut steps = match args.no_build {
+        true => Steps::new(screen, 1),
+        false => Steps::new(screen, build::STEPS_OF_SITE + 2),
+    };
     if !args.no_build {
-        setup::install_missing()?;
-        build::build_all().await?;
+        steps.announce("tools");
+        setup::install_for_running().await?;
+        build::site(&mut steps).await?;
     }
     if args.fresh {
         state.clear()?;
     }
-    let options = options(&args, &state)?;
-
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let told_to_stop = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+    let options = options(args, state)?;
+    let complaints = Complaints::from_now(&state.folder().join("logs"));
+    let servers = options.leaves.len() * 2 + 2;
+    let hosts = match options.leaves.len() {
+        0 => "the wasmCloud host".to_owned(),
+        leaves => format!("{} wasmCloud hosts", leaves + 1),
     };
-    tokio::pin!(told_to_stop);
-    let mut watch = tokio::select! {
-        () = &mut told_to_stop => return Ok(()),
-        started = start(options, &args) => started?,
-    };
-    tokio::select! {
-        () = &mut told_to_stop => {}
-        () = watch.keep_running() => {}
-    }
-    watch.stop().await;
-    Ok(())
-}
-
-fn check_ports(args: &UpArgs) -> anyhow::Result<()> {
-    let ports = [
-        ("page", args.port, "--port"),
-        ("NATS", args.nats_port, "--nats-port"),
-        ("MQTT", args.mqtt_port, "--mqtt-port"),
-        ("the lattice", args.lattice_port, "--lattice-port"),
-    ];
-    let further = sites::ports(args);
-    for (purpose, port, option) in ports.into_iter().chain(further) {
-        let address = SocketAddr::new(args.listen, port);
-        if !is_free(address) {
-            bail!(
-                "{address} is in use, needed for {purpose}; stop what listens there, \
-                 or choose another port with `{option}`"
-            );
-        }
-    }
-    Ok(())
+    steps.announce(&format!(
+        "start of {servers} nats-servers, {hosts} and the application"
+    ));
+    let started = start(options, args, screen).await;
+    started.map_err(|error| room::explain(complaints.explain(error), state.folder()))
 }
 
 fn options(args: &UpArgs, state: &State) -> anyhow::Result<SiteOptions> {
@@ -175,13 +209,11 @@ fn options(args: &UpArgs, state: &State) -> anyhow::Result<SiteOptions> {
     })
 }
 
-async fn start(options: SiteOptions, args: &UpArgs) -> anyhow::Result<Watch> {
-    let servers = options.leaves.len() * 2 + 2;
-    let hosts = match options.leaves.len() {
-        0 => "the wasmCloud host".to_owned(),
-        leaves => format!("{} wasmCloud hosts", leaves + 1),
-    };
-    println!("starting {servers} nats-servers, {hosts} and the application");
+async fn start<'a>(
+    options: SiteOptions,
+    args: &UpArgs,
+    screen: &'a Screen,
+) -> anyhow::Result<Watch<'a>> {
     let site = Site::start(options).await?;
     let api = Api::new(&site.http_url());
     tokio::time::timeout(FIRST_ANSWER, api.healthy())
@@ -195,7 +227,7 @@ async fn start(options: SiteOptions, args: &UpArgs) -> anyhow::Result<Watch> {
             )
         })?;
     announce(&site);
-    let mut watch = Watch::new(site, api, simulator_arguments(args));
+    let mut watch = Watch::new(site, api, simulator_arguments(args), screen);
     watch.start_simulators().await?;
     Ok(watch)
 }
@@ -223,7 +255,7 @@ fn announce(site: &Site) {
     }
     if let Some(authority) = site.authority() {
         let certificate = authority.certificate();
-        println!("  TLS    devices have to believe {}", certificate.display());
+        println!("  TLS    devices have to trust {}", certificate.display());
     }
     println!("  state  {}", site.state().display());
     println!("  token  {}", token::path(site.state()).display());

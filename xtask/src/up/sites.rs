@@ -6,13 +6,13 @@ use super::UpArgs;
 
 /// Where leaf nodes join the lattice's server and the field's: the port that NATS has for it, and the
 /// next.
-pub(crate) const LEAFNODES: [u16; 2] = [7422, 7423];
+pub(super) const LEAFNODES: [u16; 2] = [7422, 7423];
 
 /// Ports of a site are so many from those of the one before.
 const APART: u16 = 10;
 
 /// The sites beside the first.
-pub(crate) fn leaves(args: &UpArgs) -> Vec<LeafSiteOptions> {
+pub(super) fn leaves(args: &UpArgs) -> Vec<LeafSiteOptions> {
     let leaf = |number: u16| {
         let from = |port: u16| port.saturating_add((number - 1).saturating_mul(APART));
         LeafSiteOptions {
@@ -24,25 +24,4 @@ pub(crate) fn leaves(args: &UpArgs) -> Vec<LeafSiteOptions> {
         }
     };
     (2..=args.sites).map(leaf).collect()
-}
-
-/// Their ports, what for, and the option that changes each.
-pub(crate) fn ports(args: &UpArgs) -> Vec<(&'static str, u16, &'static str)> {
-    let leaves = leaves(args);
-    let mut ports = Vec::new();
-    if !leaves.is_empty() {
-        ports.extend(LEAFNODES.map(|port| ("leaf nodes", port, "--sites 1, which needs none")));
-    }
-    for leaf in leaves {
-        ports.extend([
-            ("NATS of a further site", leaf.nats_port, "--nats-port"),
-            ("MQTT of a further site", leaf.mqtt_port, "--mqtt-port"),
-            (
-                "the lattice of a further site",
-                leaf.lattice_port,
-                "--lattice-port",
-            ),
-        ]);
-    }
-    ports
 }

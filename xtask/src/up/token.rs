@@ -22,13 +22,13 @@ const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 const LENGTH: usize = 32;
 
 /// Where the token of the site in `folder` lies.
-pub(crate) fn path(folder: &Path) -> PathBuf {
+pub(super) fn path(folder: &Path) -> PathBuf {
     folder.join(FILE)
 }
 
 /// The gateway's setting that lets the operator's token do everything. Makes the token where the
 /// site has none yet.
-pub(crate) fn setting(folder: &Path) -> anyhow::Result<String> {
+pub(super) fn setting(folder: &Path) -> anyhow::Result<String> {
     let path = path(folder);
     let made = OpenOptions::new()
         .write(true)

@@ -2,42 +2,53 @@
 
 use std::time::{Duration, Instant};
 
-use fieldledger_site::{Simulator, Site, SiteError};
+use fieldledger_site::{Simulator, Site, SiteError, free_space};
 
 use super::backoff::Backoff;
 use super::metrics::{Api, Sample};
-use super::screen::Screen;
+use crate::room;
+use crate::screen::Screen;
 
 /// How often it is looked whether a process has ended.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// How often a log file has a line of the status.
+const LOG_PACE: Duration = Duration::from_secs(10);
+
 /// A running site whose processes are started again where they end.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(super) struct Watch<'a> {
     site: Site,
     /// One for each site, in their order.
     simulators: Vec<Simulator>,
     /// `None` where the sites have no simulator.
     simulator_arguments: Option<Vec<String>>,
     api: Api,
-    screen: Screen,
+    screen: &'a Screen,
+    has_little_room: bool,
     backoff: Backoff,
 }
 
-impl Watch {
-    pub(crate) fn new(site: Site, api: Api, simulator_arguments: Option<Vec<String>>) -> Self {
+impl<'a> Watch<'a> {
+    pub(super) fn new(
+        site: Site,
+        api: Api,
+        simulator_arguments: Option<Vec<String>>,
+        screen: &'a Screen,
+    ) -> Self {
         Self {
             site,
             simulators: Vec::new(),
             simulator_arguments,
             api,
-            screen: Screen::new(),
+            screen,
+            has_little_room: false,
             backoff: Backoff::default(),
         }
     }
 
     /// Starts a simulator at each site, if they have any.
-    pub(crate) async fn start_simulators(&mut self) -> Result<(), SiteError> {
+    pub(super) async fn start_simulators(&mut self) -> Result<(), SiteError> {
         for number in 0..=self.site.leaves.len() {
             if let Some(simulator) = self.simulator(number).await? {
                 self.simulators.push(simulator);
@@ -61,8 +72,8 @@ impl Watch {
         started.await.map(Some)
     }
 
-    /// Watches for ever.
-    pub(crate) async fn keep_running(&mut self) {
+    /// Watches forever.
+    pub(super) async fn keep_running(&mut self) {
         let mut former: Option<Sample> = None;
         let mut status_due = Instant::now();
         let mut looks = tokio::time::interval(LOOK);
@@ -72,36 +83,46 @@ impl Watch {
             if Instant::now() < status_due {
                 continue;
             }
-            status_due = Instant::now() + self.screen.interval();
+            status_due = Instant::now() + self.screen.pace(LOG_PACE);
+            let room = self.room();
             match self.api.sample().await {
                 Some(sample) => {
-                    self.screen.status(&sample.line(former.as_ref()));
+                    let line = sample.line(former.as_ref());
+                    self.screen.status(&format!("{room}{line}"));
                     former = Some(sample);
                 }
-                None => self.screen.status("the API does not answer completely"),
+                None => {
+                    let line = "the API does not answer, or not completely";
+                    self.screen.status(&format!("{room}{line}"));
+                }
             }
         }
     }
 
+    /// What the status says of the room on the disk: nothing while there is enough.
+    fn room(&mut self) -> String {
+        let state = self.site.state();
+        let free = free_space(state).unwrap_or(u64::MAX);
+        let is_little = free < room::LITTLE_FOR_SITE;
+        if is_little && !self.has_little_room {
+            self.screen.message(&format!(
+                "the disk of {} has {} free; when it is full, nothing more is written to the log",
+                state.display(),
+                room::spell(free)
+            ));
+        }
+        self.has_little_room = is_little;
+        match is_little {
+            true => format!("disk: {} free | ", room::spell(free)),
+            false => String::new(),
+        }
+    }
+
     async fn restart_what_ended(&mut self) {
-        if let Some(status) = self.site.nats.process.ended() {
-            self.pause(&format!("nats-server ended ({status})")).await;
-            let restarted = self.site.nats.restart().await;
-            self.report("nats-server", restarted);
-        }
-        if let Some(status) = self.site.lattice_nats.process.ended() {
-            self.pause(&format!("the lattice's nats-server ended ({status})"))
-                .await;
-            let restarted = self.site.lattice_nats.restart().await;
-            self.report("the lattice's nats-server", restarted);
-        }
-        if let Some(status) = self.site.host.process.ended() {
-            self.pause(&format!("the host ended ({status})")).await;
-            let restarted = self.site.restart_host().await;
-            self.report("the host", restarted);
-        }
-        for leaf in 0..self.site.leaves.len() {
-            self.restart_what_ended_at(leaf).await;
+        for (part, status) in self.site.ended() {
+            self.pause(&format!("{part} ended ({status})")).await;
+            let restarted = self.site.restart(&part).await;
+            self.report(&part.to_string(), restarted);
         }
         for number in 0..self.simulators.len() {
             if let Some(status) = self.simulators[number].process.ended() {
@@ -114,28 +135,6 @@ impl Watch {
                 });
                 self.report("the simulator", restarted);
             }
-        }
-    }
-
-    async fn restart_what_ended_at(&mut self, leaf: usize) {
-        let name = self.site.leaves[leaf].name().to_owned();
-        if let Some(status) = self.site.leaves[leaf].nats.process.ended() {
-            let what = format!("nats-server of {name}");
-            self.pause(&format!("{what} ended ({status})")).await;
-            let restarted = self.site.leaves[leaf].nats.restart().await;
-            self.report(&what, restarted);
-        }
-        if let Some(status) = self.site.leaves[leaf].lattice_nats.process.ended() {
-            let what = format!("the lattice's nats-server of {name}");
-            self.pause(&format!("{what} ended ({status})")).await;
-            let restarted = self.site.leaves[leaf].lattice_nats.restart().await;
-            self.report(&what, restarted);
-        }
-        if let Some(status) = self.site.leaves[leaf].host.process.ended() {
-            let what = format!("the host of {name}");
-            self.pause(&format!("{what} ended ({status})")).await;
-            let restarted = self.site.leaves[leaf].restart_host().await;
-            self.report(&what, restarted);
         }
     }
 
@@ -153,20 +152,20 @@ impl Watch {
     fn report(&self, what: &str, restarted: Result<(), SiteError>) {
         match restarted {
             Ok(()) => self.screen.message(&format!("{what} runs again")),
-            Err(error) => self
-                .screen
-                .message(&format!("{what} did not start: {error}")),
+            Err(error) => {
+                let error = anyhow::Error::from(error);
+                self.screen
+                    .message(&format!("{what} did not start: {error:#}"));
+            }
         }
     }
 
     /// Stops it all, in an order in which nothing loses what it needs: first the field, then the
     /// providers drain, then nats-server.
-    pub(crate) async fn stop(mut self) {
-        self.screen.message("stopping");
+    pub(super) async fn stop(mut self) {
         for simulator in self.simulators.drain(..) {
             simulator.stop().await;
         }
         self.site.stop().await;
-        self.screen.message("stopped");
     }
 }

@@ -121,8 +121,7 @@ impl FieldOperator {
 }
 
 fn payload(list: &BrokerList) -> Vec<u8> {
-    // Texts, a number and a fixed shape: there is nothing in it that JSON could not hold.
-    serde_json::to_vec(list).unwrap_or_default()
+    serde_json::to_vec(list).expect("texts and a number in a fixed shape are always JSON")
 }
 
 fn unreachable(operation: &str, url: &str, problem: &dyn std::fmt::Display) -> SiteError {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use crate::listener::Listener;
 use crate::nats_version::{NatsVersion, OLDEST_NATS};
 
 /// Why a site could not be brought where it should be. Texts say what to do where that is known.
@@ -68,13 +69,27 @@ pub enum SiteError {
 
     /// Another program listens where the site wants to.
     #[error(
-        "{address} is in use, needed for {purpose}; stop what listens there or choose another port"
+        "{address} is in use{}, needed for {purpose}; stop what listens there or choose another port",
+        by(listener.as_ref())
     )]
     PortInUse {
         /// What the site needs the port for.
         purpose: &'static str,
         /// The address.
         address: SocketAddr,
+        /// Who listens there, if that is known.
+        listener: Option<Listener>,
+    },
+
+    /// Nobody could listen where the site wants to.
+    #[error("cannot listen on {address}, needed for {purpose}")]
+    CannotListen {
+        /// What the site needs the address for.
+        purpose: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
     },
 
     /// No free port could be had from the system.
@@ -185,6 +200,10 @@ pub enum SiteError {
         /// wadm's last word, with each part that is not deployed.
         state: String,
     },
+}
+
+fn by(listener: Option<&Listener>) -> String {
+    listener.map_or(String::new(), |listener| format!(" by {listener}"))
 }
 
 fn list(paths: &[PathBuf]) -> String {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::secret;
 use crate::authority::FieldAuthority;
 use crate::error::SiteError;
-use crate::nats_server::NatsOptions;
+use crate::nats_options::NatsOptions;
 use crate::process::file_error;
 
 /// Where devices reach a field's server as it was started last.

@@ -1,118 +1,26 @@
 //! A site that belongs to the lattice of another one, the centre.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_nats::jetstream;
+use backon::{ConstantBuilder, Retryable as _};
 
-use crate::access::lattice;
 use crate::access::users::FieldUsers;
 use crate::error::SiteError;
-use crate::host::{Host, HostOptions, Manager};
-use crate::leafnodes::{LATTICE_DOMAIN, Leaf, Place};
-use crate::nats_server::{NatsOptions, NatsServer};
-use crate::placement::site_label;
-use crate::ports::free_port;
+use crate::host::Host;
+use crate::leafnodes::LATTICE_DOMAIN;
+use crate::nats_server::NatsServer;
 use crate::process::Process;
 use crate::simulator::Simulator;
-use crate::site::SiteOptions;
+use crate::site_options::{LeafSiteOptions, SiteOptions};
 
 /// How long the way to the lattice's buckets, which are at the centre, may take to open.
 const UPLINK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Pause between two looks whether it is open.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-
-/// Name and ports of a site that belongs to another one's lattice. What is not here is as there.
-#[derive(Debug, Clone)]
-pub struct LeafSiteOptions {
-    /// Its name: a label of its host, and the JetStream domain of its field.
-    pub name: String,
-    /// Port of its field's NATS.
-    pub nats_port: u16,
-    /// Port of its field's MQTT.
-    pub mqtt_port: u16,
-    /// Port of its part of the lattice, on loopback.
-    pub lattice_port: u16,
-    /// Where it reaches the hub of the lattice, if that is not where the centre listens.
-    pub lattice_hub: Option<SocketAddr>,
-}
-
-impl LeafSiteOptions {
-    /// A site on ports of the interface `listen` that are free now.
-    ///
-    /// # Errors
-    ///
-    /// [`SiteError::NoFreePort`].
-    pub fn new(name: &str, listen: IpAddr) -> Result<Self, SiteError> {
-        Ok(Self {
-            name: name.to_owned(),
-            nats_port: free_port(listen)?,
-            mqtt_port: free_port(listen)?,
-            lattice_port: free_port(listen)?,
-            lattice_hub: None,
-        })
-    }
-
-    /// The folder of its state, within the centre's.
-    pub(crate) fn folder(&self, centre: &SiteOptions) -> PathBuf {
-        centre.state.join("sites").join(&self.name)
-    }
-
-    pub(crate) fn field_server(&self, centre: &SiteOptions) -> NatsOptions {
-        let hub = centre.field_server();
-        let folder = self.folder(centre);
-        NatsOptions {
-            port: self.nats_port,
-            mqtt_port: Some(self.mqtt_port),
-            place: self.joins(&hub, None),
-            folder: folder.join("nats"),
-            logs: folder.join("logs"),
-            ..hub
-        }
-    }
-
-    fn lattice_server(&self, centre: &SiteOptions) -> NatsOptions {
-        let hub = centre.lattice_server();
-        let folder = self.folder(centre);
-        NatsOptions {
-            port: self.lattice_port,
-            place: self.joins(&hub, self.lattice_hub),
-            folder: folder.join("lattice"),
-            logs: folder.join("logs"),
-            ..hub
-        }
-    }
-
-    fn joins(&self, hub: &NatsOptions, at: Option<SocketAddr>) -> Place {
-        let port = match hub.place {
-            Place::Hub { port } => port,
-            // A site with leaves has hubs.
-            Place::Alone | Place::Leaf(_) => 0,
-        };
-        Place::Leaf(Leaf {
-            site: self.name.clone(),
-            hub: at.unwrap_or_else(|| SocketAddr::new(hub.reachable().ip(), port)),
-            hub_folder: hub.folder.clone(),
-        })
-    }
-
-    fn host(&self, centre: &SiteOptions, server: &NatsServer) -> HostOptions {
-        let address = server.options().address();
-        let folder = self.folder(centre);
-        HostOptions {
-            nats_host: address.ip().to_string(),
-            nats_port: address.port(),
-            nats_credentials: lattice::credentials(&server.options().folder),
-            labels: vec![site_label(&self.name)],
-            cache: folder.join("host-cache"),
-            logs: folder.join("logs"),
-            folder,
-            ..centre.host(Manager::Elsewhere)
-        }
-    }
-}
 
 /// A site at work that belongs to another one's lattice. Dropped, its processes are killed.
 #[derive(Debug)]
@@ -243,13 +151,13 @@ pub(crate) fn start_simulator(
 /// Waits until the lattice's buckets can be reached through `server`.
 async fn uplink(server: &NatsServer) -> Result<(), SiteError> {
     let jetstream = jetstream::with_domain(server.connect().await?, LATTICE_DOMAIN);
-    let looking = async {
-        while jetstream.query_account().await.is_err() {
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-    };
+    let looks = ConstantBuilder::default()
+        .with_delay(LOOK_AGAIN)
+        .without_max_times();
+    let looking = (async || jetstream.query_account().await).retry(looks);
     let looked = tokio::time::timeout(UPLINK_TIMEOUT, looking).await;
-    looked.map_err(|_| SiteError::Lattice {
+    let answered = looked.ok().and_then(Result::ok).map(drop);
+    answered.ok_or_else(|| SiteError::Lattice {
         operation: format!("reach the centre from {}", server.url()),
         problem: format!("its JetStream did not answer within {UPLINK_TIMEOUT:?}"),
     })

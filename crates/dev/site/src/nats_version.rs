@@ -1,13 +1,9 @@
 //! Versions of nats-server.
 
 use std::fmt;
-use std::path::Path;
-use std::process::Command;
-
-use crate::error::SiteError;
 
 /// wadm's event stream renames subjects while it gathers them. Older servers ignore that without
-/// a word, and applications stay undeployed for ever.
+/// a word, and applications stay undeployed forever.
 pub const OLDEST_NATS: NatsVersion = NatsVersion {
     major: 2,
     minor: 10,
@@ -26,34 +22,8 @@ pub struct NatsVersion {
 }
 
 impl NatsVersion {
-    /// Asks the program at `path`.
-    ///
-    /// # Errors
-    ///
-    /// [`SiteError::Start`] if it cannot be run, [`SiteError::NotNatsServer`] if it prints
-    /// something else, [`SiteError::NatsTooOld`] below [`OLDEST_NATS`].
-    pub fn of_usable(path: &Path) -> Result<Self, SiteError> {
-        let output = Command::new(path).arg("--version").output();
-        let output = output.map_err(|source| SiteError::Start {
-            name: path.display().to_string(),
-            source,
-        })?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let found = Self::parse(&text).ok_or_else(|| SiteError::NotNatsServer {
-            path: path.to_owned(),
-            output: text.trim().to_owned(),
-        })?;
-        match found >= OLDEST_NATS {
-            true => Ok(found),
-            false => Err(SiteError::NatsTooOld {
-                path: path.to_owned(),
-                found,
-            }),
-        }
-    }
-
     /// Reads `nats-server: v2.15.1`, with or without a pre-release behind it.
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let version = text.trim().strip_prefix("nats-server: v")?;
         let release = version.split(['-', '+']).next()?;
         let mut numbers = release.split('.').map(str::parse);

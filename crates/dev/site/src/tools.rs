@@ -1,10 +1,11 @@
 //! Programs that are not ours.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::error::SiteError;
-use crate::nats_version::NatsVersion;
+use crate::nats_version::{NatsVersion, OLDEST_NATS};
 
 /// Where `cargo xtask setup` installs programs: `FIELDLEDGER_TOOLS`, or `fieldledger/tools` in the
 /// user's cache folder, so that it outlives a site's state and serves every checkout.
@@ -19,6 +20,34 @@ pub fn tools_dir() -> PathBuf {
         (None, None) => env::temp_dir(),
     };
     cache.join("fieldledger").join("tools")
+}
+
+impl NatsVersion {
+    /// Asks the program at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`SiteError::Start`] if it cannot be run, [`SiteError::NotNatsServer`] if it prints
+    /// something else, [`SiteError::NatsTooOld`] below [`OLDEST_NATS`].
+    pub fn of_usable(path: &Path) -> Result<Self, SiteError> {
+        let output = Command::new(path).arg("--version").output();
+        let output = output.map_err(|source| SiteError::Start {
+            name: path.display().to_string(),
+            source,
+        })?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let found = Self::parse(&text).ok_or_else(|| SiteError::NotNatsServer {
+            path: path.to_owned(),
+            output: text.trim().to_owned(),
+        })?;
+        match found >= OLDEST_NATS {
+            true => Ok(found),
+            false => Err(SiteError::NatsTooOld {
+                path: path.to_owned(),
+                found,
+            }),
+        }
+    }
 }
 
 /// A nats-server that is new enough: the one `FIELDLEDGER_NATS_SERVER` names, else on `PATH`, else

@@ -201,6 +201,7 @@ fn json_bytes(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_chance::proptest_config;
     use fieldledger_wire::batch::{Attestation, Outcome, Range};
     use fieldledger_wire::bulk::HistoryAck;
     use fieldledger_wire::topic::{Subject, TopicRules};
@@ -329,6 +330,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn nothing_is_lost_or_reordered_and_bytes_stay_below_the_limit(
             rows in proptest::collection::vec((0..4_u8, "\\PC{0,64}|[\\x00-\\x1f\"\\\\]{0,64}"), 0..100)

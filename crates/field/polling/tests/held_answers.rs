@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use common::{SECOND, id, settings};
 use fieldledger_attest::identity::DeviceKey;
+use fieldledger_chance::proptest_config;
 use fieldledger_device::sensor::{Fault, Profile, Sensor, Text};
 use fieldledger_device::topics::Style;
 use fieldledger_device::{Action as Deed, Config, Device, Now};
@@ -279,7 +280,7 @@ fn a_server_that_dies_costs_some_copies_and_no_reading() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, ..proptest_config() })]
 
     #[test]
     fn the_log_has_every_number_in_the_end(events in prop::collection::vec(event(), 0..60)) {

@@ -10,7 +10,11 @@
 //! The protocol is wRPC 0.0.1 over NATS, without asynchronous parameters, which our contracts do
 //! not have: a request names the caller's inbox and may carry the first bytes of the parameters;
 //! the answer to it names ours; the rest arrives at `<ours>.params`, the results leave for
-//! `<theirs>.results`, and an empty message ends either.
+//! `<theirs>.results`, and an empty message ends either. `incoming` reads the parameters of a call, `outgoing`
+//! writes its results.
+//!
+//! **Invariants.** We listen for a call's parameters before its caller learns where to send them. A caller
+//! that falls silent delays the others for a bounded time only.
 #![forbid(unsafe_code)]
 
 mod incoming;

@@ -15,7 +15,8 @@ pub const RECEIVED_AT: &str = "received_at";
 /// What became of the events of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
-    /// Position in the log of each event, in order; none where it is not known.
+    /// Position in the log of each event, in order; none for one that was there already, and where
+    /// the sink has none to tell.
     pub indices: Vec<Option<u64>>,
     /// Events that were new.
     pub appended: u32,

@@ -78,8 +78,8 @@ pub fn log_requests(columns: &EventColumns) -> Vec<LogRequest> {
             ("signature", signed.signature),
         ] {
             if !text.is_empty() {
-                // A string cannot fail to serialise into memory.
-                let text = serde_json::to_string(text).unwrap_or_default();
+                let text = serde_json::to_string(text)
+                    .expect("a text has a form in JSON, and memory takes it");
                 open.body.push_str(&format!(",\"{name}\":{text}"));
             }
         }
@@ -384,6 +384,7 @@ fn base64_of_hex(hash: &str) -> Result<String, LogError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -569,6 +570,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn any_answer_is_answered(http_status in any::<u16>(), body in any::<Vec<u8>>()) {
             let _ = read_root(http_status, &body);

@@ -1,13 +1,14 @@
 //! Collects cosignatures on a ledger's checkpoints.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fieldledger_ledger::{Checkpoint, Ledger};
 use fieldledger_witness::{
     AddCheckpoint, Answer, Cosignature, LogKey, Policy, PolicyWitness, SignedCheckpoint, Verifier,
 };
+use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -204,7 +205,7 @@ impl Drop for Collector {
 
 impl Shared {
     fn board(&self) -> MutexGuard<'_, Board> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+        self.board.lock()
     }
 }
 

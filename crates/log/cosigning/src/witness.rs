@@ -8,13 +8,13 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fieldledger_witness::{
     AddCheckpoint, Cosigned, Refusal, Reply, SignedCheckpoint, WatchedLog, WatchedLogs,
     WitnessSigner, judge,
 };
+use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest as _, Sha256};
 use tracing::{error, info};
 
@@ -133,7 +133,7 @@ impl Witness {
             let origin = origin.chars().take(200).collect();
             return Reply::from(&Refusal::UnknownLog(origin));
         };
-        let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = memory.lock();
         if matches!(memory.state, State::Unknown) {
             self.recall(log, &mut memory);
         }
@@ -301,7 +301,7 @@ impl Witness {
 }
 
 fn locked(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
-    memory.lock().unwrap_or_else(PoisonError::into_inner)
+    memory.lock()
 }
 
 /// SHA-256 of the origin in hexadecimal.

@@ -15,21 +15,6 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// How long it waits after an error before it tries again.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// What is in the archive.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ArchiveStatus {
-    /// Segments that are there whole.
-    pub segments: u64,
-    /// Entries in them: all below this.
-    pub entries: u64,
-    /// Bytes of them.
-    pub bytes: u64,
-    /// Segments that are there only, and no longer on this disk.
-    pub removed: u64,
-    /// Why nothing more can be archived at present; empty if nothing is wrong.
-    pub problem: String,
-}
-
 /// Copies sealed segments, and removes those from the disk that need not be there.
 pub(crate) struct Archiver {
     pub(crate) archive: Arc<Archive>,

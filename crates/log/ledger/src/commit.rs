@@ -3,33 +3,39 @@
 //! A commit takes all that waits, writes it to the segment, makes it durable, reads it back, extends
 //! the tree with what it read, signs, and only then answers. Nothing is signed that is not on disk.
 
-use std::ops::Range;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fieldledger_audit::log::Written;
-use fieldledger_audit::{Signature, timestamp};
-use rand::RngCore;
+use fieldledger_formats::envelope::leaf_of;
+use fieldledger_formats::frame::{Frame, FrameFault, read_frame};
+use parking_lot::RwLock;
 
 use crate::anchor::{Anchor, AnchorError};
-use crate::config::Clock;
-use crate::envelope::{SALT_BYTES, leaf_of, write_envelope};
-use crate::error::{AppendError, StoreError, with_causes};
+use crate::clock::Clock;
+use crate::error::{AppendError, ControlError, StoreError, with_causes};
+use crate::framing::{Frames, frame};
 use crate::gaps::{Gaps, Place};
 use crate::grower::Grower;
 use crate::head::{Head, Published};
-use crate::life::keys::Keys;
+use crate::keys::Keys;
+use crate::paths::Paths;
 use crate::producers::Producers;
-use crate::queue::{Queue, Request, Work};
+use crate::queue::{Queue, Work};
 use crate::readings::Latest;
-use crate::recovery::Paths;
+use crate::request::Request;
 use crate::stats::Stats;
 use crate::store::disk::Disk;
-use crate::store::frame::{Frame, FrameFault, read_frame, write_frame};
 use crate::store::reader::LogReader;
 use crate::store::segment::{AppendFailure, SegmentWriter, Stage};
 use crate::store::snapshot::Snapshot;
+
+/// Something for the commit thread to do between two commits.
+pub(crate) type Command = Box<dyn FnOnce(&mut Committer) + Send>;
+
+/// The queue that the commit thread works off.
+pub(crate) type CommitQueue = Queue<Command>;
 
 /// Bytes of waiting requests that one commit takes: enough for the disk to be busy, and a buffer
 /// that is not felt.
@@ -40,7 +46,7 @@ const ANCHOR_RETRY: Duration = Duration::from_secs(1);
 
 /// All that the commit thread owns or shares.
 pub(crate) struct Committer {
-    pub(crate) queue: Arc<Queue>,
+    pub(crate) queue: Arc<CommitQueue>,
     pub(crate) segment: SegmentWriter,
     pub(crate) log: Arc<LogReader>,
     pub(crate) grower: Grower,
@@ -66,14 +72,6 @@ pub(crate) struct Committer {
     pub(crate) commit_events: usize,
     /// Why nothing more is written, once the disk cannot be trusted.
     pub(crate) stopped: Option<String>,
-}
-
-/// The new events of a commit, framed.
-#[derive(Default)]
-struct Frames {
-    bytes: Vec<u8>,
-    /// Where each frame ends in `bytes`.
-    ends: Vec<usize>,
 }
 
 impl Committer {
@@ -102,7 +100,9 @@ impl Committer {
 
     pub(crate) fn commit(&mut self, requests: Vec<Request>) {
         match self.published.ended() {
-            Some(reason) if self.stopped.is_none() => refuse(requests, reason),
+            Some(reason) if self.stopped.is_none() => {
+                refuse(requests, &AppendError::Ended(reason.to_owned()));
+            }
             _ => self.commit_beyond_end(requests),
         }
     }
@@ -110,7 +110,7 @@ impl Committer {
     /// Commits although the log may have ended, as what tells of an erasure.
     pub(crate) fn commit_beyond_end(&mut self, requests: Vec<Request>) {
         if let Some(reason) = &self.stopped {
-            return refuse(requests, reason);
+            return refuse(requests, &AppendError::Unavailable(reason.clone()));
         }
         let new = self.mark_new(&requests);
         // No two entries have the same time: whoever reads the log in spans of time, each beginning
@@ -121,7 +121,7 @@ impl Committer {
             Ok(()) => self.answer(requests, &new, received_at),
             Err(reason) => {
                 self.forget(&requests, &new);
-                refuse(requests, &reason);
+                refuse(requests, &AppendError::Unavailable(reason));
             }
         }
     }
@@ -278,8 +278,8 @@ impl Committer {
         let mut next = first;
         let mut duplicates_in_all = 0;
         let oldest = requests.iter().map(|request| request.queued_at).min();
-        let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
-        let mut gaps = self.gaps.write().unwrap_or_else(PoisonError::into_inner);
+        let mut latest = self.latest.write();
+        let mut gaps = self.gaps.write();
         let mut answers = Vec::with_capacity(requests.len());
         for (request, new) in requests.into_iter().zip(new) {
             let mut indices = Vec::with_capacity(new.len());
@@ -359,7 +359,7 @@ impl Committer {
 
     pub(crate) fn try_write_snapshot(&mut self) -> Result<(), StoreError> {
         self.snapshot_size = self.grower.size();
-        let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
+        let latest = self.latest.read();
         let producers = self.producers.ranges();
         let snapshot = Snapshot::new(
             self.grower.edge(),
@@ -372,7 +372,7 @@ impl Committer {
             latest.indices(),
             self.key_entry,
         );
-        let gaps = self.gaps.read().unwrap_or_else(PoisonError::into_inner);
+        let gaps = self.gaps.read();
         let snapshot = snapshot.with_gaps(gaps.clone());
         drop(gaps);
         drop(latest);
@@ -383,92 +383,25 @@ impl Committer {
     }
 }
 
-/// Frames the new events.
-fn frame(
-    requests: &[Request],
-    new: &[Vec<bool>],
-    first: u64,
-    received_at: u64,
-) -> Result<Frames, String> {
-    let mut time = Time::default();
-    let mut frames = Frames::default();
-    let mut random = rand::rng();
-    let mut salt = [0; SALT_BYTES];
-    let mut envelope = Vec::new();
-    for (request, new) in requests.iter().zip(new) {
-        for (event, _) in request.events.iter().zip(new).filter(|(_, new)| **new) {
-            let origin =
-                (!event.producer.is_empty()).then_some((event.producer.as_str(), event.sequence));
-            let index = first + frames.ends.len() as u64;
-            let received_at = time.text(received_at + (index - first))?;
-            random.fill_bytes(&mut salt);
-            envelope.clear();
-            let signed = Signature {
-                signature: &event.signature,
-                public_key: &event.public_key,
-            };
-            write_envelope(
-                &mut envelope,
-                &event.canonical,
-                origin,
-                signed,
-                received_at,
-                salt,
-            );
-            write_frame(&mut frames.bytes, index, &envelope);
-            frames.ends.push(frames.bytes.len());
-        }
-    }
-    Ok(frames)
-}
-
-/// Writes times that lie close to each other.
-#[derive(Default)]
-struct Time {
-    /// Seconds since the Unix epoch of `text`.
-    second: u64,
-    /// RFC 3339 with six fractional digits and `Z`.
-    text: String,
-}
-
-impl Time {
-    /// The time in words.
-    fn text(&mut self, micros: u64) -> Result<&str, String> {
-        /// Where in the text the fractional digits are.
-        const FRACTION: Range<usize> = 20..26;
-        let (second, fraction) = (micros / 1_000_000, micros % 1_000_000);
-        if self.text.is_empty() || second != self.second {
-            self.text = timestamp::from_micros(micros)
-                .ok_or_else(|| format!("the clock says {micros} us, beyond the year 9999"))?;
-            self.second = second;
-        } else {
-            self.text.replace_range(FRACTION, &format!("{fraction:06}"));
-        }
-        Ok(&self.text)
-    }
-}
-
-fn refuse(requests: Vec<Request>, reason: &str) {
+fn refuse(requests: Vec<Request>, error: &AppendError) {
     for request in requests {
-        let _ = request
-            .answer
-            .send(Err(AppendError::Unavailable(reason.to_owned())));
+        let _ = request.answer.send(Err(error.clone()));
     }
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_written_as_each_would_be_alone() {
-        let mut time = Time::default();
-        let start = 1_767_323_044_999_990;
-        for micros in start..start + 20 {
-            let alone = timestamp::from_micros(micros).unwrap();
-            assert_eq!(time.text(micros).unwrap(), alone);
-        }
-        assert!(time.text(u64::MAX).is_err());
-    }
+/// Has the commit thread carry this out, and waits for it.
+pub(crate) fn command<T: Send + 'static>(
+    queue: &CommitQueue,
+    carry_out: impl FnOnce(&mut Committer) -> Result<T, ControlError> + Send + 'static,
+) -> Result<T, ControlError> {
+    let (answer, answered) = mpsc::sync_channel(1);
+    let queued = queue.push_command(Box::new(move |committer| {
+        // Whoever asked waits for it.
+        let _ = answer.send(carry_out(committer));
+    }));
+    queued.map_err(|error| ControlError::Unavailable(error.to_string()))?;
+    answered.recv().unwrap_or_else(|_closed| {
+        let reason = "it closed before this was done";
+        Err(ControlError::Unavailable(reason.to_owned()))
+    })
 }

@@ -1,14 +1,12 @@
-//! What a ledger is told when it is opened.
+//! The settings of a ledger.
 
-use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use crate::anchor::AnchorPlace;
-use crate::life::retention::RetentionPolicy;
+use crate::clock::Clock;
+use crate::markers::RetentionScope;
 use crate::objects::ObjectFolder;
-use crate::pangea::Publication;
 use crate::store::faults::Faults;
 
 /// The name under which a ledger signs where none is configured.
@@ -82,37 +80,30 @@ impl Config {
     }
 }
 
-/// A source of the time in microseconds since the Unix epoch; the system's unless a test brings
-/// its own.
-#[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
-
-impl Clock {
-    /// A clock that asks `now` for microseconds since the Unix epoch.
-    pub fn new(now: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
-    }
-
-    /// Microseconds since the Unix epoch.
-    #[must_use]
-    pub fn now(&self) -> u64 {
-        (self.0)()
-    }
+/// Which payloads a log gives up without being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetentionPolicy {
+    /// How long payloads are kept at least.
+    pub keep_for: Duration,
+    /// Which are given up after that.
+    pub scope: RetentionScope,
 }
 
-impl Default for Clock {
+/// When the entries since the last publication get a root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Publication {
+    /// Once the oldest has waited so long, milliseconds.
+    pub interval_ms: u64,
+    /// Once there are so many; also the most that get one root. At least 2.
+    pub entries: u64,
+}
+
+impl Default for Publication {
+    /// Each minute, or 16,384 entries: to prove one of them, all their hashes are read.
     fn default() -> Self {
-        Self::new(|| {
-            let since_epoch = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default();
-            u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX)
-        })
-    }
-}
-
-impl fmt::Debug for Clock {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Clock")
+        Self {
+            interval_ms: 60_000,
+            entries: 16_384,
+        }
     }
 }

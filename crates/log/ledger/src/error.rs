@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fieldledger_audit::InvalidField;
+use fieldledger_formats::query::QueryFault;
 
 /// Why events were not appended. Nothing of the call is in the log then, unless the error is
 /// [`AppendError::Unavailable`]: then it may be, and the same call can be made again where the
@@ -15,6 +16,10 @@ pub enum AppendError {
     /// The caller's fault. Do not retry.
     #[error("{} fields of the events are invalid", .0.len())]
     Invalid(Vec<InvalidField>),
+    /// The log never takes an event again: it was frozen, or restored read-only. Do not retry; the
+    /// reason names the log that goes on, where that is known.
+    #[error("the log has ended: {0}")]
+    Ended(String),
     /// The log cannot take events now. Retry.
     #[error("the ledger cannot append: {0}")]
     Unavailable(String),
@@ -45,6 +50,15 @@ impl QueryError {
             field: name.to_owned(),
             problem: problem.into(),
         }])
+    }
+}
+
+impl From<QueryFault> for QueryError {
+    fn from(fault: QueryFault) -> Self {
+        match fault {
+            QueryFault::Parameter { parameter, problem } => Self::parameter(parameter, problem),
+            QueryFault::Expired => Self::Expired(fault.to_string()),
+        }
     }
 }
 
@@ -105,7 +119,7 @@ pub enum OpenError {
     /// A configured value cannot be used.
     #[error("setting {setting} cannot be used: {problem}")]
     Setting {
-        /// Name of the field of [`crate::Config`].
+        /// Its name in [`crate::Config`].
         setting: &'static str,
         /// What is wrong and what would be right.
         problem: String,

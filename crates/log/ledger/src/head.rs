@@ -1,15 +1,16 @@
 //! The newest signed tree, as readers see it.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fieldledger_audit::log::Checkpoint;
 use fieldledger_tlog::{CheckpointError, Edge, Hash};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::error::QueryError;
-use crate::life::keys::Keys;
+use crate::keys::Keys;
 
 /// A signed tree and what is needed to prove things in it.
 #[derive(Debug)]
@@ -120,22 +121,21 @@ impl Published {
     /// Waits until the tree is larger than `size`, or no newer one will come, and returns the
     /// newest; the flag is true in the latter case.
     pub(crate) fn wait_beyond(&self, size: u64) -> (Arc<Head>, bool) {
-        let waited = self.changed.wait_while(self.state(), |state| {
+        let mut state = self.state();
+        self.changed.wait_while(&mut state, |state| {
             state.head.size() <= size && !state.closed
         });
-        let state = waited.unwrap_or_else(PoisonError::into_inner);
         (Arc::clone(&state.head), state.closed)
     }
 
     /// Waits for `pause` to pass; less if no newer tree will come.
     pub(crate) fn pause(&self, pause: Duration) {
-        let waited = self
-            .changed
-            .wait_timeout_while(self.state(), pause, |state| !state.closed);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        let mut state = self.state();
+        self.changed
+            .wait_while_for(&mut state, |state| !state.closed, pause);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }

@@ -1,9 +1,69 @@
 //! The ledger: a durable, signed, append-only log of audit events.
 //!
-//! An append follows this way through the modules: `intake` checks the events where the caller is,
-//! `queue` holds them, `commit` takes all that wait and makes them durable (`store::segment`),
-//! extends the tree (`grower`), signs it, puts the signed tree head in the `anchor`, publishes it
-//! (`head`), and answers. `recovery` is how it starts. `search` answers from the log or from the `index`, `proofs` from the tiles.
+//! # Invariants
+//!
+//! - An append is answered once its events are on the disk, were read back, and are covered by a
+//!   signed tree head that lies in the anchor: write, sync, read back, sign, anchor, answer.
+//! - One thread writes (`commit`). All others read what it has published (`head`).
+//! - An event with a producer and a sequence is in the log once, however often it is sent.
+//! - Entries never change and never move. A payload can go (`life`), its leaf stays, and an entry of
+//!   the log says why it went.
+//! - A log that has ended, because it was frozen or restored read-only, never takes another event.
+//! - Segments, keys and anchor are the log. All other files are derived: what is missing or damaged is
+//!   computed again, and `fsck` says so.
+//! - What a crash leaves half done is finished by the next start (`recovery`), or refused with what
+//!   would be right.
+//!
+//! # Modules
+//!
+//! How entries, frames and searches are written is a crate of its own, `fieldledger_formats`. An
+//! append follows this way through the modules:
+//!
+//! ```text
+//! ledger        the handle: appends and questions come in here
+//! request       checks events, where the caller is, and puts them in canonical form
+//! intake        hands them over
+//! queue         holds them until the next commit
+//! commit        takes all that wait and makes them durable
+//!   framing       writes their envelopes and frames
+//!   grower        extends the tree
+//!   keys          sign it
+//!   anchor        has the newest signed tree head, apart from the log
+//!   head          the newest signed tree head, as readers see it
+//!   producers     which events the log has already
+//!   readings      readings in events, and the newest of each sensor
+//!   gaps          which readings are missing
+//! ```
+//!
+//! Questions are answered by these:
+//!
+//! ```text
+//! search        from the log, or from the index
+//! index         finds entries by text, column and sensor; follows the log
+//! proofs        entries and their proofs
+//! tree          tiles and bundles, for whoever computes proofs
+//! pangea        the log as Pangea's clients know it; publishes roots
+//! usage, stats  numbers for the status
+//! types         what is answered
+//! ```
+//!
+//! And these open, change and check a log:
+//!
+//! ```text
+//! config        the settings
+//! recovery      how a ledger starts
+//! life          erasures, retention, changes of keys, the end of a log, backups
+//! markers       what entries say of other entries
+//! archiver      moves full segments to the archive
+//! gap_recorder  writes entries about gaps
+//! fsck          checks a log without opening it
+//! store         one module for each kind of file
+//! objects       a folder in an object store
+//! paths         the names of the files
+//! clock, error, problem
+//! ```
+//!
+//! # Example
 //!
 //! ```
 //! use fieldledger_ledger::{Config, EventColumns, Ledger};
@@ -25,28 +85,32 @@
 
 mod anchor;
 mod archiver;
+mod clock;
 mod commit;
 mod config;
-mod envelope;
 mod error;
+mod framing;
 pub mod fsck;
+mod gap_recorder;
 mod gaps;
 mod grower;
 mod head;
 mod index;
 mod intake;
+mod keys;
 mod ledger;
 mod life;
+mod markers;
 mod objects;
-mod own;
 mod pangea;
+mod paths;
 mod problem;
 mod producers;
 mod proofs;
-mod query;
 mod queue;
 mod readings;
 mod recovery;
+mod request;
 mod search;
 mod stats;
 mod store;
@@ -55,25 +119,24 @@ mod types;
 mod usage;
 
 pub use anchor::AnchorPlace;
-pub use archiver::ArchiveStatus;
-pub use config::{Clock, Config, DEFAULT_ORIGIN};
+pub use clock::Clock;
+pub use config::{Config, DEFAULT_ORIGIN, Publication, RetentionPolicy};
 pub use error::{AppendError, ControlError, OpenError, QueryError, StoreError};
 pub use fieldledger_audit::log::{
     Checkpoint, Entry, Order, Removal, RemovalKind, SearchPage, SearchQuery, Written,
 };
 pub use fieldledger_audit::{EventColumns, InvalidField};
+pub use fieldledger_formats::own::{Details, OWN_PRODUCERS, OwnKind};
 pub use gaps::{Gap, GapKind, GapPage, GapQuery, GapState, GapTotals, MissingRange};
-pub use ledger::Ledger;
+pub use ledger::{Ledger, Restriction};
 pub use life::backup::{Backup, BackupError, BackupReport, Progress, backup};
 pub use life::erasure::Erasure;
 pub use life::freeze::{Freeze, Successor};
-pub use life::keys::KeyChange;
+pub use life::key_change::KeyChange;
 pub use life::restore::{RestoreMode, Restored, restore};
-pub use life::retention::{
-    Retained, RetentionPolicy, RetentionScope, RetentionStatus, UnknownScope,
-};
+pub use life::retention::{Retained, RetentionStatus};
+pub use markers::{RetentionScope, UnknownScope};
 pub use objects::ObjectFolder;
-pub use own::{Details, OWN_PRODUCERS, OwnKind};
-pub use pangea::{Logged, PangeaEvent, PangeaPage, PangeaRoot, Publication, Restriction};
+pub use pangea::{Logged, PangeaEvent, PangeaPage, PangeaRoot};
 pub use store::faults::{Done, Fault, Faults, PowerLoss};
-pub use types::{Bucket, EntryRange, InclusionProof, LedgerStatus, Reading, Series};
+pub use types::{ArchiveStatus, Bucket, EntryRange, InclusionProof, LedgerStatus, Reading, Series};

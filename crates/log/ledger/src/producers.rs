@@ -1,4 +1,4 @@
-//! Which events the log has already: every pair of producer and sequence, exactly and for ever.
+//! Which events the log has already: every pair of producer and sequence, exactly and forever.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -110,6 +110,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     #[test]
@@ -131,6 +132,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn it_remembers_like_a_set(
             steps in proptest::collection::vec((any::<bool>(), 0_u8..3, 0_u64..24), 0..200)

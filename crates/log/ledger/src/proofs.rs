@@ -7,16 +7,16 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fieldledger_audit::log::{Entry, Removal, RemovalKind};
+use fieldledger_formats::envelope::Envelope;
+use fieldledger_formats::own::{self, OwnKind};
 use fieldledger_tlog::{
     Hash, Leaf, ProofError, ReceiptError, consistency, inclusion, root_at, verify_consistency,
     verify_inclusion,
 };
 
-use crate::envelope::Envelope;
 use crate::error::{QueryError, StoreError, with_causes};
 use crate::head::Head;
-use crate::own::{self, OwnKind};
-use crate::store::reader::{LogReader, Stored};
+use crate::store::reader::{LogEntry, LogReader};
 use crate::store::tiles::{TileStore, TreeView};
 
 /// Bytes of envelopes after which a range of entries ends; with the last of them an answer has
@@ -40,12 +40,12 @@ impl Proofs {
         let stored = self.log.entry(index)?;
         let leaf = stored.leaf();
         let (envelope, removed) = match stored {
-            Stored::Envelope(bytes, _) => {
+            LogEntry::Envelope(bytes, _) => {
                 let text = String::from_utf8(bytes);
-                let text = text.map_err(|error| self.log.damaged(index, &error.to_string()))?;
+                let text = text.map_err(|error| self.log.damaged(index, error))?;
                 (text, None)
             }
-            Stored::Erased(_, marker) => (String::new(), Some(self.removal(marker)?)),
+            LogEntry::Erased(_, marker) => (String::new(), Some(self.removal(marker)?)),
         };
         let entry = Entry {
             index,

@@ -1,54 +1,17 @@
 //! Appends that wait for the next commit.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
-use futures::channel::oneshot;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use fieldledger_audit::log::Written;
-
-use crate::commit::Committer;
-use crate::error::AppendError;
-use crate::gaps::Noted;
-use crate::types::Reading;
-
-/// An event, checked and ready to be written.
-#[derive(Debug)]
-pub(crate) struct PreparedEvent {
-    /// Empty where it has none.
-    pub(crate) producer: String,
-    pub(crate) sequence: u64,
-    /// The event's canonical JSON.
-    pub(crate) canonical: String,
-    /// Its client's signature; empty where it has none, as is `public_key`.
-    pub(crate) signature: String,
-    pub(crate) public_key: String,
-    /// The reading in it; its index and `received_at` are yet to be set.
-    pub(crate) reading: Option<Reading>,
-    /// What it says about the completeness of the log.
-    pub(crate) noted: Option<Noted>,
-}
-
-/// One call of `append`.
-#[derive(Debug)]
-pub(crate) struct Request {
-    pub(crate) events: Vec<PreparedEvent>,
-    /// Memory it takes, roughly.
-    pub(crate) bytes: usize,
-    pub(crate) queued_at: Instant,
-    pub(crate) answer: oneshot::Sender<Result<Written, AppendError>>,
-}
-
-/// Something for the commit thread to do between two commits.
-pub(crate) type Command = Box<dyn FnOnce(&mut Committer) + Send>;
+use crate::request::Request;
 
 /// What the commit thread does next.
-pub(crate) enum Work {
+pub(crate) enum Work<C> {
     /// Writes these.
     Commit(Vec<Request>),
     /// Does this.
-    Command(Command),
+    Command(C),
 }
 
 /// Why a request was not queued.
@@ -67,26 +30,31 @@ pub(crate) enum QueueError {
     Closed,
 }
 
-/// A bounded queue between callers and the commit thread.
-pub(crate) struct Queue {
-    state: Mutex<State>,
+/// A bounded queue between callers and the commit thread: requests, and commands `C` that it carries
+/// out between two commits.
+pub(crate) struct Queue<C> {
+    state: Mutex<State<C>>,
     arrived: Condvar,
     most_bytes: usize,
 }
 
-#[derive(Default)]
-struct State {
+struct State<C> {
     requests: VecDeque<Request>,
-    commands: VecDeque<Command>,
+    commands: VecDeque<C>,
     bytes: usize,
     closed: bool,
 }
 
-impl Queue {
+impl<C> Queue<C> {
     /// At most `most_bytes` wait, except that a lone request may be larger.
     pub(crate) fn new(most_bytes: usize) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                requests: VecDeque::new(),
+                commands: VecDeque::new(),
+                bytes: 0,
+                closed: false,
+            }),
             arrived: Condvar::new(),
             most_bytes,
         }
@@ -111,7 +79,7 @@ impl Queue {
     }
 
     /// Queues a command.
-    pub(crate) fn push_command(&self, command: Command) -> Result<(), QueueError> {
+    pub(crate) fn push_command(&self, command: C) -> Result<(), QueueError> {
         let mut state = self.state();
         if state.closed {
             return Err(QueueError::Closed);
@@ -124,7 +92,7 @@ impl Queue {
     /// Waits for work, and takes it: a command, or the requests that wait: at least one, and not
     /// more than `most_events` events and `most_bytes` bytes if there are more. None once the queue
     /// is closed and empty.
-    pub(crate) fn take(&self, most_events: usize, most_bytes: usize) -> Option<Work> {
+    pub(crate) fn take(&self, most_events: usize, most_bytes: usize) -> Option<Work<C>> {
         let mut state = self.state();
         loop {
             if let Some(command) = state.commands.pop_front() {
@@ -136,8 +104,7 @@ impl Queue {
             if state.closed {
                 return None;
             }
-            let waited = self.arrived.wait(state);
-            state = waited.unwrap_or_else(PoisonError::into_inner);
+            self.arrived.wait(&mut state);
         }
         let mut taken = Vec::new();
         let mut events = 0;
@@ -166,18 +133,23 @@ impl Queue {
         self.arrived.notify_all();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State<C>> {
+        self.state.lock()
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::time::Instant;
+
+    use futures::channel::oneshot;
+
     use super::*;
+    use crate::request::PreparedEvent;
 
     /// How many requests are taken; none once the queue is closed.
-    fn take(queue: &Queue, most_events: usize, most_bytes: usize) -> Option<usize> {
+    fn take(queue: &Queue<()>, most_events: usize, most_bytes: usize) -> Option<usize> {
         match queue.take(most_events, most_bytes)? {
             Work::Commit(requests) => Some(requests.len()),
             Work::Command(_) => panic!("there was no command"),
@@ -204,7 +176,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        let queue = Queue::new(100);
+        let queue = Queue::<()>::new(100);
         queue.push(request(500)).unwrap();
         let full = QueueError::Full {
             waiting: 500,
@@ -219,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_commit_takes_all_up_to_its_bounds() {
-        let queue = Queue::new(1_000);
+        let queue = Queue::<()>::new(1_000);
         for _ in 0..5 {
             queue.push(request(10)).unwrap();
         }
@@ -230,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_closed_queue_is_emptied_first() {
-        let queue = Queue::new(1_000);
+        let queue = Queue::<()>::new(1_000);
         queue.push(request(10)).unwrap();
         queue.close();
         assert_eq!(queue.push(request(10)).unwrap_err(), QueueError::Closed);
@@ -240,13 +212,13 @@ mod tests {
 
     #[test]
     fn a_command_comes_before_what_waits() {
-        let queue = Queue::new(1_000);
+        let queue = Queue::<()>::new(1_000);
         queue.push(request(10)).unwrap();
-        queue.push_command(Box::new(|_| ())).unwrap();
+        queue.push_command(()).unwrap();
         assert!(matches!(queue.take(10, 10), Some(Work::Command(_))));
         assert_eq!(take(&queue, 10, 10), Some(1));
         queue.close();
-        let refused = queue.push_command(Box::new(|_| ()));
+        let refused = queue.push_command(());
         assert_eq!(refused.unwrap_err(), QueueError::Closed);
     }
 }

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use fieldledger_audit::event::FIELDS;
 use fieldledger_audit::log::{Entry, Order, RECEIVED_AT, SearchPage, SearchQuery};
 use fieldledger_audit::{log, timestamp};
+use fieldledger_formats::envelope::Envelope;
+use fieldledger_formats::frame::Frame;
+use fieldledger_formats::query::cursor::{Cursor, Filter, LIFETIME};
+use fieldledger_formats::query::times;
 
-use crate::config::Clock;
-use crate::envelope::Envelope;
+use crate::clock::Clock;
 use crate::error::{QueryError, StoreError};
 use crate::head::{Head, Published};
 use crate::index::{Summary, View, Views};
 use crate::proofs::Proofs;
-use crate::query::cursor::{Cursor, Filter, LIFETIME};
-use crate::query::times;
 use crate::readings::{Latest, reading_of};
-use crate::store::frame::Frame;
 use crate::store::reader::LogReader;
 use crate::types::{Reading, Series};
 
@@ -68,7 +68,7 @@ impl Search {
         let now = self.clock.now();
         let entry_at = |name, text: Option<&str>, otherwise| match text {
             Some(text) => times::parse(text, now)
-                .map_err(|problem| QueryError::parameter(name, problem))
+                .map_err(|fault| QueryError::parameter(name, fault.to_string()))
                 .and_then(|time| self.first_received_at(time, size)),
             None => Ok(otherwise),
         };
@@ -120,7 +120,7 @@ impl Search {
             return Err(QueryError::NotFound(problem.to_owned()));
         }
         let (offset, limit) = (offset as usize, limit as usize);
-        let (count, page) = match cursor.order_field() {
+        let (count, page) = match cursor.order_column() {
             None => self.page_in_log_order(cursor, filter, offset, limit)?,
             Some(field) => self.page_by_field(cursor, filter, field, offset, limit)?,
         };
@@ -206,7 +206,7 @@ impl Search {
             return Ok((0, String::new()));
         };
         let envelope =
-            Envelope::parse(bytes).map_err(|problem| self.log.damaged(index, &problem))?;
+            Envelope::parse(bytes).map_err(|problem| self.log.damaged(index, problem))?;
         let event = envelope.event();
         let text = event.values()[field];
         if FIELDS[field].name == "timestamp" {
@@ -336,7 +336,7 @@ impl Search {
             let received_at = envelope.received_at()?;
             Ok(reading_of(&envelope.event(), index, received_at))
         });
-        reading.map_err(|problem| self.log.damaged(index, &problem))
+        reading.map_err(|problem| self.log.damaged(index, problem))
     }
 }
 

@@ -1,12 +1,20 @@
 //! What the ledger counts.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Commits over which the time to durable is summed up.
-const WINDOW: usize = 1_024;
+use hdrhistogram::Histogram;
+use parking_lot::Mutex;
+
+/// The time to durable is summed up over so many commits at least, once there are, and over less than
+/// twice as many.
+const WINDOW: u64 = 512;
+
+/// Longer times than an hour count as one, microseconds.
+const LONGEST: u64 = 3_600 * 1_000_000;
+
+/// Digits of a time that are told apart.
+const DIGITS: u8 = 3;
 
 /// Counters since the ledger was opened.
 #[derive(Debug, Default)]
@@ -15,8 +23,42 @@ pub(crate) struct Stats {
     pub(crate) duplicates: AtomicU64,
     pub(crate) rejected: AtomicU64,
     pub(crate) commits: AtomicU64,
-    /// Microseconds from request to durable of the newest commits.
-    latencies: Mutex<VecDeque<u64>>,
+    latencies: Mutex<Latencies>,
+}
+
+/// Microseconds from request to durable of the newest commits.
+#[derive(Debug)]
+struct Latencies {
+    newest: Histogram<u32>,
+    /// The [`WINDOW`] before those.
+    before: Histogram<u32>,
+}
+
+impl Default for Latencies {
+    fn default() -> Self {
+        let empty = Histogram::new_with_bounds(1, LONGEST, DIGITS)
+            .expect("an hour is more than a microsecond, and three digits are few");
+        Self {
+            newest: empty.clone(),
+            before: empty,
+        }
+    }
+}
+
+impl Latencies {
+    fn record(&mut self, micros: u64) {
+        if self.newest.len() == WINDOW {
+            std::mem::swap(&mut self.newest, &mut self.before);
+            self.newest.reset();
+        }
+        self.newest.saturating_record(micros);
+    }
+
+    fn all(&self) -> Histogram<u32> {
+        let mut all = self.newest.clone();
+        all.add(&self.before).expect("both have the same bounds");
+        all
+    }
 }
 
 impl Stats {
@@ -29,30 +71,16 @@ impl Stats {
         }
         self.commits.fetch_add(1, Ordering::Relaxed);
         let micros = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
-        let mut latencies = self
-            .latencies
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if latencies.len() == WINDOW {
-            latencies.pop_front();
-        }
-        latencies.push_back(micros);
+        self.latencies.lock().record(micros);
     }
 
     /// Median and 99th percentile of the time to durable, microseconds; 0 without commits.
     pub(crate) fn percentiles(&self) -> (u64, u64) {
-        let latencies = self
-            .latencies
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let mut sorted: Vec<u64> = latencies.iter().copied().collect();
-        drop(latencies);
-        sorted.sort_unstable();
-        let at = |percent: usize| {
-            let rank = (sorted.len() * percent).div_ceil(100);
-            rank.checked_sub(1).map_or(0, |position| sorted[position])
-        };
-        (at(50), at(99))
+        let latencies = self.latencies.lock().all();
+        (
+            latencies.value_at_quantile(0.5),
+            latencies.value_at_quantile(0.99),
+        )
     }
 }
 
@@ -64,10 +92,21 @@ mod tests {
     fn percentiles_are_over_the_newest_commits() {
         let stats = Stats::default();
         assert_eq!(stats.percentiles(), (0, 0));
-        for micros in 0..5_000 {
+        let newest = 5_000_u64;
+        for micros in 0..newest {
             stats.committed(1, 0, Duration::from_micros(micros));
         }
-        assert_eq!(stats.percentiles(), (5_000 - 1_024 + 511, 5_000 - 11));
+        // Nine windows were full; the last of them counts, and what came after.
+        let first = 8 * WINDOW;
+        let count = newest - first;
+        let (median, highest) = stats.percentiles();
+        for (found, exact) in [
+            (median, first + count / 2),
+            (highest, first + count * 99 / 100),
+        ] {
+            let error = found.abs_diff(exact);
+            assert!(error <= exact / 500, "{found} instead of {exact}");
+        }
     }
 
     #[test]

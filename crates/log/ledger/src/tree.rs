@@ -1,7 +1,7 @@
 //! The tree itself, for whoever computes proofs on their own: the tiles and bundles of C2SP
 //! tlog-tiles, of every width that the signed tree has.
 //!
-//! Readers keep tiles for ever, so a damaged one must not get out: each is checked against the tile
+//! Readers keep tiles forever, so a damaged one must not get out: each is checked against the tile
 //! above it, up to the unfinished tiles, which are in memory and were signed.
 
 use std::sync::Arc;

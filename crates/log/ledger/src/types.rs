@@ -5,8 +5,6 @@
 
 use fieldledger_audit::log::{Checkpoint, Entry};
 
-use crate::archiver::ArchiveStatus;
-
 /// An entry with its audit path in the tree of `checkpoint`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InclusionProof {
@@ -95,7 +93,7 @@ pub struct LedgerStatus {
     pub commits: u64,
     /// What the last start found and did, in a sentence.
     pub recovery: String,
-    /// Median time from request to durable, microseconds, over the last 1,024 commits.
+    /// Median time from request to durable, microseconds, over the newest 512 to 1,024 commits.
     pub commit_p50: u64,
     /// 99th percentile of the same.
     pub commit_p99: u64,
@@ -105,4 +103,19 @@ pub struct LedgerStatus {
     pub index_problem: String,
     /// What is in the archive; none where there is no archive.
     pub archive: Option<ArchiveStatus>,
+}
+
+/// What is in the archive.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ArchiveStatus {
+    /// Segments that are there whole.
+    pub segments: u64,
+    /// Entries in them: all below this.
+    pub entries: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Segments that are there only, and no longer on this disk.
+    pub removed: u64,
+    /// Why nothing more can be archived at present; empty if nothing is wrong.
+    pub problem: String,
 }

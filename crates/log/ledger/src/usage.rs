@@ -6,7 +6,7 @@ use std::path::Path;
 
 use fieldledger_tlog::{LEAF_BYTES, TILE_BYTES, TILE_WIDTH};
 
-use crate::recovery::Paths;
+use crate::paths::Paths;
 
 /// Bytes of a full bundle of leaves, each after two bytes of length.
 const BUNDLE_BYTES: u64 = (TILE_WIDTH * (LEAF_BYTES + 2)) as u64;

@@ -246,7 +246,7 @@ fn a_backup_that_is_behind_never_goes_on() {
         assert_whole(&copy, 50);
         wait_for_index(&copy);
         assert_eq!(copy.search(&query("49")).unwrap().count, 1);
-        let Err(AppendError::Unavailable(reason)) = append(&copy, numbered("p", 50, 51)) else {
+        let Err(AppendError::Ended(reason)) = append(&copy, numbered("p", 50, 51)) else {
             panic!("it would be a fork");
         };
         let Err(ControlError::Refused(why)) = copy.erase(0, "r", "a") else {

@@ -12,6 +12,7 @@ use common::{
     append, config, config_without_index, entries, message, numbered, query, reading, verify,
     verify_growth, wait_for_index,
 };
+use fieldledger_chance::proptest_config;
 use fieldledger_ledger::{ControlError, Entry, EventColumns, Ledger, RemovalKind, Series};
 use proptest::prelude::*;
 
@@ -352,7 +353,7 @@ fn a_payload_that_vanished_without_an_entry_is_noticed() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig { cases: 12, ..proptest_config() })]
 
     #[test]
     fn any_history_of_appends_and_erasures_is_kept(

@@ -25,7 +25,7 @@ fn successor_config(folder: &Path) -> Config {
 }
 
 fn assert_refused(ledger: &Ledger, size: u64) {
-    let Err(AppendError::Unavailable(reason)) = append(ledger, numbered("p", 50, 51)) else {
+    let Err(AppendError::Ended(reason)) = append(ledger, numbered("p", 50, 51)) else {
         panic!("a frozen log takes nothing");
     };
     for part in ["frozen by entry 3", "moved to hall 2", "example.com/second"] {

@@ -66,7 +66,7 @@ pub(crate) struct FreezeParams {
     responses(
         (status = 200, description = "The payload is gone", body = Erasure),
         (status = 404, description = "The log has no such entry", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The entry is one of the log's own, or the log is frozen", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The entry is one of the log's own, or the log was restored read-only; a frozen log erases, because the duty to erase does not end with it", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
     )
 )]

@@ -149,7 +149,7 @@ fn ledger_metrics(text: &mut Exposition, status: &LedgerStatus) {
     text.metric(
         "fieldledger_ledger_append_seconds",
         Kind::Gauge,
-        "Quantiles of the time from request to durable, over the last 1,024 commits.",
+        "Quantiles of the time from request to durable, over the newest 512 to 1,024 commits.",
     );
     text.quantiles(status.commit_p50, status.commit_p99);
     if let Some(archive) = &status.archive {

@@ -15,6 +15,7 @@ use fieldledger_api::backend::{
 use fieldledger_api::{
     BODY_LIMIT, BackendError, FieldProblem, Moment, Scope, Tokens, openapi, router,
 };
+use fieldledger_chance::proptest_config;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -1014,6 +1015,8 @@ fn every_reference_in_the_description_leads_somewhere() {
 }
 
 proptest! {
+    #![proptest_config(proptest_config())]
+
     #[test]
     fn any_path_and_query_is_answered(path in "/((api/(proof|sensors|readings|)|log/(tile|proof|payload|receipt|))/?)?[ -~]{0,20}") {
         let Ok(request) = Request::get(path.replace(' ', "%")).body(Body::empty()) else {

@@ -34,6 +34,7 @@ pub(crate) fn append_error(error: ledger::AppendError) -> BackendError {
         ledger::AppendError::Invalid(fields) => {
             BackendError::Invalid(fields.into_iter().map(invalid_field).collect())
         }
+        ledger::AppendError::Ended(reason) => BackendError::Refused(reason),
         ledger::AppendError::Unavailable(reason) => BackendError::Unavailable(reason),
     }
 }

@@ -11,7 +11,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::AnchorError;
+use super::error::AnchorError;
 use crate::error::{OpenError, StoreError};
 use crate::store::disk::{Disk, DiskFile, Durability, Mode};
 use crate::store::lock::lock;

@@ -6,97 +6,21 @@
 //! is shorter than its anchor says, a second writer finds another tree head than it left, and both
 //! are refused.
 
+mod error;
 mod folder;
 mod objects;
+mod place;
 
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::error::{OpenError, StoreError};
-use crate::objects::ObjectFolder;
 use crate::store::disk::Disk;
 use folder::FolderAnchor;
 use objects::ObjectAnchor;
 
-/// Where a ledger's newest signed tree head is kept.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum AnchorPlace {
-    /// In a folder beside the ledger's, of the same name with `-anchor` after it.
-    #[default]
-    Beside,
-    /// In this folder: best on another disk, or another machine's.
-    Folder(PathBuf),
-    /// In an object store that can write an object conditionally on its version.
-    Objects(ObjectFolder),
-}
-
-impl AnchorPlace {
-    /// The folder, for a ledger in `data`; none where it is no folder or has no name of its own.
-    pub(crate) fn folder(&self, data: &Path) -> Option<PathBuf> {
-        match self {
-            Self::Folder(folder) => Some(folder.clone()),
-            Self::Objects(_) => None,
-            Self::Beside => {
-                let mut name = data.file_name()?.to_owned();
-                name.push("-anchor");
-                Some(data.with_file_name(name))
-            }
-        }
-    }
-}
-
-impl FromStr for AnchorPlace {
-    type Err = String;
-
-    /// Reads a folder's path, or the URL of a folder or of S3 ([`ObjectFolder::open`]); nothing means
-    /// [`AnchorPlace::Beside`].
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once("://") {
-            _ if text.is_empty() => Ok(Self::Beside),
-            None => Ok(Self::Folder(text.into())),
-            Some(("file", path)) if path.starts_with('/') => Ok(Self::Folder(path.into())),
-            Some(("file", _)) => Err(format!(
-                "{text:?} is no folder; right would be file:///folder"
-            )),
-            Some(_) => Ok(Self::Objects(text.parse()?)),
-        }
-    }
-}
-
-/// Why the anchor did not move.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum AnchorError {
-    /// It could not be read or written. What is in it now may be unknown.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// It holds something else than this ledger left there.
-    #[error(
-        "{place} holds the tree head of {} while this ledger last put that of {} there: another \
-         process writes the same log, or the anchor was replaced; stop the other, and if there is \
-         none find out who changed it before this ledger is opened again",
-        size_in_words(.found.as_deref()),
-        size_in_words(.expected.as_deref())
-    )]
-    Changed {
-        /// Where it is.
-        place: String,
-        /// What should be in it.
-        expected: Option<Vec<u8>>,
-        /// What is in it.
-        found: Option<Vec<u8>>,
-    },
-    /// The new tree head would take entries back.
-    #[error("a tree of {new} entries must not follow one of {old} in {place}")]
-    Smaller {
-        /// Where it is.
-        place: String,
-        /// Entries in the old tree.
-        old: u64,
-        /// Entries in the new tree.
-        new: u64,
-    },
-}
+pub(crate) use error::{AnchorError, size_of};
+pub use place::AnchorPlace;
 
 /// Holds the newest signed tree head.
 #[derive(Debug)]
@@ -251,22 +175,6 @@ pub(crate) fn name_of(place: &AnchorPlace, data: &Path) -> String {
     }
 }
 
-/// Entries in the tree of a signed note: its second line.
-pub(crate) fn size_of(note: &[u8]) -> Option<u64> {
-    let line = note.split(|&byte| byte == b'\n').nth(1)?;
-    std::str::from_utf8(line).ok()?.parse().ok()
-}
-
-fn size_in_words(note: Option<&[u8]>) -> String {
-    match note {
-        None => "no tree".to_owned(),
-        Some(note) => size_of(note).map_or_else(
-            || "something unreadable".to_owned(),
-            |size| format!("a tree of {size} entries"),
-        ),
-    }
-}
-
 /// As far as the names say.
 fn is_within(inner: &Path, outer: &Path) -> bool {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -277,6 +185,7 @@ fn is_within(inner: &Path, outer: &Path) -> bool {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::objects::ObjectFolder;
 
     fn note(size: u64) -> Vec<u8> {
         format!("log\n{size}\nroot\n\n— log signature\n").into_bytes()

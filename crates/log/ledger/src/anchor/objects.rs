@@ -1,6 +1,6 @@
 //! An anchor in an object store: the object `checkpoint`, written conditionally on its version.
 
-use super::AnchorError;
+use super::error::AnchorError;
 use crate::error::StoreError;
 use crate::objects::{ObjectFolder, Put, Version};
 use crate::store::disk::Disk;

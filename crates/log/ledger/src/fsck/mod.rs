@@ -4,12 +4,10 @@
 //! Nothing is written. A log that another process has open is checked up to the signed tree head
 //! that is found first; one that nobody has open is kept from being opened meanwhile.
 
-mod canonical;
 mod report;
 mod walk;
 
 use std::fs::{File, TryLockError};
-use std::sync::Arc;
 
 use fieldledger_tlog::TreeHead;
 
@@ -18,9 +16,9 @@ pub use report::{Finding, FindingKind, Progress, Report, Severity};
 use crate::anchor;
 use crate::config::Config;
 use crate::error::{OpenError, StoreError, with_causes};
-use crate::life::keys::Keys;
+use crate::keys::Keys;
 use crate::life::restore::ReadOnly;
-use crate::recovery::Paths;
+use crate::paths::Paths;
 use crate::store::archive::Archive;
 use crate::store::disk::Disk;
 use crate::store::key_file;
@@ -49,14 +47,7 @@ pub fn check(config: &Config, progress: &mut dyn FnMut(Progress)) -> Result<Repo
     let place = anchor::name_of(&config.anchor, &paths.folder);
     let notes = anchor::peek(&config.anchor, &paths.folder, &disk)?;
     let (signed, verifier_keys) = signed(&disk, &paths, config, &place, notes, &mut findings)?;
-    let archive = match &config.archive {
-        None => None,
-        Some(objects) => Some(Arc::new(Archive::open(
-            &disk,
-            paths.folder.clone(),
-            objects.clone(),
-        )?)),
-    };
+    let archive = Archive::open_configured(&disk, &paths.folder, config.archive.as_ref())?;
     let mut walk = Walk::new(&disk, &paths, archive, signed.as_ref(), in_use, findings)?;
     walk.run(progress)?;
     let walked = walk.finish(config.index)?;

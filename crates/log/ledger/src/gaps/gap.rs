@@ -107,9 +107,9 @@ impl Gap {
     }
 
     /// Whether the log should have one more entry about it.
-    pub(crate) fn is_untold(&self, now: u64, grace: u64) -> bool {
+    pub(crate) fn is_unrecorded(&self, now: u64, grace: u64) -> bool {
         match (self.state, self.opened_entry) {
-            // It was filled before anyone was told.
+            // It was filled before it was recorded.
             (GapState::Closed, None) => false,
             (GapState::Closed, Some(_)) => self.closed_entry.is_none(),
             (_, None) => now.saturating_sub(self.opened_at) >= grace,
@@ -141,13 +141,13 @@ impl Gap {
         if number > range.last {
             return false;
         }
-        let told_apart = range.missing == range.last - range.first + 1;
+        let is_exact = range.missing == range.last - range.first + 1;
         range.missing -= 1;
         if range.missing == 0 {
             self.ranges.remove(position);
             return true;
         }
-        if !told_apart {
+        if !is_exact {
             return true;
         }
         let time = polled_at.clamp(range.start, range.end);

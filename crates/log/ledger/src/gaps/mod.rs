@@ -14,7 +14,7 @@
 //!   completeness rests on the number of their poll, counted over all sensors of a polling run.
 //!
 //! Holes of one boot that show within [`BURST`] are one gap, as they have one cause. A gap that
-//! stays open for the time of grace gets an entry of the log (`recorder`), and another once it is
+//! stays open for the time of grace gets an entry of the log (`gap_recorder`), and another once it is
 //! filled. All of this follows from the log's entries alone, so that a replay finds the same.
 //!
 //! Devices are not trusted, so memory is bounded: a gap tells at most [`MOST_RANGES`] ranges apart
@@ -24,7 +24,6 @@ mod gap;
 #[cfg(test)]
 mod model;
 mod record;
-mod recorder;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -32,10 +31,9 @@ use serde::{Deserialize, Serialize};
 
 pub use gap::{Gap, GapKind, GapState, MissingRange};
 pub(crate) use record::{Noted, noted_in, noted_in_erased};
-pub(crate) use recorder::Recorder;
 
 use crate::error::QueryError;
-use crate::own::Details;
+use fieldledger_formats::own::Details;
 use record::GapRecord;
 
 /// Holes that show within this time of the first, microseconds, are one gap.
@@ -57,7 +55,7 @@ const MOST_OPEN: usize = 4_096;
 /// Closed gaps and restarts that are listed.
 const MOST_SETTLED: usize = 10_000;
 
-/// Gaps filled before they were told of: kept because an entry about one may be under way.
+/// Gaps filled before they were recorded: kept because an entry about one may be under way.
 const MOST_FLEETING: usize = 1_000;
 
 /// Gaps in all.
@@ -115,7 +113,8 @@ pub(crate) struct Gaps {
     sensors: HashMap<String, Sensor>,
     gaps: BTreeMap<u64, Gap>,
     /// Gaps about which the log may need one more entry.
-    untold: BTreeSet<u64>,
+    #[serde(rename = "untold")]
+    unrecorded: BTreeSet<u64>,
     /// Closed gaps and restarts, in the order they became so.
     settled: VecDeque<u64>,
     fleeting: VecDeque<u64>,
@@ -180,7 +179,7 @@ impl Gaps {
                 };
                 self.count(sensor, boot, numbered, place.received_at);
             }
-            Noted::Record(record) => self.told(origin.1, *record, place.index),
+            Noted::Record(record) => self.recorded(origin.1, *record, place.index),
         }
     }
 
@@ -322,7 +321,7 @@ impl Gaps {
     }
 
     fn insert(&mut self, gap: Gap) {
-        self.untold.insert(gap.id);
+        self.unrecorded.insert(gap.id);
         self.gaps.insert(gap.id, gap);
         if self.gaps.len() > MOST_GAPS
             && let Some(oldest) = self.gaps.keys().next().copied()
@@ -349,13 +348,13 @@ impl Gaps {
             if gap.ranges.is_empty() {
                 gap.state = GapState::Closed;
                 gap.closed_at = Some(received_at);
-                let told = gap.opened_entry.is_some();
+                let is_recorded = gap.opened_entry.is_some();
                 known.open.remove(&id);
-                if told {
-                    self.untold.insert(id);
+                if is_recorded {
+                    self.unrecorded.insert(id);
                     self.settle(id);
                 } else {
-                    self.untold.remove(&id);
+                    self.unrecorded.remove(&id);
                     push_bounded(&mut self.fleeting, id, MOST_FLEETING)
                         .and_then(|oldest| self.gaps.remove(&oldest));
                 }
@@ -365,7 +364,7 @@ impl Gaps {
     }
 
     /// The log has an entry about a gap.
-    fn told(&mut self, sequence: u64, record: GapRecord, index: u64) {
+    fn recorded(&mut self, sequence: u64, record: GapRecord, index: u64) {
         self.next_record = self.next_record.max(sequence.saturating_add(1));
         let Some(gap) = self.gaps.get_mut(&record.gap) else {
             return;
@@ -381,14 +380,14 @@ impl Gaps {
                 }
             }
         }
-        let more_to_tell = self
+        let more_to_record = self
             .gaps
             .get(&record.gap)
-            .is_some_and(|gap| gap.is_untold(u64::MAX, 0));
-        if more_to_tell {
-            self.untold.insert(record.gap);
+            .is_some_and(|gap| gap.is_unrecorded(u64::MAX, 0));
+        if more_to_record {
+            self.unrecorded.insert(record.gap);
         } else {
-            self.untold.remove(&record.gap);
+            self.unrecorded.remove(&record.gap);
         }
     }
 
@@ -403,7 +402,7 @@ impl Gaps {
         let Some(gap) = self.gaps.remove(&id) else {
             return;
         };
-        self.untold.remove(&id);
+        self.unrecorded.remove(&id);
         self.ranges -= gap.ranges.len();
         self.forgotten += 1;
         if let Some(known) = self.sensors.get_mut(&gap.sensor) {
@@ -420,9 +419,9 @@ impl Gaps {
     }
 
     /// The entries that the log should have about gaps by now, with their numbers, at most `most`.
-    pub(crate) fn untold(&self, now: u64, grace: u64, most: usize) -> Vec<(u64, Details)> {
-        let gaps = self.untold.iter().filter_map(|id| self.gaps.get(id));
-        let due = gaps.filter(|gap| gap.is_untold(now, grace)).take(most);
+    pub(crate) fn unrecorded(&self, now: u64, grace: u64, most: usize) -> Vec<(u64, Details)> {
+        let gaps = self.unrecorded.iter().filter_map(|id| self.gaps.get(id));
+        let due = gaps.filter(|gap| gap.is_unrecorded(now, grace)).take(most);
         (self.next_record..).zip(due.map(record::details)).collect()
     }
 
@@ -518,7 +517,7 @@ fn gap_of(
     }
 }
 
-/// A gap that was filled before the log told of it is none.
+/// A gap that was filled before the log recorded it is not one.
 fn is_shown(gap: &Gap) -> bool {
     gap.state != GapState::Closed || gap.opened_entry.is_some()
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use fieldledger_chance::proptest_config;
 use proptest::prelude::*;
 
 use super::record::details;
@@ -38,8 +39,8 @@ impl Log {
         self.append(&format!("reading/{sensor}/{boot}"), number, noted);
     }
 
-    fn tell(&mut self) {
-        for (sequence, details) in self.gaps.untold(self.now, GRACE, 1_000) {
+    fn record(&mut self) {
+        for (sequence, details) in self.gaps.unrecorded(self.now, GRACE, 1_000) {
             self.write_record(sequence, &details);
         }
     }
@@ -78,7 +79,7 @@ impl Log {
 enum Step {
     Read { sensor: u8, boot: u8, number: u64 },
     Wait(u64),
-    Tell,
+    Record,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -86,7 +87,7 @@ fn step() -> impl Strategy<Value = Step> {
         12 => (0_u8..2, 0_u8..3, 0_u64..300)
             .prop_map(|(sensor, boot, number)| Step::Read { sensor, boot, number }),
         2 => (0_u64..90_000_000).prop_map(Step::Wait),
-        2 => Just(Step::Tell),
+        2 => Just(Step::Record),
     ]
 }
 
@@ -106,13 +107,15 @@ fn run(steps: &[Step]) -> (Log, HashMap<(u8, u8), BTreeSet<u64>>) {
                 }
             }
             Step::Wait(micros) => log.now += micros,
-            Step::Tell => log.tell(),
+            Step::Record => log.record(),
         }
     }
     (log, model)
 }
 
 proptest! {
+    #![proptest_config(proptest_config())]
+
     #[test]
     fn missing_is_what_lies_between_and_is_not_there(
         steps in proptest::collection::vec(step(), 0..400)
@@ -170,8 +173,8 @@ proptest! {
     ) {
         let (mut log, _) = run(&steps);
         log.now += 2 * BURST;
-        log.tell();
-        log.tell();
+        log.record();
+        log.record();
         let records = log.records();
         prop_assert!(records.iter().map(|(sequence, _)| *sequence).eq(0..records.len() as u64));
         let mut told: HashMap<u64, Vec<GapState>> = HashMap::new();
@@ -204,13 +207,13 @@ fn a_late_reading_closes_its_gap_and_the_log_says_so() {
     assert_eq!((gap.id, gap.before, gap.after), (2, 1, 2));
     assert_eq!((gap.start, gap.end), (2_000_000, 3_000_000));
     assert_eq!(gap.missing(), Some(2));
-    log.tell();
+    log.record();
     assert!(log.records().is_empty(), "the time of grace has not passed");
     log.now += GRACE;
-    log.tell();
+    log.record();
     log.read("s", "b", 4);
     log.read("s", "b", 3);
-    log.tell();
+    log.record();
     let [gap] = log.all().try_into().unwrap();
     assert_eq!((gap.state, gap.missing()), (GapState::Closed, Some(0)));
     assert_eq!(gap.closed_at, Some(log.now));
@@ -224,7 +227,7 @@ fn a_gap_filled_within_the_time_of_grace_is_none() {
         log.read("s", "b", number);
     }
     log.now += 10 * GRACE;
-    log.tell();
+    log.record();
     assert!(log.all().is_empty() && log.records().is_empty());
 }
 
@@ -234,12 +237,12 @@ fn a_gap_filled_while_the_log_is_told_of_it_is_told_closed() {
     log.read("s", "b", 1);
     log.read("s", "b", 3);
     log.now += GRACE;
-    let untold = log.gaps.untold(log.now, GRACE, 10);
+    let unrecorded = log.gaps.unrecorded(log.now, GRACE, 10);
     log.read("s", "b", 2);
-    for (sequence, details) in untold {
+    for (sequence, details) in unrecorded {
         log.write_record(sequence, &details);
     }
-    log.tell();
+    log.record();
     let states: Vec<GapState> = log
         .records()
         .iter()
@@ -255,12 +258,12 @@ fn a_gap_that_grows_while_the_log_is_told_of_it_is_told_again() {
     log.read("s", "b", 1);
     log.read("s", "b", 3);
     log.now += GRACE;
-    let untold = log.gaps.untold(log.now, GRACE, 10);
+    let unrecorded = log.gaps.unrecorded(log.now, GRACE, 10);
     log.read("s", "b", 5);
-    for (sequence, details) in untold {
+    for (sequence, details) in unrecorded {
         log.write_record(sequence, &details);
     }
-    log.tell();
+    log.record();
     let sizes: Vec<u64> = log
         .records()
         .iter()
@@ -321,7 +324,7 @@ fn hostile_numbers_take_bounded_memory() {
     let totals = gaps.totals();
     assert_eq!((totals.unknown, totals.forgotten), (10_000, 39_999));
     assert_eq!(gaps.sensors["boots"].boots.len(), MOST_BOOTS);
-    assert!(gaps.gaps.len() <= MOST_SETTLED + 1 && gaps.untold.len() <= MOST_SETTLED + 1);
+    assert!(gaps.gaps.len() <= MOST_SETTLED + 1 && gaps.unrecorded.len() <= MOST_SETTLED + 1);
     for number in 0..10_000 {
         note(&mut gaps, "reading/slow/b", 2 * number, number * 2 * BURST);
     }

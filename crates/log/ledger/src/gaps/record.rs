@@ -1,17 +1,17 @@
 //! Between entries of the log and gaps: the numbers in readings, and the entries about gaps.
 
 use fieldledger_audit::{EventRow, timestamp};
+use fieldledger_formats::own::{Details, OwnKind};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::gap::{Gap, GapKind, GapState};
-use crate::own::{Details, OwnKind};
 
 /// How the producer of a numbered reading begins: `reading/<sensor>/<boot>`.
 const NUMBERED: &str = "reading/";
 
 /// Ranges that an entry tells apart.
-const RANGES_TOLD: usize = 16;
+const RANGES_LISTED: usize = 16;
 
 /// What an entry says about the completeness of the log.
 #[derive(Debug, Clone)]
@@ -98,7 +98,7 @@ pub(crate) fn details(gap: &Gap) -> Details {
 /// The missing numbers, such as `5, 8-20`; those beyond the first ranges as one range with a count.
 fn numbers(gap: &Gap) -> String {
     let mut texts = Vec::new();
-    for range in gap.ranges.iter().take(RANGES_TOLD) {
+    for range in gap.ranges.iter().take(RANGES_LISTED) {
         let all = range.missing == range.last - range.first + 1;
         texts.push(match (all, range.first == range.last) {
             (true, true) => range.first.to_string(),
@@ -106,8 +106,11 @@ fn numbers(gap: &Gap) -> String {
             (false, _) => format!("{} of {}-{}", range.missing, range.first, range.last),
         });
     }
-    if let [first, .., last] | [first @ last] = gap.ranges.get(RANGES_TOLD..).unwrap_or_default() {
-        let rest = gap.ranges[RANGES_TOLD..].iter().map(|range| range.missing);
+    if let [first, .., last] | [first @ last] = gap.ranges.get(RANGES_LISTED..).unwrap_or_default()
+    {
+        let rest = gap.ranges[RANGES_LISTED..]
+            .iter()
+            .map(|range| range.missing);
         let missing = rest.fold(0, u64::saturating_add);
         texts.push(format!("{missing} of {}-{}", first.first, last.last));
     }

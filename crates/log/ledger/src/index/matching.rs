@@ -2,15 +2,15 @@
 
 use std::ops::Bound;
 
+use fieldledger_formats::query::cursor::Filter;
+use fieldledger_formats::query::language::{Clause, column_position};
 use fieldledger_reading::record::ACTION;
 use tantivy::Term;
 use tantivy::query::{BooleanQuery, EmptyQuery, Occur, PhraseQuery, Query, RangeQuery, TermQuery};
 use tantivy::schema::{Field, IndexRecordOption};
 
 use super::schema::{IndexSchema, OWN, exact_term};
-use crate::life::retention::RetentionScope;
-use crate::query::cursor::Filter;
-use crate::query::language::{Clause, field_position};
+use crate::markers::RetentionScope;
 
 /// Entries of `from..to` that match all of the filter.
 pub(crate) fn query(schema: &IndexSchema, filter: &Filter, from: u64, to: u64) -> BooleanQuery {
@@ -30,7 +30,7 @@ pub(crate) fn query(schema: &IndexSchema, filter: &Filter, from: u64, to: u64) -
 
 /// Readings of a sensor that were polled in `start..end`.
 pub(crate) fn readings(schema: &IndexSchema, sensor: &str, start: u64, end: u64) -> BooleanQuery {
-    let source = field_position("source").unwrap_or_default();
+    let source = column_position("source").unwrap_or_default();
     BooleanQuery::intersection(vec![
         exact(schema, source, sensor),
         range(schema.polled_at, start, end),
@@ -47,7 +47,7 @@ pub(crate) fn given_up(schema: &IndexSchema, below: u64, scope: RetentionScope) 
     let old = (Occur::Must, range(schema.index, 0, below));
     let wanted = match scope {
         RetentionScope::Readings => {
-            let action = field_position("action").unwrap_or_default();
+            let action = column_position("action").unwrap_or_default();
             (Occur::Must, exact(schema, action, ACTION))
         }
         RetentionScope::All => {
@@ -72,7 +72,7 @@ fn exact(schema: &IndexSchema, position: usize, text: &str) -> Box<dyn Query> {
 }
 
 fn one_clause(schema: &IndexSchema, clause: &Clause) -> Box<dyn Query> {
-    match clause.field {
+    match clause.column {
         Some(position) => phrase(schema.texts[position], &clause.words),
         None => {
             let fields = schema.texts.iter();

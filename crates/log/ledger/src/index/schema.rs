@@ -1,6 +1,7 @@
 //! What the index holds of an entry.
 
 use fieldledger_audit::event::FIELDS;
+use fieldledger_formats::envelope::Envelope;
 use sha2::{Digest, Sha256};
 use tantivy::TantivyDocument;
 use tantivy::schema::{
@@ -8,7 +9,6 @@ use tantivy::schema::{
 };
 
 use super::words;
-use crate::envelope::Envelope;
 use crate::readings::reading_of;
 
 /// Name of the field with the entry's position in the log.

@@ -262,6 +262,7 @@ impl SegmentCollector for SegmentSeries {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     fn gather(limit: u32, points: &[Point], parts: usize) -> Summary {
@@ -327,6 +328,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn nothing_is_lost_however_the_index_is_cut(
             offsets in proptest::collection::vec((0_u64..1_000, any::<bool>()), 1..80),

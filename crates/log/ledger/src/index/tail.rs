@@ -3,9 +3,11 @@
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use fieldledger_formats::envelope::Envelope;
+use fieldledger_formats::own::OwnKind;
 use tantivy::directory::MmapDirectory;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, MergePolicy, NoMergePolicy};
 use tantivy::query::Query;
@@ -13,13 +15,11 @@ use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Tant
 
 use super::matching;
 use super::schema::IndexSchema;
+use super::view::{View, Views};
 use super::words::{self, Words};
-use super::{View, Views};
-use crate::envelope::Envelope;
 use crate::error::{OpenError, StoreError, with_causes};
 use crate::head::Published;
-use crate::life::retention::told_by;
-use crate::own::OwnKind;
+use crate::markers::given_up_by;
 use crate::problem::Problem;
 use crate::store::reader::LogReader;
 
@@ -90,7 +90,7 @@ impl Indexer {
             schema: schema.clone(),
             size: opened.size,
         };
-        let views = Arc::new(Views(RwLock::new(Arc::new(view))));
+        let views = Arc::new(Views::new(view));
         let indexer = Self {
             index: opened.index,
             reader: opened.reader,
@@ -219,7 +219,7 @@ impl Indexer {
                 return Ok(());
             };
             let envelope =
-                Envelope::parse(bytes).map_err(|problem| self.log.damaged(index, &problem))?;
+                Envelope::parse(bytes).map_err(|problem| self.log.damaged(index, problem))?;
             let document = self.schema.document(index, &envelope);
             let mut done = writer.add_document(document);
             // It comes later in the log than what it is about, so that was added before.
@@ -241,11 +241,11 @@ impl Indexer {
         if producer == OwnKind::Erasure.producer() {
             return Some(matching::entries(&self.schema, sequence, sequence + 1));
         }
-        let told = told_by(index, envelope)?;
+        let given_up = given_up_by(index, envelope)?;
         Some(Box::new(matching::given_up(
             &self.schema,
-            told.below,
-            told.scope,
+            given_up.below,
+            given_up.scope,
         )))
     }
 

@@ -1,13 +1,12 @@
 //! The tokenizer: the words of the search language.
 
+use fieldledger_formats::query::language::is_word_letter;
 use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
-
-use crate::query::language::is_word_letter;
 
 /// The name by which the schema refers to the tokenizer.
 pub(crate) const NAME: &str = "words";
 
-/// Splits a text into words, as [`crate::query::language::words`] does.
+/// Splits a text into words, as [`fieldledger_formats::query::language::words`] does.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Words {
     token: Token,
@@ -65,10 +64,13 @@ impl TokenStream for WordStream<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::language::words;
+    use fieldledger_chance::proptest_config;
+    use fieldledger_formats::query::language::words;
     use proptest::prelude::*;
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn index_and_query_agree_on_words(text in "[a-zA-Zé0-9_ :/.\\-\"]{0,60}") {
             let mut tokenizer = Words::default();

@@ -10,25 +10,24 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use fieldledger_formats::envelope::{Envelope, EnvelopeError};
+use fieldledger_formats::frame::{Erased, Frame, erased_frame};
+use fieldledger_formats::own::OwnKind;
 use fieldledger_tlog::{Edge, Hash, TreeHead, open_checkpoint};
 use rangemap::RangeSet;
 use serde::{Deserialize, Serialize};
 
-use super::keys::Keys;
-use crate::Config;
 use crate::anchor;
-use crate::envelope::Envelope;
+use crate::config::Config;
 use crate::error::{StoreError, with_causes};
-use crate::own::OwnKind;
-use crate::recovery::Paths;
+use crate::keys::Keys;
+use crate::paths::Paths;
 use crate::store::archive::Archive;
 use crate::store::disk::{Disk, Durability, Mode};
-use crate::store::frame::{Erased, Frame, erased_frame};
 use crate::store::key_file;
 use crate::store::scan::{Next, SegmentScan};
 use crate::store::segments::Segments;
@@ -45,7 +44,7 @@ const ATTEMPTS: u32 = 20;
 /// How long to wait in between.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Entries after which progress is told.
+/// Entries after which progress is reported.
 const STEP: u64 = 4_096;
 
 /// Why there is no backup, or no restored log.
@@ -121,7 +120,7 @@ pub struct BackupReport {
     pub erased: u64,
 }
 
-/// Told of long work: what is done, how much of it, and of how much.
+/// Called during long work with what is done, how much of it, and of how much.
 pub type Progress<'a> = &'a mut dyn FnMut(&'static str, u64, u64);
 
 /// Where things lie in a backup.
@@ -236,13 +235,7 @@ pub fn backup(
 
 /// The log's segments, on the disk and in the archive.
 fn source_of(disk: &Disk, paths: &Paths, config: &Config) -> Result<Segments, BackupError> {
-    let archive = match &config.archive {
-        Some(objects) => {
-            let opened = Archive::open(disk, paths.folder.clone(), objects.clone())?;
-            Some(Arc::new(opened))
-        }
-        None => None,
-    };
+    let archive = Archive::open_configured(disk, &paths.folder, config.archive.as_ref())?;
     Ok(Segments::new(disk.clone(), paths.segments.clone(), archive))
 }
 
@@ -405,8 +398,10 @@ fn walk(
                 Next::Bad(fault) => return Err(damaged(fault.to_string()).into()),
                 Next::Frame(frame) => frame,
             };
-            walked.note(index, &frame).map_err(damaged)?;
-            edge.push(frame.leaf(index).map_err(damaged)?.hash());
+            let noted = walked.note(index, &frame);
+            noted.map_err(|fault| damaged(fault.to_string()))?;
+            let leaf = frame.leaf(index);
+            edge.push(leaf.map_err(|fault| damaged(fault.to_string()))?.hash());
             if index % STEP == 0 {
                 progress(index, size);
             }
@@ -425,7 +420,7 @@ fn walk(
 }
 
 impl Walked {
-    fn note(&mut self, index: u64, frame: &Frame<'_>) -> Result<(), String> {
+    fn note(&mut self, index: u64, frame: &Frame<'_>) -> Result<(), EnvelopeError> {
         match frame {
             Frame::Erased(_) => {
                 self.gone.insert(index..index + 1);
@@ -559,9 +554,10 @@ fn erase_in(disk: &Disk, copy: &Segments, walked: &Walked) -> Result<u64, Backup
         let Frame::Envelope(bytes) = frame else {
             continue;
         };
-        let envelope = Envelope::parse(bytes).map_err(damaged)?;
+        let unreadable = |fault: EnvelopeError| damaged(fault.to_string());
+        let envelope = Envelope::parse(bytes).map_err(unreadable)?;
         let remains = Erased {
-            leaf: frame.leaf(entry).map_err(damaged)?,
+            leaf: frame.leaf(entry).map_err(unreadable)?,
             marker,
             origin: envelope.origin(),
         };

@@ -9,24 +9,20 @@
 //!
 //! What lies under the file system, such as a copy-on-write snapshot of it, is beyond reach here.
 
-use std::sync::PoisonError;
-
+use fieldledger_formats::envelope::Envelope;
+use fieldledger_formats::erasing::ErasurePlan;
+use fieldledger_formats::frame::{Erased, erased_frame};
+use fieldledger_formats::own::{Details, OwnKind};
 use serde_json::Value;
 
-use super::{Told, explained_by};
 use crate::commit::Committer;
-use crate::envelope::Envelope;
 use crate::error::{ControlError, StoreError, with_causes};
-use crate::own::{Details, OwnKind};
+use crate::markers::{Markers, explained_by};
+use crate::paths::Paths;
 use crate::readings::reading_of;
-use crate::recovery::Paths;
 use crate::store::disk::{Disk, Durability, Mode};
-use crate::store::frame::{Erased, Frame, erased_frame, read_frame};
-use crate::store::reader::{LogReader, Stored};
+use crate::store::reader::{LogEntry, LogReader};
 use crate::store::segment;
-
-/// Bytes in the file `erasing` before the frame: checksum, entry, segment, offset.
-const PLAN_HEAD_BYTES: usize = 4 + 3 * 8;
 
 /// What became of an erasure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,10 +52,10 @@ impl Committer {
         }
         let stored = self.log.entry(entry)?;
         let envelope = match &stored {
-            Stored::Envelope(bytes, _) => {
-                Envelope::parse(bytes).map_err(|problem| self.log.damaged(entry, &problem))?
+            LogEntry::Envelope(bytes, _) => {
+                Envelope::parse(bytes).map_err(|problem| self.log.damaged(entry, problem))?
             }
-            Stored::Erased(_, marker) => {
+            LogEntry::Erased(_, marker) => {
                 let erasure = Erasure {
                     entry,
                     marker: *marker,
@@ -78,7 +74,7 @@ impl Committer {
             ("entry", Value::from(entry)),
             (
                 "envelope_hash",
-                Value::from(hex(&stored.leaf().envelope_hash)),
+                Value::from(hex::encode(stored.leaf().envelope_hash)),
             ),
             ("reason", Value::from(reason)),
             ("actor", Value::from(actor)),
@@ -99,7 +95,7 @@ impl Committer {
             already: false,
         };
         let was_newest = sensor.filter(|sensor| {
-            let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
+            let mut latest = self.latest.write();
             latest.remove(sensor, entry)
         });
         tracing::info!(entry, marker, actor, reason, "an entry was erased");
@@ -120,7 +116,7 @@ fn overwrite(
     let Some(bytes) = stored.envelope() else {
         return Ok(false);
     };
-    let envelope = Envelope::parse(bytes).map_err(|problem| log.damaged(entry, &problem))?;
+    let envelope = Envelope::parse(bytes).map_err(|problem| log.damaged(entry, problem))?;
     let remains = Erased {
         leaf: stored.leaf(),
         marker,
@@ -129,67 +125,24 @@ fn overwrite(
     let frame = erased_frame(entry, bytes.len(), &remains)
         .ok_or_else(|| log.damaged(entry, "it has no room for what must be left of it"))?;
     let (first, place, _on_disk) = log.place_to_change(entry)?;
-    let plan = Plan {
+    let plan = ErasurePlan {
         entry,
         segment: first,
         offset: place.start,
         frame: &frame,
     };
     disk.replace(&paths.erasing, &plan.encode(), 0o600, Durability::Power)?;
-    plan.carry_out(disk, paths)?;
+    carry_out(&plan, disk, paths)?;
     remove_plan(disk, paths)?;
     Ok(true)
 }
 
-/// The file `erasing`.
-struct Plan<'a> {
-    entry: u64,
-    /// First entry of the segment.
-    segment: u64,
-    /// Where in it the frame begins.
-    offset: u64,
-    frame: &'a [u8],
-}
-
-impl<'a> Plan<'a> {
-    /// `CRC-32C of the rest u32 LE || entry || segment || offset, each u64 LE || frame`.
-    fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![0; 4];
-        for number in [self.entry, self.segment, self.offset] {
-            bytes.extend_from_slice(&number.to_le_bytes());
-        }
-        bytes.extend_from_slice(self.frame);
-        let checksum = crc32c::crc32c(&bytes[4..]).to_le_bytes();
-        bytes[..4].copy_from_slice(&checksum);
-        bytes
-    }
-
-    fn decode(bytes: &'a [u8]) -> Option<Self> {
-        let (head, frame) = bytes.split_at_checked(PLAN_HEAD_BYTES)?;
-        let (checksum, numbers) = head.split_first_chunk::<4>()?;
-        if u32::from_le_bytes(*checksum) != crc32c::crc32c(&bytes[4..]) {
-            return None;
-        }
-        let (numbers, _) = numbers.as_chunks::<8>();
-        let [entry, segment, offset] = *numbers else {
-            return None;
-        };
-        let plan = Self {
-            entry: u64::from_le_bytes(entry),
-            segment: u64::from_le_bytes(segment),
-            offset: u64::from_le_bytes(offset),
-            frame,
-        };
-        let (read, length) = read_frame(frame, plan.entry).ok()?;
-        (matches!(read, Frame::Erased(_)) && length == frame.len()).then_some(plan)
-    }
-
-    fn carry_out(&self, disk: &Disk, paths: &Paths) -> Result<(), StoreError> {
-        let path = segment::path_of(&paths.segments, self.segment);
-        let file = disk.open(&path, Mode::Write)?;
-        file.write_at(self.frame, self.offset)?;
-        file.sync_data()
-    }
+/// Overwrites the frame, durably.
+fn carry_out(plan: &ErasurePlan<'_>, disk: &Disk, paths: &Paths) -> Result<(), StoreError> {
+    let path = segment::path_of(&paths.segments, plan.segment);
+    let file = disk.open(&path, Mode::Write)?;
+    file.write_at(plan.frame, plan.offset)?;
+    file.sync_data()
 }
 
 fn remove_plan(disk: &Disk, paths: &Paths) -> Result<(), StoreError> {
@@ -202,8 +155,8 @@ pub(crate) fn resume(disk: &Disk, paths: &Paths) -> Result<(), StoreError> {
     let Some(bytes) = disk.read_if_there(&paths.erasing)? else {
         return Ok(());
     };
-    match Plan::decode(&bytes) {
-        Some(plan) => plan.carry_out(disk, paths)?,
+    match ErasurePlan::decode(&bytes) {
+        Some(plan) => carry_out(&plan, disk, paths)?,
         None => tracing::warn!(
             path = %paths.erasing.display(),
             "the file does not say what to erase; the log itself does"
@@ -217,10 +170,10 @@ pub(crate) fn finish(
     disk: &Disk,
     log: &LogReader,
     paths: &Paths,
-    told: &Told,
+    markers: &Markers,
 ) -> Result<u64, StoreError> {
     let mut left = 0;
-    for &(entry, marker) in &told.erasures {
+    for &(entry, marker) in &markers.erasures {
         if entry >= marker {
             return Err(log.damaged(marker, "it tells of an erasure of what came after it"));
         }
@@ -230,8 +183,12 @@ pub(crate) fn finish(
 }
 
 /// Every entry without payload must have an entry that says why.
-pub(crate) fn check_markers(log: &LogReader, size: u64, told: &Told) -> Result<(), StoreError> {
-    for (gone, marker) in told.gone.runs() {
+pub(crate) fn check_markers(
+    log: &LogReader,
+    size: u64,
+    markers: &Markers,
+) -> Result<(), StoreError> {
+    for (gone, marker) in markers.gone.runs() {
         let explained = if marker < size {
             let stored = log.entry(marker)?;
             let envelope = stored.envelope().map(Envelope::parse);
@@ -248,48 +205,4 @@ pub(crate) fn check_markers(log: &LogReader, size: u64, told: &Told) -> Result<(
         }
     }
     Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use fieldledger_tlog::Leaf;
-
-    #[test]
-    fn a_plan_is_read_whole_or_not_at_all() {
-        let remains = Erased {
-            leaf: Leaf {
-                envelope_hash: [1; 32],
-                index: 3,
-                received_at: 4,
-            },
-            marker: 5,
-            origin: Some(("p", 6)),
-        };
-        let frame = erased_frame(3, 100, &remains).unwrap();
-        let plan = Plan {
-            entry: 3,
-            segment: 0,
-            offset: 77,
-            frame: &frame,
-        };
-        let bytes = plan.encode();
-        let read = Plan::decode(&bytes).unwrap();
-        assert_eq!((read.entry, read.segment, read.offset), (3, 0, 77));
-        assert_eq!(read.frame, frame);
-        for position in 0..bytes.len() {
-            let mut bad = bytes.clone();
-            bad[position] ^= 1;
-            assert!(Plan::decode(&bad).is_none(), "byte {position}");
-            assert!(
-                Plan::decode(&bytes[..position]).is_none(),
-                "cut at {position}"
-            );
-        }
-    }
 }

@@ -5,15 +5,13 @@
 //! whoever relies on the tree that ended with it: theirs continues it. The first entry of a successor names the log it succeeds and its last tree.
 
 use fieldledger_audit::log::Checkpoint;
-use futures::executor::block_on;
+use fieldledger_formats::envelope::Envelope;
+use fieldledger_formats::own::{self, Details, OwnKind};
 use serde_json::Value;
 
 use crate::commit::Committer;
-use crate::envelope::Envelope;
-use crate::error::{AppendError, ControlError, OpenError, StoreError};
-use crate::own::{self, Details, OwnKind};
+use crate::error::{ControlError, StoreError};
 use crate::store::reader::LogReader;
-use crate::{Config, Ledger};
 
 /// The end of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +63,7 @@ impl Committer {
 
 fn sentence(entry: u64, reason: &str, successor: Option<&str>) -> String {
     let goes_on = successor.map_or(String::new(), |origin| format!("; it goes on in {origin}"));
-    format!("the log was frozen by entry {entry} for ever: {reason}{goes_on}")
+    format!("the log was frozen by entry {entry} forever: {reason}{goes_on}")
 }
 
 /// Why the log takes no more events, if its last entry but for those that tell of erasures says so.
@@ -75,7 +73,7 @@ pub(crate) fn frozen(log: &LogReader, size: u64) -> Result<Option<String>, Store
         let Some(bytes) = stored.envelope() else {
             return Ok(None);
         };
-        let envelope = Envelope::parse(bytes).map_err(|problem| log.damaged(last, &problem))?;
+        let envelope = Envelope::parse(bytes).map_err(|problem| log.damaged(last, problem))?;
         let producer = envelope.origin().map(|(producer, _)| producer);
         if producer == Some(OwnKind::Erasure.producer()) {
             continue;
@@ -91,64 +89,4 @@ pub(crate) fn frozen(log: &LogReader, size: u64) -> Result<Option<String>, Store
         )));
     }
     Ok(None)
-}
-
-impl Ledger {
-    /// Creates the log that goes on where another ended, or opens it again. Its first entry names
-    /// the other's last tree head. `entries_left` is how many entries of the other log
-    /// are still there: all of them, unless its end was lost.
-    ///
-    /// # Errors
-    ///
-    /// As [`Ledger::open`]; [`OpenError::Setting`] where the configured origin is the other log's, or
-    /// the folder holds a log that does not succeed it.
-    pub fn succeed(
-        config: Config,
-        predecessor: &Checkpoint,
-        entries_left: u64,
-    ) -> Result<Self, OpenError> {
-        let wrong = |setting, problem: String| OpenError::Setting { setting, problem };
-        if config.origin == predecessor.origin {
-            let problem = format!(
-                "{:?} is the name of the log that ended; a successor needs one of its own",
-                config.origin
-            );
-            return Err(wrong("origin", problem));
-        }
-        let ledger = Self::open(config)?;
-        let details = Details::from([
-            ("predecessor_origin", Value::from(&*predecessor.origin)),
-            ("predecessor_size", Value::from(predecessor.tree_size)),
-            ("predecessor_root", Value::from(&*predecessor.root_hash)),
-            ("predecessor_checkpoint", Value::from(&*predecessor.note)),
-            ("entries_left", Value::from(entries_left)),
-        ]);
-        if ledger.checkpoint().tree_size == 0 {
-            let appended = block_on(ledger.append_own(OwnKind::Start, 0, &details));
-            return match appended {
-                Ok(_) => Ok(ledger),
-                Err(AppendError::Invalid(fields)) => {
-                    Err(OpenError::Unfinished(ControlError::Invalid(fields)))
-                }
-                Err(AppendError::Unavailable(reason)) => {
-                    Err(OpenError::Unfinished(ControlError::Unavailable(reason)))
-                }
-            };
-        }
-        let first = ledger.inclusion(0).map_err(ControlError::from);
-        let first = first.map_err(OpenError::Unfinished)?.entry;
-        let is_successor = Envelope::parse(first.envelope.as_bytes()).is_ok_and(|envelope| {
-            let root = own::detail_in(envelope.event().message, "predecessor_root");
-            envelope.origin() == Some((OwnKind::Start.producer(), 0))
-                && root.as_deref() == Some(&*predecessor.root_hash)
-        });
-        if is_successor {
-            return Ok(ledger);
-        }
-        let problem = format!(
-            "holds another log, which does not succeed {}; give an empty folder",
-            predecessor.origin
-        );
-        Err(wrong("folder", problem))
-    }
 }

@@ -13,12 +13,12 @@ use fieldledger_tlog::{Edge, TreeHead, open_checkpoint};
 use serde::{Deserialize, Serialize};
 
 use super::backup::{Backup, BackupError, Places, Progress, read_manifest, unusable, verified};
-use super::keys::Keys;
-use crate::Config;
 use crate::anchor;
+use crate::config::Config;
 use crate::error::{OpenError, StoreError, with_causes};
 use crate::head::Head;
-use crate::recovery::Paths;
+use crate::keys::Keys;
+use crate::paths::Paths;
 use crate::store::disk::{Disk, Durability, Mode};
 use crate::store::key_file;
 use crate::store::segments::Segments;

@@ -6,8 +6,7 @@
 //! trees.rs      both trees; what they are follows from the log's entries alone
 //! roots.rs      the file of published roots, so that a start need not read the log
 //! questions.rs  searches with proofs, roots, proofs of what was just logged
-//! kept.rs       what clients come back for: asynchronous requests, exports, downloads
-//! handle.rs     the ledger's functions about them
+//! deposits.rs   what clients come back for: asynchronous requests, exports, downloads
 //! types.rs      what is answered
 //! ```
 //!
@@ -18,8 +17,7 @@
 //! buffer of one that all of Pangea's clients can read. The very first event gets its neighbour from
 //! an entry that says that the tree begins: its root has the number 0.
 
-mod handle;
-mod kept;
+mod deposits;
 mod publisher;
 mod questions;
 mod roots;
@@ -27,38 +25,20 @@ mod trees;
 mod types;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::error::{QueryError, StoreError};
 use crate::head::Published;
 use crate::store::disk::Disk;
 use crate::store::reader::LogReader;
 
-use kept::Kept;
+use deposits::Deposits;
+use parking_lot::{Mutex, MutexGuard};
 use trees::{Recent, Trees};
 
-pub use handle::Restriction;
 pub(crate) use publisher::Publisher;
+pub(crate) use questions::ResultId;
 pub use types::{Logged, PangeaEvent, PangeaPage, PangeaRoot};
-
-/// When the entries since the last publication get a root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Publication {
-    /// Once the oldest has waited so long, milliseconds.
-    pub interval_ms: u64,
-    /// Once there are so many; also the most that get one root. At least 2.
-    pub entries: u64,
-}
-
-impl Default for Publication {
-    /// Each minute, or 16,384 entries: to prove one of them, all their hashes are read.
-    fn default() -> Self {
-        Self {
-            interval_ms: 60_000,
-            entries: 16_384,
-        }
-    }
-}
 
 /// Both trees, fed from the log.
 pub(crate) struct Pangea {
@@ -68,7 +48,7 @@ pub(crate) struct Pangea {
     tree_name: String,
     trees: Mutex<Trees>,
     recent: Mutex<Recent>,
-    kept: Kept,
+    deposits: Deposits,
 }
 
 impl Pangea {
@@ -84,7 +64,7 @@ impl Pangea {
         Ok(Self {
             trees: Mutex::new(Trees::open(disk, folder, &log, head.size())?),
             recent: Mutex::default(),
-            kept: Kept::open(disk, &folder.join("kept"), now)?,
+            deposits: Deposits::open(disk, &folder.join("kept"), now)?,
             tree_name: head.checkpoint.origin.clone(),
             log,
             published,
@@ -93,7 +73,7 @@ impl Pangea {
 
     /// The trees, with all entries that are signed so far.
     fn trees(&self) -> Result<MutexGuard<'_, Trees>, QueryError> {
-        let mut trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trees = self.trees.lock();
         let size = self.published.head().size();
         trees.catch_up(&self.log, size)?;
         Ok(trees)
@@ -107,11 +87,11 @@ impl Pangea {
         now: u64,
         expires_at: u64,
     ) -> Result<String, QueryError> {
-        self.kept.keep(content, now, expires_at)
+        self.deposits.keep(content, now, expires_at)
     }
 
     /// What was kept under this name.
     pub(crate) fn kept(&self, id: &str, now: u64) -> Result<String, QueryError> {
-        self.kept.find(id, now)
+        self.deposits.find(id, now)
     }
 }

@@ -4,14 +4,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fieldledger_formats::own::{self, OwnKind};
 use futures::executor::block_on;
 
+use super::Pangea;
 use super::trees::Proposal;
-use super::{Pangea, Publication};
+use crate::commit::CommitQueue;
+use crate::config::Publication;
 use crate::error::{AppendError, QueryError};
 use crate::intake;
-use crate::own::{self, OwnKind};
-use crate::queue::Queue;
 
 /// How often it is looked whether a root is due.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -22,7 +23,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(2);
 /// Publishes roots.
 pub(crate) struct Publisher {
     pub(crate) pangea: Arc<Pangea>,
-    pub(crate) queue: Arc<Queue>,
+    pub(crate) queue: Arc<CommitQueue>,
     pub(crate) when: Publication,
 }
 

@@ -1,7 +1,7 @@
 //! What clients ask of the trees. No proof is handed out that does not lead to its root.
 
 use std::ops::Range;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -94,7 +94,7 @@ impl Pangea {
         let unpublished_root = (trees.hot.size() > 0).then(|| PangeaRoot {
             tree_name: self.tree_name.clone(),
             size: trees.hot.size(),
-            root_hash: trees.tell_root().to_string(),
+            root_hash: trees.report_root().to_string(),
             published_at: None,
             consistency_proof: Vec::new(),
         });
@@ -158,7 +158,7 @@ impl Pangea {
         entries: Range<u64>,
         proofs: &Proofs,
     ) -> Result<Arc<Tree>, QueryError> {
-        let recent = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = || self.recent.lock();
         if let Some(tree) = recent().find(leaf) {
             return Ok(tree);
         }
@@ -210,7 +210,7 @@ impl Pangea {
             let (path, root, earlier) = match entry.index.checked_sub(trees.first) {
                 Some(leaf) => {
                     let path = hot_path(leaf, &trees)?;
-                    let earlier = previous_root.and_then(|root| trees.size_when_told(root));
+                    let earlier = previous_root.and_then(|root| trees.size_when_reported(root));
                     let proof = match earlier {
                         Some(earlier) => {
                             let Ok(peaks) = consistency(earlier, trees.hot.size(), &trees.hot);
@@ -218,7 +218,7 @@ impl Pangea {
                         }
                         None => None,
                     };
-                    (path, trees.tell_root(), proof)
+                    (path, trees.report_root(), proof)
                 }
                 // It was published a moment ago; then its tree is that of the root that covers it.
                 None => {
@@ -248,17 +248,17 @@ impl Pangea {
 
 /// The id of a frozen result: what its pages are proven against, and the search itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ResultId<'a> {
+pub(crate) struct ResultId<'a> {
     /// Whether the events come with proofs.
-    pub(super) verbose: bool,
+    pub(crate) verbose: bool,
     /// Size of the cold tree at the time of the search.
-    pub(super) published: u64,
+    pub(crate) published: u64,
     /// Id of the search.
-    pub(super) search: &'a str,
+    pub(crate) search: &'a str,
 }
 
 impl<'a> ResultId<'a> {
-    pub(super) fn parse(id: &'a str) -> Result<Self, QueryError> {
+    pub(crate) fn parse(id: &'a str) -> Result<Self, QueryError> {
         let parsed = id.strip_prefix(ID_PREFIX).and_then(|rest| {
             let (published, search) = rest.split_once('.')?;
             let (verbose, published) = match published.strip_prefix(VERBOSE) {

@@ -6,28 +6,28 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use fieldledger_formats::envelope::Envelope;
+use fieldledger_formats::frame::Frame;
+use fieldledger_formats::own::{Details, OwnKind};
 use fieldledger_pangea_tree::{Hash, Nodes, Tree, completed_by, root};
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::roots::{RootRecord, Roots};
-use crate::envelope::Envelope;
 use crate::error::{StoreError, with_causes};
-use crate::own::{Details, OwnKind};
 use crate::store::disk::Disk;
-use crate::store::frame::Frame;
 use crate::store::reader::LogReader;
 
 /// Hot trees that were published and are remembered, because clients read what is new.
 const RECENT_TREES: usize = 8;
 
-/// Roots of hot trees that clients were told of and are remembered.
-const TOLD_ROOTS: usize = 4_096;
+/// Roots of hot trees that were reported to clients and are remembered.
+const REPORTED_ROOTS: usize = 4_096;
 
-/// What the entry of a root tells: the message of the event.
+/// What the entry of a root says: the message of the event.
 #[derive(Debug, Deserialize, PartialEq, Eq)]
-struct Told {
+struct RootMessage {
     /// Leaves of the cold tree.
     size: u64,
     /// Its root.
@@ -60,7 +60,7 @@ pub(super) struct Trees {
     /// Since when there is something to publish.
     waiting_since: Option<Instant>,
     /// Roots of this hot tree that clients know, and its size then.
-    told: VecDeque<(Hash, u64)>,
+    reported: VecDeque<(Hash, u64)>,
     /// Why the trees are of no use: the log contradicts itself.
     contradiction: Option<String>,
 }
@@ -81,7 +81,7 @@ impl Trees {
             hot: Tree::default(),
             root_entries: VecDeque::new(),
             waiting_since: None,
-            told: VecDeque::new(),
+            reported: VecDeque::new(),
             contradiction: None,
         };
         if !trees.fits(log)? {
@@ -102,15 +102,15 @@ impl Trees {
             return Ok(true);
         };
         let record = self.roots.record(newest)?;
-        let expected = Told {
+        let expected = RootMessage {
             size: self.size,
             root_hash: root(self.size, &*self.roots)?.to_string(),
             first: record.first,
             count: record.count,
         };
         let stored = log.entry(record.entry)?;
-        let told = stored.envelope().and_then(told_by);
-        Ok(told.is_some_and(|(told, _)| told == expected))
+        let found = stored.envelope().and_then(root_message);
+        Ok(found.is_some_and(|(message, _)| message == expected))
     }
 
     /// Entries in the trees.
@@ -135,59 +135,64 @@ impl Trees {
     fn push(&mut self, index: u64, frame: Frame<'_>) -> Result<(), String> {
         self.hot.push(Hash(frame.envelope_hash()));
         // The ledger's own entries are never erased.
-        match frame.envelope().and_then(told_by) {
+        match frame.envelope().and_then(root_message) {
             None => {
                 self.waiting_since.get_or_insert_with(Instant::now);
                 Ok(())
             }
-            Some((told, published_at)) => {
+            Some((message, published_at)) => {
                 self.root_entries.push_back(index);
-                self.publish(&told, index, published_at)
+                self.publish(&message, index, published_at)
             }
         }
     }
 
     /// Moves what a root covers from the hot tree to the cold one.
-    fn publish(&mut self, told: &Told, entry: u64, published_at: u64) -> Result<(), String> {
-        if told.size == 0 {
+    fn publish(
+        &mut self,
+        message: &RootMessage,
+        entry: u64,
+        published_at: u64,
+    ) -> Result<(), String> {
+        if message.size == 0 {
             return Ok(());
         }
-        if told.size <= self.size {
-            return self.check_known(told.size, entry);
+        if message.size <= self.size {
+            return self.check_known(message.size, entry);
         }
-        let follows = told.size == self.size + 1 && told.first == self.first;
-        let covered = self.first.checked_add(told.count);
-        if !follows || told.count == 0 || covered.is_none_or(|end| end > entry) {
+        let follows = message.size == self.size + 1 && message.first == self.first;
+        let covered = self.first.checked_add(message.count);
+        if !follows || message.count == 0 || covered.is_none_or(|end| end > entry) {
             return Err(format!(
                 "it tells of root {} over {} entries from {}, but root {} begins with entry {}",
-                told.size,
-                told.count,
-                told.first,
+                message.size,
+                message.count,
+                message.first,
                 self.size + 1,
                 self.first
             ));
         }
-        let Ok(hot_root) = root(told.count, &self.hot);
+        let Ok(hot_root) = root(message.count, &self.hot);
         let record = RootRecord {
-            first: told.first,
-            count: told.count,
+            first: message.first,
+            count: message.count,
             entry,
             published_at,
             hot_root,
         };
         let appended = self.roots.append(self.size, &record);
         appended.map_err(|error| with_causes(&error))?;
-        let cold_root = root(told.size, &*self.roots).map_err(|error| with_causes(&error))?;
-        if cold_root.to_string() != told.root_hash {
+        let cold_root = root(message.size, &*self.roots).map_err(|error| with_causes(&error))?;
+        if cold_root.to_string() != message.root_hash {
             return Err(format!(
                 "it tells of root {}, but the entries have the root {cold_root}",
-                told.root_hash
+                message.root_hash
             ));
         }
-        self.size = told.size;
+        self.size = message.size;
         self.first = record.end();
         // It fits: the hot tree is in memory.
-        let published = usize::try_from(told.count).unwrap_or(usize::MAX);
+        let published = usize::try_from(message.count).unwrap_or(usize::MAX);
         self.hot = self.hot.leaves()[published..].iter().copied().collect();
         while self
             .root_entries
@@ -198,7 +203,7 @@ impl Trees {
         }
         let news = self.hot.size() > self.root_entries.len() as u64;
         self.waiting_since = news.then(Instant::now);
-        self.told.clear();
+        self.reported.clear();
         Ok(())
     }
 
@@ -248,22 +253,27 @@ impl Trees {
         })
     }
 
-    /// Remembers that a client was told the hot tree's present root, and says which one.
-    pub(super) fn tell_root(&mut self) -> Hash {
+    /// Remembers that the hot tree's present root is reported to a client, and says which one it is.
+    pub(super) fn report_root(&mut self) -> Hash {
         let root = self.hot.root();
-        if self.told.back().is_none_or(|(told, _)| *told != root) {
-            if self.told.len() == TOLD_ROOTS {
-                self.told.pop_front();
+        let is_known = self
+            .reported
+            .back()
+            .is_some_and(|(reported, _)| *reported == root);
+        if !is_known {
+            if self.reported.len() == REPORTED_ROOTS {
+                self.reported.pop_front();
             }
-            self.told.push_back((root, self.hot.size()));
+            self.reported.push_back((root, self.hot.size()));
         }
         root
     }
 
-    /// The size that the hot tree had when its root was this, if a client was told of it.
-    pub(super) fn size_when_told(&self, root: Hash) -> Option<u64> {
-        let told = self.told.iter().rev().find(|(told, _)| *told == root)?;
-        Some(told.1)
+    /// The size that the hot tree had when its root was this, if that was reported to a client.
+    pub(super) fn size_when_reported(&self, root: Hash) -> Option<u64> {
+        let mut newest_first = self.reported.iter().rev();
+        let reported = newest_first.find(|(reported, _)| *reported == root)?;
+        Some(reported.1)
     }
 }
 
@@ -286,15 +296,15 @@ impl Nodes for WithOneMore<'_> {
     }
 }
 
-/// What the entry of a root tells, and when it was received; none of other entries.
-fn told_by(envelope: &[u8]) -> Option<(Told, u64)> {
+/// What the entry of a root says, and when it was received; none of other entries.
+fn root_message(envelope: &[u8]) -> Option<(RootMessage, u64)> {
     // Quotes inside an event's texts are escaped, so that this is found in no other entry.
     const MARK: &[u8] = b"\"producer\":\"ledger/root\"";
     debug_assert!(MARK.ends_with(format!("\"{}\"", OwnKind::Root.producer()).as_bytes()));
     memmem::find(envelope, MARK)?;
     let envelope = Envelope::parse(envelope).ok()?;
-    let told = serde_json::from_str(envelope.event().message).ok()?;
-    Some((told, envelope.received_at().ok()?))
+    let message = serde_json::from_str(envelope.event().message).ok()?;
+    Some((message, envelope.received_at().ok()?))
 }
 
 /// Hot trees of roots that were published, by their leaf in the cold tree.

@@ -6,18 +6,20 @@
 //! listed. What is no longer on the disk is read from the store in blocks, of which a few are kept.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use fieldledger_formats::checked;
 use fieldledger_tlog::{TILE_WIDTH, entries_path, tile_path};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::disk::{Disk, Durability, Mode};
 use super::segment;
-use crate::archiver::ArchiveStatus;
 use crate::error::StoreError;
 use crate::objects::ObjectFolder;
+use crate::types::ArchiveStatus;
 
 /// Name of the list.
 const LIST: &str = "archived";
@@ -28,7 +30,7 @@ const BLOCK_BYTES: u64 = 1024 * 1024;
 /// Blocks that are kept.
 const BLOCKS: usize = 32;
 
-/// Changes whenever the meaning of a field does.
+/// Changes whenever the meaning of a member does.
 const VERSION: u32 = 1;
 
 /// A sealed segment in the store.
@@ -73,11 +75,7 @@ type BlockId = (u64, u64);
 impl Archive {
     /// Opens the archive of the ledger in `folder`. Without the list on the disk, that in the store
     /// counts.
-    pub(crate) fn open(
-        disk: &Disk,
-        folder: PathBuf,
-        objects: ObjectFolder,
-    ) -> Result<Self, StoreError> {
+    fn open(disk: &Disk, folder: PathBuf, objects: ObjectFolder) -> Result<Self, StoreError> {
         let archive = Self {
             disk: disk.clone(),
             folder,
@@ -88,6 +86,16 @@ impl Archive {
         };
         archive.refresh()?;
         Ok(archive)
+    }
+
+    /// The same with the archive that is configured; none where none is.
+    pub(crate) fn open_configured(
+        disk: &Disk,
+        folder: &Path,
+        objects: Option<&ObjectFolder>,
+    ) -> Result<Option<Arc<Self>>, StoreError> {
+        let opened = objects.map(|objects| Self::open(disk, folder.to_owned(), objects.clone()));
+        Ok(opened.transpose()?.map(Arc::new))
     }
 
     /// Reads the list again.
@@ -108,7 +116,7 @@ impl Archive {
 
     fn know(&self, segments: Vec<Sealed>) {
         let by_first = segments.into_iter().map(|sealed| (sealed.first, sealed));
-        *self.sealed.write().unwrap_or_else(PoisonError::into_inner) = by_first.collect();
+        *self.sealed.write() = by_first.collect();
     }
 
     fn list_in_store(&self) -> Result<Vec<Sealed>, StoreError> {
@@ -117,27 +125,28 @@ impl Archive {
             Some(bytes) => decode(&bytes).ok_or_else(|| StoreError::Damaged {
                 path: self.objects.url(LIST).into(),
                 offset: 0,
-                problem: "it is no list of archived segments; restore it from an earlier version"
-                    .to_owned(),
+                problem:
+                    "it is not a list of archived segments; restore it from an earlier version"
+                        .to_owned(),
             }),
         }
     }
 
     /// First entries of the segments in the store.
     pub(crate) fn firsts(&self) -> Vec<u64> {
-        let sealed = self.sealed.read().unwrap_or_else(PoisonError::into_inner);
+        let sealed = self.sealed.read();
         sealed.keys().copied().collect()
     }
 
     /// All segments in the store.
     pub(crate) fn all(&self) -> Vec<Sealed> {
-        let sealed = self.sealed.read().unwrap_or_else(PoisonError::into_inner);
+        let sealed = self.sealed.read();
         sealed.values().cloned().collect()
     }
 
     /// The segment with this first entry, if it is in the store.
     pub(crate) fn sealed(&self, first: u64) -> Option<Sealed> {
-        let sealed = self.sealed.read().unwrap_or_else(PoisonError::into_inner);
+        let sealed = self.sealed.read();
         sealed.get(&first).cloned()
     }
 
@@ -223,7 +232,7 @@ impl Archive {
     }
 
     fn blocks(&self) -> MutexGuard<'_, VecDeque<(BlockId, Arc<Vec<u8>>)>> {
-        self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
+        self.blocks.lock()
     }
 
     fn damaged(&self, first: u64, offset: u64, problem: &str) -> StoreError {
@@ -243,7 +252,7 @@ impl Archive {
     /// Whether a whole segment in the store is as it was when it was listed.
     pub(crate) fn is_intact(&self, sealed: &Sealed) -> Result<bool, StoreError> {
         let bytes = self.get(&name_of(sealed.first))?;
-        Ok(bytes.is_some_and(|bytes| hex(&bytes) == sealed.sha256))
+        Ok(bytes.is_some_and(|bytes| digest(&bytes) == sealed.sha256))
     }
 
     /// Copies the segment of the entries `first..end`, with the tiles and bundles that it completes,
@@ -263,7 +272,7 @@ impl Archive {
             first,
             end,
             bytes: bytes.len() as u64,
-            sha256: hex(&bytes),
+            sha256: digest(&bytes),
         };
         self.copy(&name_of(first), bytes)?;
         for name in tiles_completed_by(first, end) {
@@ -302,7 +311,7 @@ impl Archive {
             let path = self.path_of(first);
             if !path.is_file() {
                 let bytes = self.get(&name_of(first))?;
-                let bytes = bytes.filter(|bytes| hex(bytes) == sealed.sha256);
+                let bytes = bytes.filter(|bytes| digest(bytes) == sealed.sha256);
                 let bytes =
                     bytes.ok_or_else(|| self.damaged(first, 0, "it is missing, or was changed"))?;
                 self.disk.replace(&path, &bytes, 0o644, Durability::Power)?;
@@ -319,7 +328,7 @@ impl Archive {
     }
 
     fn changed(&self) -> MutexGuard<'_, HashSet<u64>> {
-        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.changed.lock()
     }
 
     fn path_of(&self, first: u64) -> PathBuf {
@@ -407,34 +416,21 @@ fn tiles_completed_by(first: u64, end: u64) -> Vec<String> {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::new();
-    for byte in Sha256::digest(bytes) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+/// SHA-256, in hexadecimal.
+fn digest(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
 }
 
-/// A line with the CRC-32C of the rest, and the rest.
 fn encode(segments: Vec<Sealed>) -> Vec<u8> {
     let list = List {
         version: VERSION,
         segments,
     };
-    // Numbers and text cannot fail to serialise into memory.
-    let body = serde_json::to_vec(&list).unwrap_or_default();
-    let mut bytes = format!("{:08x}\n", crc32c::crc32c(&body)).into_bytes();
-    bytes.extend_from_slice(&body);
-    bytes
+    checked::encode(&list).expect("numbers and texts have a form in JSON, and memory takes it")
 }
 
 fn decode(bytes: &[u8]) -> Option<Vec<Sealed>> {
-    let (checksum, body) = bytes.split_at_checked(9)?;
-    if checksum != format!("{:08x}\n", crc32c::crc32c(body)).as_bytes() {
-        return None;
-    }
-    let list: List = serde_json::from_slice(body).ok()?;
+    let list: List = checked::decode(bytes)?;
     (list.version == VERSION).then_some(list.segments)
 }
 

@@ -3,7 +3,6 @@
 pub(crate) mod archive;
 pub(crate) mod disk;
 pub(crate) mod faults;
-pub(crate) mod frame;
 pub(crate) mod key_file;
 pub(crate) mod lock;
 pub(crate) mod offsets;

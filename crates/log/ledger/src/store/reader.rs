@@ -1,13 +1,14 @@
 //! Reading entries that are in the log.
 
+use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::{PoisonError, RwLock};
 
+use fieldledger_formats::frame::{Frame, read_frame};
 use fieldledger_tlog::Leaf;
+use parking_lot::RwLock;
 
 use super::archive::Reclaimed;
-use super::frame::{Frame, read_frame};
 use super::offsets::Offsets;
 use super::segments::Segments;
 use crate::error::StoreError;
@@ -56,7 +57,7 @@ impl LogReader {
 
     /// The segments that are no longer written: first entry, and first entry after it.
     pub(crate) fn sealed_segments(&self) -> Vec<(u64, u64)> {
-        let firsts = self.firsts.read().unwrap_or_else(PoisonError::into_inner);
+        let firsts = self.firsts.read();
         firsts.windows(2).map(|pair| (pair[0], pair[1])).collect()
     }
 
@@ -91,7 +92,7 @@ impl LogReader {
         bytes: &[u8],
         ends: &[u64],
     ) -> Result<(), StoreError> {
-        let layout = self.layout.write().unwrap_or_else(PoisonError::into_inner);
+        let layout = self.layout.write();
         self.segments.replace(segment.first, bytes)?;
         self.offsets.write(segment.first, ends)?;
         drop(layout);
@@ -100,19 +101,19 @@ impl LogReader {
 
     /// A segment was begun.
     pub(crate) fn add_segment(&self, first: u64) {
-        let mut firsts = self.firsts.write().unwrap_or_else(PoisonError::into_inner);
+        let mut firsts = self.firsts.write();
         firsts.push(first);
     }
 
     /// Entry `index`.
-    pub(crate) fn entry(&self, index: u64) -> Result<Stored, StoreError> {
+    pub(crate) fn entry(&self, index: u64) -> Result<LogEntry, StoreError> {
         let mut stored = None;
         self.read(index..index + 1, |_, frame| {
             let leaf = frame.leaf(index);
             let leaf = leaf.map_err(|problem| self.damaged(index, &problem))?;
             stored = Some(match frame {
-                Frame::Envelope(bytes) => Stored::Envelope(bytes.to_vec(), leaf),
-                Frame::Erased(erased) => Stored::Erased(leaf, erased.marker),
+                Frame::Envelope(bytes) => LogEntry::Envelope(bytes.to_vec(), leaf),
+                Frame::Erased(erased) => LogEntry::Erased(leaf, erased.marker),
             });
             Ok(())
         })?;
@@ -175,7 +176,7 @@ impl LogReader {
     /// The frames of as many entries from `next` on as are read in one go: at least one, all of one
     /// segment.
     fn chunk(&self, next: u64, end: u64) -> Result<Chunk, StoreError> {
-        let _layout = self.layout.read().unwrap_or_else(PoisonError::into_inner);
+        let _layout = self.layout.read();
         let (first, segment_end) = self.segment_of(next);
         let wanted = segment_end.min(end).min(next + CHUNK_ENTRIES) - next;
         let count = usize::try_from(wanted).unwrap_or(1);
@@ -206,14 +207,14 @@ impl LogReader {
 
     /// First entry of the segment that holds `index`, and of the segment after it.
     fn segment_of(&self, index: u64) -> (u64, u64) {
-        let firsts = self.firsts.read().unwrap_or_else(PoisonError::into_inner);
+        let firsts = self.firsts.read();
         let after = firsts.partition_point(|&first| first <= index);
         let first = after.checked_sub(1).map_or(0, |position| firsts[position]);
         (first, firsts.get(after).copied().unwrap_or(u64::MAX))
     }
 
     /// Entry `index` is not what it should be.
-    pub(crate) fn damaged(&self, index: u64, problem: &str) -> StoreError {
+    pub(crate) fn damaged(&self, index: u64, problem: impl fmt::Display) -> StoreError {
         let (first, _) = self.segment_of(index);
         StoreError::Damaged {
             path: self.segments.path_of(first),
@@ -225,14 +226,14 @@ impl LogReader {
 
 /// What the log has of an entry.
 #[derive(Debug)]
-pub(crate) enum Stored {
+pub(crate) enum LogEntry {
     /// Its envelope.
     Envelope(Vec<u8>, Leaf),
     /// The entry was erased; which entry says so.
     Erased(Leaf, u64),
 }
 
-impl Stored {
+impl LogEntry {
     /// The tree's leaf for the entry.
     pub(crate) fn leaf(&self) -> Leaf {
         match self {

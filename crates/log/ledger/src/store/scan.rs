@@ -1,6 +1,7 @@
 //! Reading a segment from front to back without knowing what is in it, as a start does.
 
-use super::frame::{Frame, FrameFault, MAX_FRAME_BYTES, read_frame};
+use fieldledger_formats::frame::{Frame, FrameFault, MAX_FRAME_BYTES, read_frame};
+
 use super::segments::SegmentFile;
 use crate::error::StoreError;
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use fieldledger_formats::checked;
 use fieldledger_tlog::{Edge, LEAF_BYTES, TILE_WIDTH};
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ use super::disk::{Disk, Durability};
 use crate::error::StoreError;
 use crate::gaps::Gaps;
 
-/// Changes whenever the meaning of a field does.
+/// Changes whenever the meaning of a member does.
 const VERSION: u32 = 3;
 
 /// The state after entry `size - 1`.
@@ -84,12 +85,10 @@ impl Snapshot {
         (leaves.len() == unfinished * LEAF_BYTES).then_some((edge, leaves))
     }
 
-    /// Replaces the file, durably. Its first line is the CRC-32C of the rest.
+    /// Replaces the file, durably.
     pub(crate) fn write(&self, disk: &Disk, path: &Path) -> Result<(), StoreError> {
         let failed = |error: serde_json::Error| StoreError::io("encode", path)(error.into());
-        let body = serde_json::to_vec(self).map_err(failed)?;
-        let mut bytes = format!("{:08x}\n", crc32c::crc32c(&body)).into_bytes();
-        bytes.extend_from_slice(&body);
+        let bytes = checked::encode(self).map_err(failed)?;
         disk.replace(path, &bytes, 0o644, Durability::Power)
     }
 
@@ -107,11 +106,7 @@ impl Snapshot {
 }
 
 fn decode(bytes: &[u8]) -> Option<Snapshot> {
-    let (checksum, body) = bytes.split_at_checked(9)?;
-    if checksum != format!("{:08x}\n", crc32c::crc32c(body)).as_bytes() {
-        return None;
-    }
-    let snapshot: Snapshot = serde_json::from_slice(body).ok()?;
+    let snapshot: Snapshot = checked::decode(bytes)?;
     (snapshot.version == VERSION).then_some(snapshot)
 }
 

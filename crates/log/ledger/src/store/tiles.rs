@@ -102,7 +102,7 @@ impl TileStore {
         self.log
             .read(number * width..(number + 1) * width, |index, frame| {
                 let leaf = frame.leaf(index);
-                let leaf = leaf.map_err(|problem| self.log.damaged(index, &problem))?;
+                let leaf = leaf.map_err(|problem| self.log.damaged(index, problem))?;
                 leaves.extend_from_slice(&leaf.encode());
                 for full in edge.push(leaf.hash()) {
                     let levels_below = u32::from(level - full.level);

@@ -1,8 +1,9 @@
 //! Writing a segment anew without the payloads that are given up.
 
-use super::plan::Pending;
-use crate::envelope::Envelope;
-use crate::store::frame::{Erased, Frame, erased_frame, read_frame, remains_bytes};
+use fieldledger_formats::envelope::{Envelope, EnvelopeError};
+use fieldledger_formats::frame::{Erased, Frame, erased_frame, read_frame, remains_bytes};
+
+use crate::markers::GivenUp;
 
 /// A segment without what is given up.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -19,25 +20,26 @@ pub(crate) struct Compacted {
 pub(crate) fn compact(
     segment: &[u8],
     (first, end): (u64, u64),
-    pending: Pending,
+    pending: GivenUp,
 ) -> Result<Compacted, (u64, String)> {
     let mut compacted = Compacted::default();
     let mut rest = segment;
     for index in first..end {
         let offset = (segment.len() - rest.len()) as u64;
         let wrong = |problem: String| (offset, format!("entry {index}: {problem}"));
+        let unreadable = |fault: EnvelopeError| wrong(fault.to_string());
         let (frame, length) = read_frame(rest, index).map_err(|fault| wrong(fault.to_string()))?;
         let before = compacted.bytes.len();
         match frame {
             // It was as long as what it replaced, and need not be.
             Frame::Erased(remains) => compacted.push(index, &remains).map_err(wrong)?,
             Frame::Envelope(bytes) => {
-                let envelope = Envelope::parse(bytes).map_err(wrong)?;
+                let envelope = Envelope::parse(bytes).map_err(unreadable)?;
                 if pending.scope.keeps(&envelope) {
                     compacted.bytes.extend_from_slice(&rest[..length]);
                 } else {
                     let remains = Erased {
-                        leaf: frame.leaf(index).map_err(wrong)?,
+                        leaf: frame.leaf(index).map_err(unreadable)?,
                         marker: pending.marker,
                         origin: envelope.origin(),
                     };
@@ -49,8 +51,9 @@ pub(crate) fn compact(
         // The old bytes are gone once this is in their place.
         let written = read_frame(&compacted.bytes[before..], index)
             .map_err(|fault| fault.to_string())
-            .and_then(|(written, _)| written.leaf(index));
-        if written.map_err(wrong)? != frame.leaf(index).map_err(wrong)? {
+            .map_err(wrong)
+            .and_then(|(written, _)| written.leaf(index).map_err(unreadable))?;
+        if written != frame.leaf(index).map_err(unreadable)? {
             return Err(wrong("its leaf would not be the same".to_owned()));
         }
         compacted.ends.push(compacted.bytes.len() as u64);

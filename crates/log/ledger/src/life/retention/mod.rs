@@ -13,41 +13,13 @@ pub(crate) mod compact;
 pub(crate) mod plan;
 pub(crate) mod retainer;
 
-use std::fmt;
-use std::str::FromStr;
-use std::sync::PoisonError;
-use std::time::Duration;
-
 use fieldledger_audit::timestamp;
-use fieldledger_reading::record::ACTION;
-use serde::{Deserialize, Serialize};
+use fieldledger_formats::own::{Details, OwnKind};
 use serde_json::Value;
 
-use self::plan::Pending;
 use crate::commit::Committer;
-use crate::envelope::Envelope;
 use crate::error::{ControlError, with_causes};
-use crate::own::{self, Details, OwnKind};
-
-/// Which old payloads are given up.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RetentionScope {
-    /// Those of readings; what people and programs did is kept.
-    #[default]
-    Readings,
-    /// All but the log's own.
-    All,
-}
-
-/// What a log keeps without being asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RetentionPolicy {
-    /// How long payloads are kept at least.
-    pub keep_for: Duration,
-    /// Which are given up after that.
-    pub scope: RetentionScope,
-}
+use crate::markers::{GivenUp, RetentionScope};
 
 /// What was begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,60 +45,9 @@ pub struct RetentionStatus {
     pub problem: String,
 }
 
-impl RetentionScope {
-    /// `readings` or `all`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Readings => "readings",
-            Self::All => "all",
-        }
-    }
-
-    /// Whether an entry stays whole.
-    fn keeps(self, envelope: &Envelope<'_>) -> bool {
-        envelope.is_own() || self == Self::Readings && envelope.event().action != ACTION
-    }
-}
-
-impl fmt::Display for RetentionScope {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
-    }
-}
-
-/// A text that names no scope.
-#[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no scope of retention; it must be readings or all")]
-pub struct UnknownScope(String);
-
-impl FromStr for RetentionScope {
-    type Err = UnknownScope;
-
-    fn from_str(text: &str) -> Result<Self, UnknownScope> {
-        [Self::Readings, Self::All]
-            .into_iter()
-            .find(|scope| scope.name() == text)
-            .ok_or_else(|| UnknownScope(text.to_owned()))
-    }
-}
-
-/// What is given up because of an entry of the log at `marker`; none where it is no such entry.
-pub(crate) fn told_by(marker: u64, envelope: &Envelope<'_>) -> Option<Pending> {
-    if envelope.origin() != Some((OwnKind::Retention.producer(), marker)) {
-        return None;
-    }
-    let details = own::details_in(envelope.event().message)?;
-    Some(Pending {
-        marker,
-        below: details.get("below")?.as_u64()?,
-        scope: details.get("scope")?.as_str()?.parse().ok()?,
-    })
-}
-
 impl Committer {
     /// Writes the entry that tells of it, after the plan which a start would go on with.
-    fn begin_retention(
+    pub(crate) fn begin_retention(
         &mut self,
         plans: &plan::Plans,
         (below, scope): (u64, RetentionScope),
@@ -147,7 +68,7 @@ impl Committer {
             ("actor", Value::from(actor)),
         ]);
         plans.change(|plan| {
-            plan.pending.push(Pending {
+            plan.pending.push(GivenUp {
                 marker,
                 below,
                 scope,
@@ -164,7 +85,7 @@ impl Committer {
             return Err(error);
         }
         // Whatever is newest of a sensor is a reading, which either scope gives up.
-        let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
+        let mut latest = self.latest.write();
         latest.forget_below(below);
         drop(latest);
         tracing::info!(

@@ -1,15 +1,14 @@
 //! The file `retention`: what is given up, and what of that must yet be done.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use fieldledger_formats::envelope::Envelope;
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
-use super::{RetentionScope, told_by};
-use crate::envelope::Envelope;
 use crate::error::StoreError;
-use crate::life::Told;
-use crate::recovery::Paths;
+use crate::markers::{GivenUp, Markers, RetentionScope, given_up_by};
+use crate::paths::Paths;
 use crate::store::disk::{Disk, Durability};
 use crate::store::offsets::Offsets;
 use crate::store::reader::LogReader;
@@ -30,19 +29,9 @@ pub(crate) struct Plan {
     /// Bytes that segments became shorter by.
     pub(crate) freed_bytes: u64,
     /// What is to be done, oldest first.
-    pub(crate) pending: Vec<Pending>,
+    pub(crate) pending: Vec<GivenUp>,
     /// The segment that is being replaced: its file and the offsets may not fit each other.
     pub(crate) replacing: Option<u64>,
-}
-
-/// What an entry says is given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Pending {
-    /// The entry; its sequence is its position.
-    pub(crate) marker: u64,
-    /// The first entry that is not given up.
-    pub(crate) below: u64,
-    pub(crate) scope: RetentionScope,
 }
 
 impl Plan {
@@ -70,7 +59,7 @@ impl Plan {
     }
 
     /// What the entry says was done.
-    pub(crate) fn done(&mut self, done: Pending) {
+    pub(crate) fn done(&mut self, done: GivenUp) {
         self.forget(done.marker);
         let below = match done.scope {
             RetentionScope::Readings => &mut self.readings_below,
@@ -105,7 +94,7 @@ impl Plans {
     }
 
     fn plan(&self) -> MutexGuard<'_, Plan> {
-        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+        self.plan.lock()
     }
 }
 
@@ -169,13 +158,13 @@ pub(crate) fn reconcile(
     found: Found,
     log: &LogReader,
     size: u64,
-    told: &Told,
+    markers: &Markers,
 ) -> Result<Plans, StoreError> {
     let plan = match found {
         Found::Plan(mut plan) => {
             let mut pending = Vec::new();
             for one in plan.pending {
-                if is_told(log, size, one)? {
+                if is_in_log(log, size, one)? {
                     pending.push(one);
                 }
             }
@@ -184,7 +173,7 @@ pub(crate) fn reconcile(
         }
         // Where all is done already there is nothing to do but to look.
         Found::Nothing | Found::Unreadable => Plan {
-            pending: told.retentions.clone(),
+            pending: markers.retentions.clone(),
             ..Plan::default()
         },
     };
@@ -196,7 +185,7 @@ pub(crate) fn reconcile(
 }
 
 /// Whether there is an entry that says so: a crash may have come before it.
-fn is_told(log: &LogReader, size: u64, pending: Pending) -> Result<bool, StoreError> {
+fn is_in_log(log: &LogReader, size: u64, pending: GivenUp) -> Result<bool, StoreError> {
     if pending.marker >= size {
         return Ok(false);
     }
@@ -205,5 +194,5 @@ fn is_told(log: &LogReader, size: u64, pending: Pending) -> Result<bool, StoreEr
     let Some(Ok(envelope)) = parsed else {
         return Ok(false);
     };
-    Ok(told_by(pending.marker, &envelope) == Some(pending))
+    Ok(given_up_by(pending.marker, &envelope) == Some(pending))
 }

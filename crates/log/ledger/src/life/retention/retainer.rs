@@ -1,17 +1,20 @@
 //! The thread that gives up what is to be given up, and what is old.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
+
 use super::compact::compact;
-use super::plan::{Pending, Plans};
-use super::{Retained, RetentionPolicy, RetentionScope, RetentionStatus};
-use crate::config::Clock;
+use super::plan::Plans;
+use super::{Retained, RetentionStatus};
+use crate::clock::Clock;
+use crate::commit::{CommitQueue, command};
+use crate::config::RetentionPolicy;
 use crate::error::{ControlError, StoreError, with_causes};
 use crate::head::Published;
-use crate::life::handle::command;
+use crate::markers::{GivenUp, RetentionScope};
 use crate::problem::Problem;
-use crate::queue::Queue;
 use crate::store::reader::LogReader;
 
 /// How often it looks whether there is something to do.
@@ -32,7 +35,7 @@ pub(crate) struct Retainer {
     pub(crate) plans: Arc<Plans>,
     pub(crate) log: Arc<LogReader>,
     pub(crate) published: Arc<Published>,
-    pub(crate) queue: Arc<Queue>,
+    pub(crate) queue: Arc<CommitQueue>,
     /// Held while the log is changed otherwise than by an append.
     pub(crate) control: Arc<Mutex<()>>,
     pub(crate) clock: Clock,
@@ -135,7 +138,7 @@ impl Retainer {
     }
 
     /// Writes the segments anew that hold what is given up.
-    fn carry_out(&self, pending: Pending) -> Result<(), String> {
+    fn carry_out(&self, pending: GivenUp) -> Result<(), String> {
         // A snapshot of before may name a place in a segment that will be another one.
         command(&self.queue, |committer| {
             committer.try_write_snapshot().map_err(ControlError::from)
@@ -168,7 +171,7 @@ impl Retainer {
     }
 
     /// Writes one segment anew; how many payloads are gone.
-    fn replace(&self, (first, end): (u64, u64), pending: Pending) -> Result<u64, StoreError> {
+    fn replace(&self, (first, end): (u64, u64), pending: GivenUp) -> Result<u64, StoreError> {
         // Nothing is erased meanwhile.
         let _alone = self.control();
         let segment = self.log.read_to_replace(first)?;
@@ -207,6 +210,6 @@ impl Retainer {
     }
 
     fn control(&self) -> MutexGuard<'_, ()> {
-        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+        self.control.lock()
     }
 }

@@ -1,0 +1,89 @@
+//! The index as readers see it.
+
+use std::sync::Arc;
+
+use fieldledger_audit::log::Order;
+use fieldledger_formats::query::cursor::Filter;
+use parking_lot::RwLock;
+use tantivy::Searcher;
+use tantivy::collector::{Count, TopDocs};
+
+use super::schema::{self, IndexSchema};
+use super::{matching, series};
+
+/// The index as it was at one time.
+#[derive(Clone)]
+pub(crate) struct View {
+    pub(super) searcher: Searcher,
+    pub(super) schema: IndexSchema,
+    /// Entries it covers: all below this.
+    pub(crate) size: u64,
+}
+
+/// Where the newest [`View`] is found.
+pub(crate) struct Views(RwLock<Arc<View>>);
+
+impl Views {
+    pub(super) fn new(view: View) -> Self {
+        Self(RwLock::new(Arc::new(view)))
+    }
+
+    pub(crate) fn newest(&self) -> Arc<View> {
+        Arc::clone(&self.0.read())
+    }
+
+    pub(super) fn replace(&self, view: View) {
+        *self.0.write() = Arc::new(view);
+    }
+}
+
+impl View {
+    /// How many entries of `from..to` match, and the first `limit` of them.
+    pub(crate) fn find(
+        &self,
+        filter: &Filter,
+        (from, to): (u64, u64),
+        order: Order,
+        limit: usize,
+    ) -> tantivy::Result<(u64, Vec<u64>)> {
+        let query = matching::query(&self.schema, filter, from, to);
+        let order = match order {
+            Order::Ascending => tantivy::Order::Asc,
+            Order::Descending => tantivy::Order::Desc,
+        };
+        let first =
+            TopDocs::with_limit(limit.max(1)).order_by_fast_field::<u64>(schema::INDEX, order);
+        let (found, count) = self.searcher.search(&query, &(first, Count))?;
+        let indices = found.into_iter().filter_map(|(index, _)| index);
+        Ok((count as u64, indices.take(limit).collect()))
+    }
+
+    /// The entries with the `limit` newest readings of a sensor, by when they were polled.
+    pub(crate) fn newest(&self, sensor: &str, limit: usize) -> tantivy::Result<Vec<u64>> {
+        let query = matching::readings(&self.schema, sensor, 0, u64::MAX);
+        let newest = TopDocs::with_limit(limit)
+            .order_by_fast_field::<u64>(schema::POLLED_AT, tantivy::Order::Desc);
+        let found = self.searcher.search(&query, &newest)?;
+        let mut indices = Vec::with_capacity(found.len());
+        for (_, address) in found {
+            let segment = self.searcher.segment_reader(address.segment_ord);
+            let index = segment.fast_fields().u64(schema::INDEX)?;
+            indices.extend(index.first(address.doc_id));
+        }
+        Ok(indices)
+    }
+
+    /// The readings of a sensor that were polled in `start..end`, as at most `limit` of them or
+    /// summed up.
+    pub(crate) fn series(
+        &self,
+        sensor: &str,
+        start: u64,
+        end: u64,
+        limit: u32,
+    ) -> tantivy::Result<series::Summary> {
+        let query = matching::readings(&self.schema, sensor, start, end);
+        let collector = series::SeriesCollector::new(start, end, limit);
+        self.searcher.search(&query, &collector)
+    }
+}
