@@ -10,7 +10,7 @@ use common::{Field, SECOND, Sent, heartbeat, id, settings};
 use fieldledger_attest::reading::Clock;
 use fieldledger_polling::{PollResult, Receipt, StoredAnswer};
 use fieldledger_wire::batch::{Attestation, Outcome};
-use fieldledger_wire::poll::{MAX_STORED, Stored};
+use fieldledger_wire::poll::{MAX_STORED, StoredAnswers};
 use serde_json::{Value, json};
 
 /// A field with a sensor that has a key.
@@ -23,9 +23,9 @@ fn field() -> Field {
 }
 
 /// Waits for a poll; what it says of stored answers.
-fn next_poll(field: &mut Field) -> (Sent, Option<Stored>) {
+fn next_poll(field: &mut Field) -> (Sent, Option<StoredAnswers>) {
     let sent = field.until_poll();
-    (sent, field.told.last().unwrap().clone())
+    (sent, field.named.last().unwrap().clone())
 }
 
 /// Answers this poll; the receipt of the answer.
@@ -43,8 +43,8 @@ fn store(field: &mut Field, receipt: Option<Receipt>) {
     }
 }
 
-fn stored(boot: &str, stored: &[u64]) -> Option<Stored> {
-    Some(Stored {
+fn stored(boot: &str, stored: &[u64]) -> Option<StoredAnswers> {
+    Some(StoredAnswers {
         boot: boot.to_owned(),
         stored: stored.to_vec(),
     })
@@ -53,24 +53,24 @@ fn stored(boot: &str, stored: &[u64]) -> Option<Stored> {
 #[test]
 fn a_poll_says_what_was_stored_since_the_one_that_was_answered() {
     let mut field = field();
-    let (first, told) = next_poll(&mut field);
-    assert_eq!(told, stored("", &[]));
+    let (first, named) = next_poll(&mut field);
+    assert_eq!(named, stored("", &[]));
     let receipt = reply(&mut field, first, &answer(1, &key(1), 0));
     // Not stored yet.
-    let (second, told) = next_poll(&mut field);
-    assert_eq!(told, stored("", &[]));
+    let (second, named) = next_poll(&mut field);
+    assert_eq!(named, stored("", &[]));
     store(&mut field, receipt);
     let receipt = reply(&mut field, second, &answer(1, &key(1), 1));
     store(&mut field, receipt);
-    let (unanswered, told) = next_poll(&mut field);
-    assert_eq!(told, stored(BOOT, &[0, 1]));
+    let (unanswered, named) = next_poll(&mut field);
+    assert_eq!(named, stored(BOOT, &[0, 1]));
     // It may never have arrived.
-    let (third, told) = next_poll(&mut field);
+    let (third, named) = next_poll(&mut field);
     assert!(third.number > unanswered.number);
-    assert_eq!(told, stored(BOOT, &[0, 1]));
+    assert_eq!(named, stored(BOOT, &[0, 1]));
     reply(&mut field, third, &answer(1, &key(1), 2)).unwrap();
-    let (_, told) = next_poll(&mut field);
-    assert_eq!(told, stored(BOOT, &[]));
+    let (_, named) = next_poll(&mut field);
+    assert_eq!(named, stored(BOOT, &[]));
 }
 
 #[test]
@@ -111,8 +111,8 @@ fn only_the_newest_are_named_and_of_another_boot_none() {
 fn sensors_whose_history_would_be_refused_hear_nothing_of_it() {
     let mut plain = Field::new(settings());
     plain.announce(&heartbeat(1, 1_000)).unwrap();
-    let (poll, told) = next_poll(&mut plain);
-    assert_eq!(told, None);
+    let (poll, named) = next_poll(&mut plain);
+    assert_eq!(named, None);
     let counted = json!({"value": 1, "seq": 0, "boot": BOOT});
     assert_eq!(reply(&mut plain, poll, &counted), None);
 

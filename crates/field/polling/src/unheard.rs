@@ -1,23 +1,23 @@
 //! Which answers of a sensor are stored, until the sensor knows.
 //!
-//! A device that signs keeps each answer until a poll says that it is stored. What a poll said is said
+//! A device that signs holds each answer until a poll says that it is stored. What a poll said is said
 //! again with the next one, until a poll is answered that said it: a poll can get lost as well. None of it
-//! outlives a restart, nor more than [`MAX_STORED`] numbers. A device that was not told sends its answer as
+//! outlives a restart, nor more than [`MAX_STORED`] numbers. A device that has not heard sends its answer as
 //! history, and the log knows the numbers it has.
 
 use std::collections::VecDeque;
 
-use fieldledger_wire::poll::{MAX_STORED, Stored};
+use fieldledger_wire::poll::{MAX_STORED, StoredAnswers};
 
 #[derive(Debug, Default)]
-pub(crate) struct StoredAnswers {
+pub(crate) struct Unheard {
     boot: String,
     sequences: VecDeque<u64>,
     /// How many of them, from the front, the last poll named.
     named: usize,
 }
 
-impl StoredAnswers {
+impl Unheard {
     /// An answer is stored.
     pub(crate) fn add(&mut self, boot: String, sequence: u64) {
         if self.boot != boot {
@@ -37,9 +37,9 @@ impl StoredAnswers {
     }
 
     /// What a poll that is sent now says.
-    pub(crate) fn for_poll(&mut self) -> Stored {
+    pub(crate) fn for_poll(&mut self) -> StoredAnswers {
         self.named = self.sequences.len();
-        Stored {
+        StoredAnswers {
             boot: self.boot.clone(),
             stored: self.sequences.iter().copied().collect(),
         }
@@ -56,14 +56,14 @@ impl StoredAnswers {
 mod tests {
     use super::*;
 
-    fn named(answers: &mut StoredAnswers) -> Vec<u64> {
+    fn named(answers: &mut Unheard) -> Vec<u64> {
         answers.for_poll().stored
     }
 
     #[test]
     fn what_is_stored_is_named_until_a_poll_is_answered() {
-        let mut answers = StoredAnswers::default();
-        assert_eq!(answers.for_poll(), Stored::default());
+        let mut answers = Unheard::default();
+        assert_eq!(answers.for_poll(), StoredAnswers::default());
         answers.add("a".to_owned(), 1);
         assert_eq!(named(&mut answers), [1]);
         answers.add("a".to_owned(), 2);
@@ -72,7 +72,7 @@ mod tests {
         answers.add("a".to_owned(), 3);
         answers.add("a".to_owned(), 3);
         answers.heard();
-        let expected = Stored {
+        let expected = StoredAnswers {
             boot: "a".to_owned(),
             stored: vec![3],
         };
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn only_the_newest_are_kept() {
-        let mut answers = StoredAnswers::default();
+        let mut answers = Unheard::default();
         for sequence in 0..10 {
             answers.add("a".to_owned(), sequence);
         }
@@ -99,12 +99,12 @@ mod tests {
 
     #[test]
     fn another_boot_begins_anew() {
-        let mut answers = StoredAnswers::default();
+        let mut answers = Unheard::default();
         answers.add("a".to_owned(), 7);
         let _ = answers.for_poll();
         answers.add("b".to_owned(), 0);
         answers.heard();
-        let expected = Stored {
+        let expected = StoredAnswers {
             boot: "b".to_owned(),
             stored: vec![0],
         };
