@@ -28,6 +28,19 @@
 //! println!("{} answers", simulation.counts().answers);
 //! # Ok(()) }
 //! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | `catalogue` | the plant that is simulated |
+//! | `sensor`, `simulation` | one sensor, and all of them, without any network |
+//! | `chance`, `hundredths` | draws that repeat; a value with two decimals, exact |
+//! | `faults` | what can go wrong, and how often |
+//! | `announcements`, `messages`, `topics` | when heartbeats are sent, what is sent, and where |
+//! | `broker`, `connection`, `login`, `nats`, `mqtt` | connections |
+//! | `counters`, `record` | what is counted; every answer that was sent, to compare the log with |
+//! | `run`, `mesh` | runs a simulation; a mesh of radios |
+//!
+//! **Invariants.** The same seed, sensor and turn give the same value and the same fault, on every machine.
 #![forbid(unsafe_code)]
 
 mod announcements;

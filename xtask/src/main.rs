@@ -1,4 +1,13 @@
 //! `cargo xtask`: the commands that build, run and check Fieldledger.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `setup` | what this machine needs beyond Rust |
+//! | `build`, `artifacts`, `pack`, `firmware` | what is built, into `build/` |
+//! | `progress`, `costs`, `screen`, `room` | how far a build is; what is shown; room on disks |
+//! | `up`, `user`, `brokers`, `device_settings` | a site on this machine, its users, its brokers, and what a device needs to know of them |
+//! | `test`, `flaky`, `lock_files`, `fuzz`, `wash`, `bench` | what is checked and measured |
+//! | `program` | runs other programs |
 #![forbid(unsafe_code)]
 
 mod artifacts;

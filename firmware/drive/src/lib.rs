@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`board`] | what a board gives |
 //! | [`mod@run`] | the loop |
+//! | `session` | one connection to one broker |
 //! | [`mqtt`] | MQTT 3.1.1 as far as a device needs it, without I/O |
 //! | [`wire`] | one connection's state, over MQTT or over NATS (`nano-nats`), without I/O |
 //! | [`address`] | where a broker is, and what it speaks |

@@ -29,6 +29,16 @@
 //! `sequential-storage` (8.0) keeps a queue in flash too, and was not taken for two of its open issues: after
 //! a torn write it can lose an item that it acknowledged later (136), and an erase that was cut short can
 //! leave what it takes for an item (70). Slots of one size have neither problem.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `slot` | one reading as bytes |
+//! | `ring` | slots in turn |
+//! | `store` | what a board does with a ring, until it fails |
+//! | `last` | one text that survives a restart: the list of brokers that was sent last |
+//!
+//! **Invariants.** A slot that was acknowledged as written is read back after any loss of power, until it is
+//! forgotten or the oldest makes room. Torn bytes are never taken for a reading.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,10 @@
 //! Makes what is written into a board beside its program: its settings, and its radio's files.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `board_file` | the settings as people write them |
+//! | `trial` | whether a board will take its settings: the code that it runs at its start decides here too |
+//! | `uf2` | the file format that a Pico's USB drive takes |
 #![forbid(unsafe_code)]
 
 mod board_file;

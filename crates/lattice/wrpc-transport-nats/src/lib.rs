@@ -30,7 +30,7 @@
 //!   because the calls of a function are read one after the other.
 //!
 //! An end of the connection ends all calls with an error. Subjects are in `subjects`, the two ends of a
-//! call in `incoming` and `outgoing`.
+//! call in `incoming` and `outgoing`, the public face in `client`.
 #![forbid(unsafe_code)]
 
 mod client;
