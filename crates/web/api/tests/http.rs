@@ -11,6 +11,7 @@ use fieldledger_contract::ledger::{
     ArchiveStatus, AsWitness, Bucket, GapQuery, GapState, OwnWitnesses, Series, WatchedLog,
     WitnessState, Witnessing,
 };
+use fieldledger_chance::proptest_config;
 use fieldledger_contract::{Error, WallTime};
 use fieldledger_fake_parts::{COSIGNED, ENVELOPE, Fake, NOW, SENSOR, SILENT_SENSOR, checkpoint};
 use proptest::prelude::*;
@@ -1083,6 +1084,8 @@ fn every_reference_in_the_description_leads_somewhere() {
 }
 
 proptest! {
+    #![proptest_config(proptest_config())]
+
     #[test]
     fn any_path_and_query_is_answered(path in "/((api/(proof|sensors|readings|)|log/(tile|proof|payload|receipt|))/?)?[ -~]{0,20}") {
         let Ok(request) = Request::get(path.replace(' ', "%")).body(Body::empty()) else {
