@@ -6,12 +6,12 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use fieldledger_api::{BODY_LIMIT, LOG_ENDED, Parts, Scope, Tokens, openapi, router};
+use fieldledger_chance::proptest_config;
 use fieldledger_contract::audit::Order;
 use fieldledger_contract::ledger::{
     ArchiveStatus, AsWitness, Bucket, GapQuery, GapState, OwnWitnesses, Series, WatchedLog,
     WitnessState, Witnessing,
 };
-use fieldledger_chance::proptest_config;
 use fieldledger_contract::{Error, WallTime};
 use fieldledger_fake_parts::{COSIGNED, ENVELOPE, Fake, NOW, SENSOR, SILENT_SENSOR, checkpoint};
 use proptest::prelude::*;
