@@ -3,6 +3,15 @@
 //!
 //! Figures of a shared machine are worth little by themselves, so the stores take turns, every
 //! figure stands beside what the disk did at that moment, and ratios within a run are what counts.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `store`, `rows`, `sqlite`, `postgres` | what is compared, and the rows that databases are given |
+//! | `workload` | the readings that every store is given |
+//! | `latency` | how long one write takes while so many a second are offered |
+//! | `growth` | what an append, a proof and a search cost as the log grows |
+//! | `measure` | clocks: of the disk, of the processor, of a call |
+//! | `report` | the tables and the JSON file |
 #![forbid(unsafe_code)]
 
 mod growth;

@@ -5,7 +5,7 @@ use std::{env, fs};
 
 /// The stack has the lower part for itself: one that grows too far meets the end of memory, which is a
 /// fault, and not the values of somebody else. The other half of the flash holds the radio's files,
-/// the readings that wait and, in its last sector, the settings.
+/// held readings and, in its last sector, the settings.
 const MEMORY: &str = "MEMORY
 {
   BOOT2 : ORIGIN = 0x10000000, LENGTH = 0x100

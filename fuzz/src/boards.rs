@@ -5,15 +5,16 @@ use fieldledger_record::settings::SETTINGS_BYTES;
 use fieldledger_record::{Radio, Settings};
 use sha2::{Digest as _, Sha256};
 
-/// A byte that picks what the record is for, then its content, under a digest that holds. What is read
-/// of it can be written, and reads back.
+/// A byte that picks what the record is for and its layout, then its content, under a digest that holds. What is
+/// read of it can be written, and reads back.
 pub(crate) fn record(data: &[u8]) {
     let Some((choice, content)) = data.split_first() else {
         return;
     };
     let name: &[u8; 4] = if choice & 1 == 0 { b"FLDS" } else { b"FLDR" };
+    let layout = 1 + u32::from(choice >> 1 & 1);
     let length = u32::try_from(content.len()).expect("inputs are short");
-    let mut place = [name, &1_u32.to_le_bytes(), &length.to_le_bytes(), content].concat();
+    let mut place = [name, &layout.to_le_bytes(), &length.to_le_bytes(), content].concat();
     let digest = Sha256::digest(&place);
     place.extend(digest);
     let mut again = [0; 4 * SETTINGS_BYTES];
@@ -39,8 +40,7 @@ pub(crate) fn mqtt(data: &[u8]) {
 
 /// What is heard of a stream, in a buffer that most packets fit in and some do not.
 fn heard(stream: &[u8], size: usize) -> Vec<String> {
-    let mut buffer = [0; 256];
-    let mut incoming = Incoming::new(&mut buffer);
+    let mut incoming = Incoming::<256>::new();
     let (mut rest, mut heard) = (stream, Vec::new());
     loop {
         loop {

@@ -3,6 +3,18 @@
 //!
 //! A target takes any bytes. It must not panic, and beyond that it checks what must hold for every
 //! input: what is written is read again, and two implementations agree.
+//!
+//! | module | holds targets for |
+//! |---|---|
+//! | `attest` | what devices sign |
+//! | `boards` | what boards read: records in flash, and what a broker sends |
+//! | `device` | what devices hear |
+//! | `field` | what sensors send |
+//! | `log` | what goes into the log, what is asked of it, and what is in its folder |
+//! | `tree` | checkpoints, tiles, bundles, proofs |
+//! | `witness` | what witnesses and logs send each other, and policies |
+//! | `http` | whole requests to the HTTP interface |
+//! | `nats` | what a NATS server sends to a device |
 #![no_main]
 
 mod attest;

@@ -72,6 +72,7 @@ fn part(whole: Duration, numerator: u32, denominator: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -103,6 +104,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn no_sensor_waits_longer_than_the_interval(sensors in 1..300_u32, interval_ms in 1..10_000_u64) {
             let interval = Duration::from_millis(interval_ms);

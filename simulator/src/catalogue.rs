@@ -1,4 +1,4 @@
-//! The plant that is simulated: what can be measured, and where the first forty sensors are.
+//! The site that is simulated: what can be measured, and where the first forty sensors are.
 //!
 //! Names, places, ranges and distributions are those of the proof of concept that Fieldledger
 //! rebuilds, so that its dashboards and habits keep working. The units are new.
@@ -25,7 +25,7 @@ pub struct Kind {
 pub struct Station {
     /// Name of the sensor.
     pub alias: &'static str,
-    /// Part of the plant.
+    /// Part of the site.
     pub site: &'static str,
     /// What it measures.
     pub kind: &'static Kind,

@@ -41,7 +41,7 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:1883", value_parser = mqtt_address)]
     mqtt_url: MqttBroker,
 
-    /// Sensors; the first 40 are the original's, the others have their kinds and sites in turn
+    /// Sensors; the first 40 are those of the original simulator, the others have their kinds and sites in turn
     #[arg(long, value_name = "N", default_value_t = 40)]
     sensors: u32,
 
@@ -53,7 +53,7 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "ID")]
     boot: Option<String>,
 
-    /// Milliseconds between polls that the sensors ask for (the original's asked for 10 minutes)
+    /// Milliseconds between polls that the sensors ask for (the original ones asked for 10 minutes)
     #[arg(long, value_name = "MS", default_value_t = 1_000)]
     interval: u64,
 
@@ -62,7 +62,7 @@ pub(crate) struct Cli {
     heartbeat: u64,
 
     /// How messages are put: objects with sequence and time to the reply subject, or byte for byte
-    /// like the original's
+    /// like the original simulator's
     #[arg(long, value_enum, default_value_t = StyleName::Modern)]
     style: StyleName,
 

@@ -168,6 +168,7 @@ impl Faults {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -188,6 +189,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         // A rate measured over 4,000 draws is off by 0.008 in the mean at most; 0.05 is six times that.
         #[test]
         fn faults_are_as_frequent_as_asked(

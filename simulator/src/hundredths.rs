@@ -39,6 +39,7 @@ impl fmt::Display for Hundredths {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -59,6 +60,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn text_and_float_agree(hundredths in -10_000_000_i64..10_000_000) {
             let value = Hundredths(hundredths);

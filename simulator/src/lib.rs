@@ -10,6 +10,9 @@
 //! that comes while it is off ([`Flapping`]) does not. A late answer keeps the number and the time
 //! of its poll, so it may arrive after an answer with a higher number.
 //!
+//! The *original* is the proof of concept that Fieldledger grew out of: a simulator of forty sensors
+//! over NATS, and a program for the Pico W over MQTT. [`Style::Original`] speaks as these did.
+//!
 //! A mesh of simulated radios is another matter, and needs no broker: [`run_mesh`]. A [`PolledMesh`]
 //! has gateways that a site polls through one.
 //!
@@ -25,6 +28,19 @@
 //! println!("{} answers", simulation.counts().answers);
 //! # Ok(()) }
 //! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | `catalogue` | the plant that is simulated |
+//! | `sensor`, `simulation` | one sensor, and all of them, without any network |
+//! | `chance`, `hundredths` | draws that repeat; a value with two decimals, exact |
+//! | `faults` | what can go wrong, and how often |
+//! | `announcements`, `messages`, `topics` | when heartbeats are sent, what is sent, and where |
+//! | `broker`, `connection`, `login`, `nats`, `mqtt` | connections |
+//! | `counters`, `record` | what is counted; every answer that was sent, to compare the log with |
+//! | `run`, `mesh` | runs a simulation; a mesh of radios |
+//!
+//! **Invariants.** The same seed, sensor and turn give the same value and the same fault, on every machine.
 #![forbid(unsafe_code)]
 
 mod announcements;

@@ -1,4 +1,6 @@
 //! The simulator as a program.
+//!
+//! `cli` is the command line, `report` what is printed while it runs and in the end.
 #![forbid(unsafe_code)]
 
 mod cli;

@@ -129,6 +129,7 @@ impl Sensor {
 mod tests {
     use std::collections::HashSet;
 
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -181,6 +182,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn values_are_within_the_range_and_repeat(seed: u64, index in 0..100_u32, sequence: u64) {
             let sensor = Sensor::new(seed, index);

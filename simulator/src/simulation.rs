@@ -41,7 +41,7 @@ pub struct Settings {
     pub say_goodbye: bool,
     /// How the sensors put their messages.
     pub style: Style,
-    /// What topics begin with; none is the original's prefix.
+    /// What topics begin with; none is the original simulator's prefix.
     pub prefix: Option<String>,
     /// What goes wrong.
     pub faults: Faults,
@@ -50,7 +50,7 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// The forty sensors of the original over NATS, polled every second, under a new boot id.
+    /// The forty sensors of the original simulator over NATS, polled every second, under a new boot id.
     fn default() -> Self {
         Self {
             sensors: 40,

@@ -6,9 +6,9 @@ use uuid::Uuid;
 /// How the sensors speak to their broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    /// NATS, like the original's simulator.
+    /// NATS, like the original simulator.
     Nats,
-    /// MQTT 3.1.1, like the original's Pico W.
+    /// MQTT 3.1.1, like the original Pico W.
     Mqtt,
 }
 
@@ -98,7 +98,7 @@ impl Topics {
 
     /// Where a sensor says that it leaves.
     ///
-    /// The original's simulator has a `/` in this NATS subject; its style keeps it.
+    /// The original simulator has a `/` in this NATS subject; its style keeps it.
     #[must_use]
     pub fn disconnect(&self, sensor: Uuid) -> String {
         match (self.protocol, self.style) {

@@ -123,9 +123,9 @@ impl Entry {
     /// The reading inside the event.
     ///
     /// # Errors
-    /// Where the message is no JSON.
+    /// Where the message is not JSON.
     pub fn reading(&self) -> Result<Value> {
-        serde_json::from_str(self.field("message")).context("the message of a reading is no JSON")
+        serde_json::from_str(self.field("message")).context("the message of a reading is not JSON")
     }
 }
 

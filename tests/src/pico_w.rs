@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result};
 use fieldledger_site::{Process, find_micropython};
 use tokio::process::Command;
 
-/// A folder with another program to run instead of ours, such as the original's `main.py` with what it
-/// imports. It asks to be polled once a minute, so that tests take as long.
+/// A folder with another program to run instead of ours, such as the original `main.py` of the Pico W with
+/// what it imports. It asks to be polled once a minute, so that tests take as long.
 const OTHER_PROGRAM: &str = "FIELDLEDGER_PICO_W";
 
 /// How much faster than the world its clock is: the first heartbeat comes after 30 s.

@@ -102,7 +102,7 @@ impl Plant {
     /// Waits until every result of a poll is in the log, and the log in its index.
     ///
     /// # Errors
-    /// After [`PATIENCE`], with what still waits.
+    /// After [`PATIENCE`], with what is not delivered yet.
     pub async fn until_settled(&self) -> Result<()> {
         until("all batches are delivered", PATIENCE, async || {
             let buffered = self
@@ -160,7 +160,7 @@ impl Plant {
 impl Drop for Plant {
     fn drop(&mut self) {
         if let Some(folder) = &self.folder {
-            eprintln!("state and logs are kept in {}", folder.path().display());
+            eprintln!("state and logs are in {}", folder.path().display());
         }
     }
 }

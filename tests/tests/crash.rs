@@ -1,12 +1,17 @@
-//! Processes killed under load: nothing that was acknowledged is lost, nothing is doubled.
+//! Processes killed under load, at moments that a seed chooses: nothing that was acknowledged is
+//! lost, nothing is doubled.
 #![forbid(unsafe_code)]
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
+use fieldledger_chance::Numbers;
 use fieldledger_e2e::{
     account,
     plant::{PATIENCE, Plant, until},
 };
 use fieldledger_site::Simulator;
+use rand::Rng as _;
 
 /// Forty sensors polled five times a second: 200 readings a second.
 const LOAD: [&str; 4] = ["--sensors", "40", "--interval", "200"];
@@ -14,17 +19,32 @@ const LOAD: [&str; 4] = ["--sensors", "40", "--interval", "200"];
 struct Load {
     plant: Plant,
     simulator: Simulator,
+    moments: Numbers,
 }
 
 impl Load {
     async fn start() -> Result<Self> {
+        let seed = fieldledger_chance::seed();
         let plant = Plant::start().await?;
         let record = plant.path("record.jsonl").display().to_string();
-        let arguments = [&LOAD[..], &["--record", &record]].concat();
+        let field = seed.get().to_string();
+        let arguments = [&LOAD[..], &["--record", &record, "--seed", &field]].concat();
         let simulator = plant.site.start_simulator("simulator", &arguments).await?;
-        let load = Self { plant, simulator };
-        load.plant.until_grown_by(400).await?;
-        Ok(load)
+        Ok(Self {
+            plant,
+            simulator,
+            moments: seed.numbers(),
+        })
+    }
+
+    /// Waits for the moment of the next kill: after so many readings, and anywhere between two polls
+    /// of a sensor.
+    async fn until_next_kill(&mut self) -> Result<()> {
+        let readings = self.moments.random_range(200..500);
+        self.plant.until_grown_by(readings).await?;
+        let longer = self.moments.random_range(0..200);
+        tokio::time::sleep(Duration::from_millis(longer)).await;
+        Ok(())
     }
 
     async fn kill_provider(&self, name: &str) -> Result<()> {
@@ -80,31 +100,34 @@ impl Load {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_ledger_loses_and_doubles_nothing() -> Result<()> {
-    let load = Load::start().await?;
+    let mut load = Load::start().await?;
     for _ in 0..3 {
+        load.until_next_kill().await?;
         load.kill_provider("ledger").await?;
         load.plant.api.until_healthy(PATIENCE).await?;
-        load.plant.until_grown_by(300).await?;
     }
+    load.plant.until_grown_by(300).await?;
     load.settle(&[]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_polling_provider_loses_only_what_it_had_not_stored() -> Result<()> {
-    let load = Load::start().await?;
+    let mut load = Load::start().await?;
     let mut kills = Vec::new();
     for _ in 0..3 {
+        load.until_next_kill().await?;
         kills.push(account::now()?);
         load.kill_provider("nats-polling").await?;
         load.plant.api.until_healthy(PATIENCE).await?;
-        load.plant.until_grown_by(300).await?;
     }
+    load.plant.until_grown_by(300).await?;
     load.settle(&kills).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_host_loses_only_what_was_not_stored() -> Result<()> {
     let mut load = Load::start().await?;
+    load.until_next_kill().await?;
     let killed = account::now()?;
     load.plant.site.host.kill9().await;
     load.plant.site.restart_host().await?;
@@ -116,6 +139,7 @@ async fn a_killed_host_loses_only_what_was_not_stored() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_nats_server_loses_only_what_was_under_way() -> Result<()> {
     let mut load = Load::start().await?;
+    load.until_next_kill().await?;
     let killed = account::now()?;
     load.plant.site.nats.kill9().await;
     load.plant.site.nats.restart().await?;
@@ -127,6 +151,7 @@ async fn a_killed_nats_server_loses_only_what_was_under_way() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_server_of_the_lattice_loses_nothing() -> Result<()> {
     let mut load = Load::start().await?;
+    load.until_next_kill().await?;
     load.plant.site.lattice_nats.kill9().await;
     load.plant.site.lattice_nats.restart().await?;
     load.plant.api.until_healthy(PATIENCE).await?;

@@ -1,5 +1,5 @@
-//! Devices of every kind that must work: the original's simulator, byte for byte, its FAULTY sensor
-//! too, and today's over MQTT. The original's Pico W is in `pico_w.rs`.
+//! Devices of every kind that must work: the simulator of the proof of concept that this grew out of,
+//! byte for byte, its FAULTY sensor too, and today's over MQTT. Its Pico W is in `pico_w.rs`.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -105,7 +105,7 @@ async fn start(plant: &Plant, name: &str, arguments: &[&str]) -> Result<Simulato
     Ok(plant.site.start_simulator(name, &arguments).await?)
 }
 
-/// The original's answers carry no sequence: what is in the log must be what was sent, in order.
+/// The original simulator's answers carry no sequence: what is in the log must be what was sent, in order.
 fn in_order_of_sending(answers: &[Answer], readings: &BTreeMap<String, Vec<Entry>>) -> Result<()> {
     for (sensor, entries) in readings {
         let own = answers.iter().filter(|answer| answer.id == *sensor);

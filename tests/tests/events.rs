@@ -123,14 +123,14 @@ async fn refused(api: &Api, client: &Client) -> Result<()> {
             .await
             .context(shown.clone())?;
         let entry = entries.last().context("no entry")?;
-        let told = entry.reading()?;
-        let reason = told["reason"].as_str().unwrap_or_default();
+        let refusal = entry.reading()?;
+        let reason = refusal["reason"].as_str().unwrap_or_default();
         ensure!(entry.field("status") == "VALUE_ERROR" && entry.field("source") == SUBJECT);
         ensure!(
-            told["bytes"] == bytes && told["subject"] == SUBJECT,
-            "{shown}: {told}"
+            refusal["bytes"] == bytes && refusal["subject"] == SUBJECT,
+            "{shown}: {refusal}"
         );
-        ensure!(told["events"].as_u64() == refused, "{shown}: {told}");
+        ensure!(refusal["events"].as_u64() == refused, "{shown}: {refusal}");
         ensure!(
             reason.contains(named),
             "{shown}: {reason:?} does not say {named:?}"

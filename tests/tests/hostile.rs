@@ -255,7 +255,7 @@ struct Misbehaviour {
     answer: fn(&Poll) -> Vec<Message>,
     status: &'static str,
     quality: &'static str,
-    /// Text kept of the answer; none where any will do.
+    /// Text recorded of the answer; none where any will do.
     raw: Option<String>,
 }
 

@@ -1,8 +1,9 @@
 //! Devices without keys that pretend: to be another, to have answered, to know the time. What can be
-//! told from honest ones is refused or recorded for what it is, and those beside them lose nothing.
+//! distinguished from honest ones is refused or recorded for what it is, and those beside them lose
+//! nothing.
 //!
 //! In the open field anybody may publish as anybody, so a liar who is faster than the device that he
-//! imitates, and gets all right, is believed there; `access.rs` has the field where he is not.
+//! imitates, and gets all right, is trusted there; `access.rs` has the field where he is not.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +27,7 @@ const BOOT: &str = "honest-1";
 /// What impostors measure.
 const FALSE_VALUE: &str = "666";
 
-/// Readings of a device after which there was enough time for a lie to be believed.
+/// Readings of a device after which there was enough time for a lie to be accepted.
 const ENOUGH: usize = 6;
 
 const UNSOLICITED: &str = "fieldledger_polling_unsolicited_total";
@@ -103,7 +104,7 @@ async fn forged_ids(api: &Api, client: &Client, victim: &Value) -> Result<()> {
     let listed = api.get_json(&format!("/api/sensors/{id}")).await?;
     ensure!(listed["alias"] == victim["alias"], "{listed}");
     let impostor = api.get(&format!("/api/sensors/{}", sensor_id(1))).await?;
-    ensure!(impostor.status == 404, "a forged heartbeat was believed");
+    ensure!(impostor.status == 404, "a forged heartbeat was accepted");
     Ok(())
 }
 

@@ -1,5 +1,5 @@
-//! A site that polls a device without an operating system, on an emulated microcontroller. It needs
-//! `cargo xtask firmware` to have run.
+//! A site that polls devices without an operating system, on emulated microcontrollers: one over MQTT, whom
+//! nobody knows, and one over NATS, as a user with its nkey. It needs `cargo xtask firmware` to have run.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -7,130 +7,224 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use fieldledger_attest::identity::DeviceKey;
-use fieldledger_device::sensor::derived_id;
+use async_nats::{Client, Subscriber};
+use fieldledger_attest::identity::{DeviceKey, PublicKey};
+use fieldledger_device::sensor::{DEVICE_NUMBER, derived_id};
 use fieldledger_e2e::api::Entry;
 use fieldledger_e2e::plant::{ADMIN_SETTING, ADMIN_TOKEN, PATIENCE, Plant, until};
 use fieldledger_record::Settings;
 use fieldledger_record::settings::{SETTINGS_BYTES, SensorSettings};
-use fieldledger_site::{Artifacts, Emulator, HOST_OF_EMULATOR};
+use fieldledger_site::{Artifacts, Emulator, HOST_OF_EMULATOR, NewUser, Role};
 use fieldledger_wire::reply::Reply;
 use futures::StreamExt as _;
+use nkeys::{KeyPair, KeyPairType};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// The seed of the device's key.
-const SEED: [u8; 32] = [0x5e; 32];
-
-/// Readings that the log is to hold before the test is content.
+/// Readings of a board that the log is to hold before the test is content.
 const READINGS: usize = 5;
 
 /// How long the broker is away: about sixteen readings, as many as a device that is polled every
 /// forty seconds takes in ten minutes.
 const OUTAGE: Duration = Duration::from_secs(8);
 
+/// Boot, sequence and value of readings.
+type Signed = BTreeMap<(String, u64), String>;
+
+/// What one board speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speaks {
+    /// MQTT, in the open field.
+    Mqtt,
+    /// NATS, as a user of its own.
+    Nats,
+}
+
+/// A board with one sensor.
+struct Board {
+    name: &'static str,
+    speaks: Speaks,
+    key: PublicKey,
+    sensor: Uuid,
+    emulator: Emulator,
+    /// Where its answers arrive.
+    answers: Subscriber,
+}
+
+impl Board {
+    async fn start(plant: &Plant, client: &Client, speaks: Speaks) -> Result<Self> {
+        let (name, seed) = match speaks {
+            Speaks::Mqtt => ("over-mqtt", [0x5e; 32]),
+            Speaks::Nats => ("over-nats", [0x5f; 32]),
+        };
+        let key = DeviceKey::from_seed(&seed).public();
+        let [device, sensor] =
+            [DEVICE_NUMBER, 0].map(|number| Uuid::from_bytes(derived_id(&key, number)));
+        let answers = match speaks {
+            Speaks::Mqtt => format!("picow.{sensor}.read"),
+            // A poll names an inbox for its answer.
+            Speaks::Nats => {
+                plant.site.users().add(NewUser {
+                    name: name.to_owned(),
+                    role: Role::Device {
+                        ids: vec![device, sensor],
+                    },
+                    nkey: Some(KeyPair::new_from_raw(KeyPairType::User, seed)?.public_key()),
+                    has_password: false,
+                })?;
+                "_INBOX.>".to_owned()
+            }
+        };
+        let answers = client.subscribe(answers).await?;
+        client.flush().await?;
+        let settings = settings(plant, name, speaks, seed)?;
+        let program = Artifacts::locate()?.emulated_firmware();
+        let logs = plant.path("logs");
+        let emulator = Emulator::start(name, &program, Some(&settings), &logs)?;
+        Ok(Self {
+            name,
+            speaks,
+            key,
+            sensor,
+            emulator,
+            answers,
+        })
+    }
+
+    /// What the board says, each answer checked against its key.
+    async fn signed(&mut self) -> Result<Signed> {
+        let collected = tokio::time::timeout(PATIENCE, async {
+            let mut signed = Signed::new();
+            while signed.len() < READINGS {
+                let answer = self.answers.next().await.context("no more answers")?;
+                let reply = Reply::parse(&answer.payload);
+                let reply = reply.map_err(anyhow::Error::from).and_then(|reply| {
+                    reply.attested(self.sensor, self.key)?;
+                    Ok(reply)
+                });
+                // What others are answered is in inboxes too.
+                let reply = match (reply, self.speaks) {
+                    (Err(_not_its_own), Speaks::Nats) => continue,
+                    (reply, _) => reply?,
+                };
+                let sequence = reply.seq.context("no sequence")?;
+                signed.insert((reply.boot, sequence), reply.value);
+            }
+            Ok(signed)
+        });
+        let collected = collected.await;
+        collected.with_context(|| self.emulator.process.log_tail())?
+    }
+}
+
 /// Writes the settings of a board with one sensor.
-fn settings(plant: &Plant) -> Result<PathBuf> {
-    let broker = format!(
-        "mqtt://{HOST_OF_EMULATOR}:{}",
-        plant.site.mqtt_address().port()
-    );
+fn settings(plant: &Plant, name: &str, speaks: Speaks, key: [u8; 32]) -> Result<PathBuf> {
+    let broker = match speaks {
+        Speaks::Mqtt => ("mqtt", plant.site.mqtt_address().port()),
+        Speaks::Nats => ("nats", plant.site.nats.options().port),
+    };
+    let broker = format!("{}://{HOST_OF_EMULATOR}:{}", broker.0, broker.1);
     let sensor = SensorSettings {
-        alias: "WAVE_01",
+        alias: name,
         location: "Emulator",
         poll_interval_ms: 500,
     };
+    let is_user = speaks == Speaks::Nats;
     let settings = Settings {
-        key: SEED,
+        key,
         wifi: None,
         login: None,
-        prefix: "picow",
-        is_confined: false,
+        prefix: if is_user { "field" } else { "picow" },
+        is_confined: is_user,
         brokers: [broker.as_str()].into_iter().collect(),
         heartbeat_interval_ms: 1_000,
         history_patience_ms: 1_000,
         sensors: [sensor].into_iter().collect(),
+        nkey: is_user,
     };
     let mut record = [0; SETTINGS_BYTES];
     settings.write(&mut record)?;
-    let path = plant.path("settings.bin");
+    let path = plant.path(&format!("{name}.bin"));
     std::fs::write(&path, record)?;
     Ok(path)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn readings_of_a_microcontroller_are_in_the_log_as_it_signed_them() -> Result<()> {
+async fn readings_of_microcontrollers_are_in_the_log_as_they_signed_them() -> Result<()> {
     let mut plant =
         Plant::start_with(|options| options.set("http-gateway", "tokens", ADMIN_SETTING)).await?;
-    let key = DeviceKey::from_seed(&SEED).public();
-    let id = Uuid::from_bytes(derived_id(&key, 0));
     let client = plant.nats().await?;
-    let mut answers = client.subscribe(format!("picow.{id}.read")).await?;
-    client.flush().await?;
-    let program = Artifacts::locate()?.emulated_firmware();
-    let logs = plant.path("logs");
-    let mut emulator = Emulator::start("emulator", &program, Some(&settings(&plant)?), &logs)?;
-
-    // What the device says, each answer checked against its key.
-    let mut signed = BTreeMap::new();
-    while signed.len() < READINGS {
-        let answer = tokio::time::timeout(PATIENCE, answers.next()).await;
-        let answer = answer.with_context(|| emulator.process.log_tail())?;
-        let reply = Reply::parse(&answer.context("no more answers")?.payload)?;
-        reply.attested(id, key)?;
-        let sequence = reply.seq.context("no sequence")?;
-        signed.insert((reply.boot, sequence), reply.value);
+    let mut boards = [
+        Board::start(&plant, &client, Speaks::Mqtt).await?,
+        Board::start(&plant, &client, Speaks::Nats).await?,
+    ];
+    let mut signed = Vec::new();
+    for board in &mut boards {
+        signed.push(board.signed().await?);
     }
 
-    // An operator compares the fingerprint and approves it; what the device says is its own from then on.
-    let (sensor, fingerprint) = (id.to_string(), key.fingerprint().to_string());
-    let approve = [
-        "devices",
-        "approve",
-        &sensor,
-        &fingerprint,
-        "--reason",
-        "seen",
-    ];
-    plant.command_line(ADMIN_TOKEN, &approve).await?;
-    until_attested(&plant, &sensor, "a signed answer", |reading| {
-        reading["attestation"] == "valid"
-    })
-    .await?;
+    // An operator compares the fingerprints and approves them; what a device says is its own from then on.
+    for board in &boards {
+        let (sensor, fingerprint) = (
+            board.sensor.to_string(),
+            board.key.fingerprint().to_string(),
+        );
+        let approve = [
+            "devices",
+            "approve",
+            &sensor,
+            &fingerprint,
+            "--reason",
+            "seen",
+        ];
+        plant.command_line(ADMIN_TOKEN, &approve).await?;
+        until_attested(&plant, board, "a signed answer", |reading| {
+            reading["attestation"] == "valid"
+        })
+        .await?;
+    }
 
-    // What it reads while its broker is away arrives afterwards, signed as well.
+    // What they read while their broker is away arrives afterwards, signed as well.
     plant.site.nats.kill9().await;
     tokio::time::sleep(OUTAGE).await;
     plant.site.nats.restart().await?;
-    until_attested(&plant, &sensor, "history", |reading| {
-        reading["attestation"] == "valid" && reading["historical"] == true
-    })
-    .await?;
-    until_attested(&plant, &sensor, "an answer after history", |reading| {
-        reading["historical"].is_null() && reading["device_up"].as_u64() > Some(10_000_000)
-    })
-    .await?;
-    emulator.stop().await;
+    for board in &boards {
+        until_attested(&plant, board, "history", |reading| {
+            reading["attestation"] == "valid" && reading["historical"] == true
+        })
+        .await?;
+        until_attested(&plant, board, "an answer after history", |reading| {
+            reading["historical"].is_null() && reading["device_up"].as_u64() > Some(10_000_000)
+        })
+        .await?;
+    }
+    for board in &mut boards {
+        board.emulator.stop().await;
+    }
     plant.until_settled().await?;
-    nothing_is_missing(&plant, &sensor).await?;
+    for (board, signed) in boards.iter().zip(&signed) {
+        nothing_is_missing(&plant, &board.sensor.to_string()).await?;
+        are_logged(&plant, board, signed).await?;
+    }
+    plant.finish().await;
+    Ok(())
+}
 
-    // The same is in the log.
-    let found = json!({"source": [id], "status": ["SUCCESS"], "action": ["SENSOR_READING"]});
+/// Waits until what the board signed is in the log.
+async fn are_logged(plant: &Plant, board: &Board, signed: &Signed) -> Result<()> {
+    let found =
+        json!({"source": [board.sensor], "status": ["SUCCESS"], "action": ["SENSOR_READING"]});
     let entries = until("the readings are in the log", PATIENCE, async || {
         let entries = plant.api.entries(found.clone()).await?;
         let logged = entries.iter().map(source_and_value);
-        let logged: BTreeMap<_, _> = logged.collect::<Result<_>>()?;
-        let is_logged = |source, value| logged.get(source) == Some(value);
-        let are_logged = signed
-            .iter()
-            .all(|(source, value)| is_logged(source, value));
-        Ok(are_logged.then_some(entries))
+        let logged: Signed = logged.collect::<Result<_>>()?;
+        let is_logged = |(source, value)| logged.get(source) == Some(value);
+        Ok(signed.iter().all(is_logged).then_some(entries))
     })
     .await?;
     for entry in &entries {
-        ensure!(entry.field("actor") == "WAVE_01" && entry.field("target") == "Emulator");
+        ensure!(entry.field("actor") == board.name && entry.field("target") == "Emulator");
     }
-    plant.finish().await;
     Ok(())
 }
 
@@ -146,7 +240,7 @@ fn source_and_value(entry: &Entry) -> Result<((String, u64), String)> {
 /// Waits for a reading like that.
 async fn until_attested(
     plant: &Plant,
-    sensor: &str,
+    board: &Board,
     what: &str,
     is_it: impl Fn(&Value) -> bool,
 ) -> Result<()> {
@@ -154,7 +248,7 @@ async fn until_attested(
         plant.api.until_indexed(PATIENCE).await?;
         let entries = plant
             .api
-            .entries(json!({"source": [sensor], "action": ["SENSOR_READING"]}))
+            .entries(json!({"source": [board.sensor], "action": ["SENSOR_READING"]}))
             .await?;
         let readings: Vec<Value> = entries.iter().map(Entry::reading).collect::<Result<_>>()?;
         Ok(readings.iter().any(&is_it).then_some(()))
@@ -170,13 +264,13 @@ async fn nothing_is_missing(plant: &Plant, sensor: &str) -> Result<()> {
         .entries(json!({"source": [sensor], "status": ["SUCCESS"], "action": ["SENSOR_READING"]}))
         .await?;
     let mut numbers = Vec::new();
-    let mut kept = 0;
+    let mut historical = 0;
     for entry in &entries {
         let reading = entry.reading()?;
         let attestation = reading["attestation"].as_str().unwrap_or_default();
         ensure!(["unapproved", "valid"].contains(&attestation), "{reading}");
         numbers.push(reading["seq"].as_u64().context("no sequence")?);
-        kept += u32::from(reading["historical"] == true);
+        historical += u32::from(reading["historical"] == true);
     }
     let count = numbers.len() as u64;
     numbers.sort_unstable();
@@ -188,6 +282,9 @@ async fn nothing_is_missing(plant: &Plant, sensor: &str) -> Result<()> {
         last - first < count,
         "{count} readings of numbers {first} to {last}: {numbers:?}"
     );
-    ensure!(kept >= 4, "only {kept} readings of the outage arrived");
+    ensure!(
+        historical >= 4,
+        "only {historical} readings of the outage arrived"
+    );
     Ok(())
 }

@@ -56,23 +56,23 @@ async fn a_ledger_that_stays_away_is_named_everywhere() -> Result<()> {
     }
     says_unavailable(&plant.api).await?;
 
-    until("it is told that events wait", PATIENCE, async || {
+    until("a warning says that events wait", PATIENCE, async || {
         let log = fs::read_to_string(plant.path("logs/host.log"))?;
         let mut lines = log.lines();
         let line = lines.find(|line| line.contains("are not recorded yet"));
         let line = line.context("no such line")?;
-        let told = line.contains("WARN") && line.contains(EVENTS) && line.contains("ledger");
-        ensure!(told, "{line}");
+        let is_clear = line.contains("WARN") && line.contains(EVENTS) && line.contains("ledger");
+        ensure!(is_clear, "{line}");
         Ok(Some(()))
     })
     .await?;
-    until("polling tells why batches wait", PATIENCE, async || {
+    until("polling says why batches wait", PATIENCE, async || {
         let log = fs::read_to_string(plant.path("logs/host.log"))?;
         let mut waits = log
             .lines()
             .filter(|line| line.contains("batch not recorded"));
-        let told = waits.any(|line| line.contains("the ledger could not be called"));
-        Ok(told.then_some(()))
+        let is_named = waits.any(|line| line.contains("the ledger could not be called"));
+        Ok(is_named.then_some(()))
     })
     .await?;
     // An ended component would have been logged by the host, and its caller not answered.

@@ -142,9 +142,9 @@ async fn another_process_holds_the_ledger(plant: &mut Plant) -> Result<()> {
     until("/healthz names the ledger and why", PATIENCE, async || {
         let answer = plant.api.get("/healthz").await?;
         ensure!(answer.status == 503, "/healthz answered {}", answer.status);
-        let told = answer.json()?["errors"].to_string();
-        let clear = told.contains("\"ledger\"") && told.contains("another process holds");
-        ensure!(clear, "{told}");
+        let errors = answer.json()?["errors"].to_string();
+        let clear = errors.contains("\"ledger\"") && errors.contains("another process holds");
+        ensure!(clear, "{errors}");
         Ok(Some(()))
     })
     .await?;

@@ -1,5 +1,5 @@
 //! From a device's key to the log: a sensor that signs is discovered, approved, impersonated and
-//! retired, and the log tells each reading for what it is.
+//! retired, and the log shows each reading as what it is.
 #![forbid(unsafe_code)]
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,9 +23,9 @@ use serde_json::{Value, json};
 
 const BOOT: &str = "boot-1";
 
-/// Readings that the device kept, and the number of the first: beyond all that it answers polls with.
-const KEPT: u64 = 64;
-const FIRST_KEPT: u64 = 1_000_000;
+/// Readings that the device held, and the number of the first: beyond all that it answers polls with.
+const HELD: u64 = 64;
+const FIRST_HELD: u64 = 1_000_000;
 
 /// Who answers the polls, and how.
 #[derive(Clone, Copy)]
@@ -143,11 +143,11 @@ async fn a_reading_is_provable_from_the_device_to_the_checkpoint() -> Result<()>
     until_attested(&plant, &id, "retired", "BadSecurityChecksFailed").await?;
 
     // Each decision is in the log, before and after.
-    let told = plant
+    let decisions = plant
         .api
         .entries(json!({"action": ["DEVICE_KEY_APPROVE", "DEVICE_KEY_RETIRE"]}))
         .await?;
-    let told: Vec<(String, String)> = told
+    let decisions: Vec<(String, String)> = decisions
         .iter()
         .map(|entry| {
             (
@@ -165,16 +165,19 @@ async fn a_reading_is_provable_from_the_device_to_the_checkpoint() -> Result<()>
         "SUCCESS",
     ];
     ensure!(
-        told.iter().map(|(_, status)| status).eq(expected.iter())
-            && told.iter().all(|(actor, _)| actor == "officer"),
-        "{told:?}"
+        decisions
+            .iter()
+            .map(|(_, status)| status)
+            .eq(expected.iter())
+            && decisions.iter().all(|(actor, _)| actor == "officer"),
+        "{decisions:?}"
     );
     prove(&plant, &entry, &fingerprint).await?;
     plant.finish().await;
     Ok(())
 }
 
-/// What the device kept during ten minutes without a connection arrives once, however often it is sent,
+/// What the device held during ten minutes without a connection arrives once, however often it is sent,
 /// and is acknowledged once it is stored; a forgery is not.
 async fn deliver_history(plant: &Plant, client: &Client, id: &str) -> Result<()> {
     let (history, ack) = (format!("sim.history.{id}"), format!("sim.history_ack.{id}"));
@@ -190,14 +193,14 @@ async fn deliver_history(plant: &Plant, client: &Client, id: &str) -> Result<()>
         let acknowledged = acknowledged.context("the subscription ended")?.payload;
         let acknowledged: Value = serde_json::from_slice(&acknowledged)?;
         ensure!(
-            acknowledged == json!({"boot": BOOT, "seq": FIRST_KEPT + KEPT - 1}),
+            acknowledged == json!({"boot": BOOT, "seq": FIRST_HELD + HELD - 1}),
             "{acknowledged}"
         );
     }
     client
         .publish(history, bulk(id, 2, since)?.to_string().into())
         .await?;
-    let forged = until_kept(plant, id, "invalid", 1).await?;
+    let forged = until_held(plant, id, "invalid", 1).await?;
     let forged = forged.first().context("no entry")?.reading()?;
     ensure!(forged["quality"] == "BadSecurityChecksFailed", "{forged}");
     let refused = plant
@@ -206,18 +209,18 @@ async fn deliver_history(plant: &Plant, client: &Client, id: &str) -> Result<()>
         .await?;
     ensure!((refused - 1.0).abs() < 0.5, "{refused} refused");
 
-    let kept = until_kept(plant, id, "valid", KEPT as usize).await?;
+    let held = until_held(plant, id, "valid", HELD as usize).await?;
     let mut numbers = Vec::new();
-    for entry in &kept {
+    for entry in &held {
         let reading = entry.reading()?;
         let number = reading["seq"].as_u64().context("no number")?;
-        let measured = since + (number - FIRST_KEPT) * 1_000_000;
+        let measured = since + (number - FIRST_HELD) * 1_000_000;
         ensure!(reading["polled_at"] == measured, "{reading}");
         ensure!(reading["quality"] == "Good", "{reading}");
         numbers.push(number);
     }
     ensure!(
-        numbers.iter().copied().eq(FIRST_KEPT..FIRST_KEPT + KEPT),
+        numbers.iter().copied().eq(FIRST_HELD..FIRST_HELD + HELD),
         "{numbers:?}"
     );
     Ok(())
@@ -227,8 +230,8 @@ async fn deliver_history(plant: &Plant, client: &Client, id: &str) -> Result<()>
 fn bulk(id: &str, seed: u8, since: u64) -> Result<Value> {
     let mut tree = RootBuilder::new();
     let mut readings = Vec::new();
-    for number in 0..KEPT {
-        let (seq, at) = (FIRST_KEPT + number, since + number * 1_000_000);
+    for number in 0..HELD {
+        let (seq, at) = (FIRST_HELD + number, since + number * 1_000_000);
         tree.push(&Reading::new(seq, Clock::Utc(at), "21.25", "Cel")?)?;
         readings.push(json!({"value": "21.25", "seq": seq, "at": at, "unit": "Cel"}));
     }
@@ -237,8 +240,8 @@ fn bulk(id: &str, seed: u8, since: u64) -> Result<Value> {
     Ok(json!({"boot": BOOT, "sig": signature, "readings": readings}))
 }
 
-/// Entries with readings that the device had kept, in their order, once there are as many.
-async fn until_kept(
+/// Entries with readings that the device had held, in their order, once there are as many.
+async fn until_held(
     plant: &Plant,
     id: &str,
     attestation: &str,

@@ -17,7 +17,7 @@ use fieldledger_site::{LeafSiteOptions, Simulator};
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 
-/// wadm believes a host alive for 70 s after its last word; then parts are placed anew.
+/// wadm takes a host to be alive for 70 s after its last word; then parts are placed anew.
 const TAKE_OVER: Duration = Duration::from_secs(240);
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

@@ -1,4 +1,4 @@
-//! A field that speaks TLS only: it is read as any other, and nobody gets in, or tells a secret, without.
+//! A field that speaks TLS only: it is read as any other, and nobody gets in, or sends a secret, without.
 #![forbid(unsafe_code)]
 
 use std::fs::{self, Permissions};
@@ -28,7 +28,7 @@ use uuid::Uuid;
 const INSTANCE: &str = "fieldledger-sensor_reader";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_field_with_tls_is_read_and_tells_nobody_a_secret() -> Result<()> {
+async fn a_field_with_tls_is_read_and_gives_nobody_a_secret() -> Result<()> {
     let mut plant = Plant::start_with(|options| options.tls = true).await?;
     let arguments = ["--sensors", "2", "--interval", "300", "--no-faulty"];
     let simulated = "SIMULATION-Conveyor Belt 1";
@@ -36,7 +36,7 @@ async fn a_field_with_tls_is_read_and_tells_nobody_a_secret() -> Result<()> {
     let tap = Tap::to(plant.site.mqtt_address()).await?;
     let device = DeviceProgram::install(&plant, tap.address).await?;
 
-    // A broker that somebody else vouches for is told nothing, and least of all a password.
+    // A broker with a certificate of another authority is sent nothing, and least of all a password.
     let other = FieldAuthority::of(&plant.path("other"));
     other.prepare()?;
     let process = device.start("doubtful", &other)?;
@@ -107,7 +107,7 @@ async fn until_more(plant: &Plant, wanted: Value) -> Result<()> {
     .await
 }
 
-/// Who speaks no TLS, or believes only those whom everybody believes, does not get in.
+/// A client that speaks no TLS, or trusts only the public authorities, does not get in.
 async fn without_tls(plant: &Plant, device: &DeviceProgram, tap: &Tap) -> Result<()> {
     let nats = SocketAddr::from((Ipv4Addr::LOCALHOST, plant.site.options().nats_port));
     let mut stream = TcpStream::connect(nats).await?;
@@ -132,7 +132,7 @@ async fn without_tls(plant: &Plant, device: &DeviceProgram, tap: &Tap) -> Result
     let authority = plant.site.authority().context("no authority")?;
     authority.required_by(as_device()).connect(&url).await?;
 
-    // Such a device tells its password all the same, which is why this can be seen at all.
+    // Such a device sends its password all the same, which is why this can be seen at all.
     let mut options = MqttOptions::new("plain", tap.address.ip().to_string(), tap.address.port());
     options.set_credentials(&device.user, &device.password);
     let (_client, mut events) = AsyncClient::new(options, 8);
@@ -225,7 +225,7 @@ impl DeviceProgram {
         })
     }
 
-    /// Starts it, as one that believes this authority.
+    /// Starts it, as one that trusts this authority.
     fn start(&self, name: &str, authority: &FieldAuthority) -> Result<Process> {
         let config = self.folder.join(format!("{name}.yaml"));
         let settings = format!(
@@ -318,7 +318,7 @@ async fn pass(
     }
 }
 
-/// Servers of other sites join that of the centre where both want TLS and one believes the other, or where
+/// Servers of other sites join that of the centre where both want TLS and one trusts the other, or where
 /// none wants it.
 #[tokio::test]
 async fn leaf_nodes_of_the_field_speak_tls() -> Result<()> {

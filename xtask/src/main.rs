@@ -1,4 +1,13 @@
 //! `cargo xtask`: the commands that build, run and check Fieldledger.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `setup` | what this machine needs beyond Rust |
+//! | `build`, `artifacts`, `pack`, `firmware` | what is built, into `build/` |
+//! | `progress`, `costs`, `screen`, `room` | how far a build is; what is shown; room on disks |
+//! | `up`, `user`, `brokers`, `device_settings` | a site on this machine, its users, its brokers, and what a device needs to know of them |
+//! | `test`, `flaky`, `lock_files`, `fuzz`, `wash`, `bench` | what is checked and measured |
+//! | `program` | runs other programs |
 #![forbid(unsafe_code)]
 
 mod artifacts;
@@ -8,6 +17,7 @@ mod build;
 mod costs;
 mod device_settings;
 mod firmware;
+mod flaky;
 mod fuzz;
 mod lock_files;
 mod pack;
@@ -35,18 +45,20 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Install what running and testing need and is missing: Rust's targets, and programs in a folder of
-    /// the project's own.
+    /// Install what is missing for running and testing.
+    ///
+    /// Programs go to a folder of the project's own, Rust's targets to Rust. System packages are named, and
+    /// installed with `--install-system` only.
     Setup(setup::SystemPackages),
-    /// Build host, providers, components, simulator, command line and the program for devices into `build/`.
+    /// Build what a site runs, and the program for devices, into `build/`.
     Build,
-    /// Build the programs for microcontrollers into `build/`, and say how large they are.
+    /// Build the programs for microcontrollers, and print their sizes.
     Firmware,
-    /// Build what a site runs, then run a site with simulated sensors until Ctrl-C.
+    /// Build and run a site with simulated sensors, until Ctrl-C.
     Up(up::UpArgs),
-    /// Add, remove and list the devices and programs that may connect to the field's server.
+    /// Say which devices and programs may connect to the field.
     User(user::UserArgs),
-    /// Tell the polling provider, or a device, which servers of the field to connect to.
+    /// Tell the polling provider or a device which servers to connect to.
     Brokers(brokers::BrokersArgs),
     /// Check format, lints and docs, and run all tests.
     Test(test::TestArgs),
@@ -54,7 +66,7 @@ enum Task {
     Fuzz(fuzz::FuzzArgs),
     /// Measure throughput and latency on this machine.
     Bench(bench::BenchArgs),
-    /// Check that the application builds and deploys with a real `wash`.
+    /// Check that the application builds and deploys with `wash`.
     Wash(wash::WashArgs),
 }
 

@@ -12,6 +12,11 @@ const LOG_PACE: Duration = Duration::from_secs(30);
 /// Nothing is said of the time that is left before so much of it is known.
 const ESTIMATE_AFTER: Duration = Duration::from_secs(20);
 
+/// An estimate begins with what two cores would take for so much, so that the first crates, which may be
+/// many small ones or one that takes minutes, do not make it all by themselves.
+const ASSUMED_COST: f64 = 60.0;
+const ASSUMED_TIME: Duration = Duration::from_secs(40);
+
 /// The steps of one command.
 #[derive(Debug)]
 pub(crate) struct Steps<'a> {
@@ -78,7 +83,10 @@ impl Step<'_> {
             Said::Progress { done, of, now } => {
                 self.meter.progress(done, of, now, Instant::now());
             }
-            Said::Other => self.screen.aside(|| eprintln!("{line}")),
+            Said::Other => {
+                self.screen.clear();
+                eprintln!("{line}");
+            }
         }
     }
 
@@ -135,7 +143,7 @@ impl Said {
             "Blocking" => {
                 let what = rest.trim().trim_start_matches("waiting for file lock on ");
                 Self::Waits {
-                    for_what: format!("another cargo to let go of the {what}"),
+                    for_what: format!("another cargo ({what})"),
                 }
             }
             "Building" => Self::progress(rest).unwrap_or(Self::Nothing),
@@ -228,18 +236,18 @@ impl Meter {
     /// The time left, as far as it can be told.
     fn left(&self, now: Instant) -> Option<Duration> {
         let busy = now.duration_since(self.begun).saturating_sub(self.waited);
-        if busy < ESTIMATE_AFTER || self.spent <= 0.0 {
+        if busy < ESTIMATE_AFTER {
             return None;
         }
         let usual = self.of.saturating_sub(self.done + self.costly_count);
         let cost = self.costly_left + usual as f64 * Costs::USUAL + self.costs.afterwards();
-        Some(busy.mul_f64(cost / self.spent))
+        Some((busy + ASSUMED_TIME).mul_f64(cost / (self.spent + ASSUMED_COST)))
     }
 
     fn text(&self, now: Instant) -> String {
         if let Some((for_what, since)) = &self.waiting {
             let seconds = now.duration_since(*since).as_secs();
-            return format!("waits for {for_what}, {} so far", Spell(seconds));
+            return format!("waits {} for {for_what}", Spell(seconds));
         }
         if self.of == 0 {
             return "looks for what is to be built".to_owned();
@@ -296,7 +304,7 @@ mod tests {
         meter.waits(for_what, start);
         assert_eq!(
             meter.text(start + Duration::from_secs(12)),
-            "waits for another cargo to let go of the build directory, 12 s so far"
+            "waits 12 s for another cargo (build directory)"
         );
         let later = start + Duration::from_secs(200);
         meter.progress(1, 10, "tokio".to_owned(), later);
@@ -307,14 +315,25 @@ mod tests {
     fn the_time_left_goes_by_what_crates_cost() {
         let start = Instant::now();
         let mut meter = Meter::new(COSTS, start);
-        // A minute for wasmtime: as many for the rest of 60 and what comes after it, 20.
+        // A minute for wasmtime, and 40 s assumed for as much, so 50 s for tantivy and what comes after it.
         meter.built("wasmtime", false);
         meter.built("serde", true);
         let now = start + Duration::from_secs(60);
         meter.progress(2, 3, "tantivy".to_owned(), now);
-        assert_eq!(meter.left(now), Some(Duration::from_secs(60)));
+        assert_eq!(meter.left(now), Some(Duration::from_secs(50)));
         let text = meter.text(now);
-        assert_eq!(text, "2 of 3 crates, about 60 s left; tantivy");
+        assert_eq!(text, "2 of 3 crates, about 50 s left; tantivy");
+    }
+
+    #[test]
+    fn a_crate_that_takes_minutes_does_not_make_hours_of_the_rest() {
+        let start = Instant::now();
+        let mut meter = Meter::new(COSTS, start);
+        meter.built("serde", false);
+        let now = start + Duration::from_secs(180);
+        meter.progress(1, 3, "wasmtime".to_owned(), now);
+        let left = meter.left(now).map(|left| left.as_secs());
+        assert!(left.is_some_and(|left| left < 600), "{left:?}");
     }
 
     #[test]

@@ -40,32 +40,26 @@ impl Screen {
     /// Shows the status in place of the former one.
     pub(crate) fn status(&self, text: &str) {
         match &self.line {
-            Some(line) => line.set_message(text.to_owned()),
+            Some(line) => {
+                line.set_message(text.to_owned());
+                if line.is_finished() {
+                    line.reset();
+                }
+            }
             None => write(text),
         }
     }
 
-    /// Shows a message that stays.
+    /// Shows a message that stays, in place of the status.
     pub(crate) fn message(&self, text: &str) {
-        match &self.line {
-            Some(line) => line.suspend(|| write(text)),
-            None => write(text),
-        }
+        self.clear();
+        write(text);
     }
 
-    /// Removes the status from a terminal.
+    /// Removes the status from a terminal until there is another one, so that others may write.
     pub(crate) fn clear(&self) {
         if let Some(line) = &self.line {
-            line.set_message("");
             line.finish_and_clear();
-        }
-    }
-
-    /// Has `print` write to the terminal where the status does not get in its way.
-    pub(crate) fn aside(&self, print: impl FnOnce()) {
-        match &self.line {
-            Some(line) => line.suspend(print),
-            None => print(),
         }
     }
 }

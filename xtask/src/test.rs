@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::build::{self, COMPONENTS, NATIVE, packages};
 use crate::firmware;
+use crate::flaky::{self, FlakyTest};
 use crate::fuzz;
 use crate::lock_files;
 use crate::program;
@@ -24,7 +25,7 @@ const NO_STD: [&str; 7] = [
     "fieldledger-attest",
     "fieldledger-device",
     "fieldledger-drive",
-    "fieldledger-kept",
+    "fieldledger-held",
     "fieldledger-mesh",
     "fieldledger-record",
     "nano-nats",
@@ -55,46 +56,73 @@ struct Outcome {
     failure: Option<String>,
 }
 
+/// What a run of all checks has come to.
+#[derive(Default)]
+struct Run {
+    outcomes: Vec<Outcome>,
+    flaky: Vec<FlakyTest>,
+}
+
+impl Run {
+    fn step(&mut self, name: &'static str, check: impl FnOnce() -> anyhow::Result<()>) {
+        announce(name);
+        let start = Instant::now();
+        self.end(name, start, check());
+    }
+
+    /// Runs a program, and notes which tests needed another try, if it ran any.
+    fn program(&mut self, name: &'static str, mut command: Command) {
+        let mut flaky = Vec::new();
+        self.step(name, || {
+            flaky::forget()?;
+            let done = program::run(&mut command);
+            flaky = flaky::collect()?;
+            done
+        });
+        self.flaky.append(&mut flaky);
+    }
+
+    fn end(&mut self, name: &'static str, start: Instant, done: anyhow::Result<()>) {
+        let failure = done.err().map(|error| format!("{error:#}"));
+        if let Some(failure) = &failure {
+            eprintln!("{failure}");
+        }
+        self.outcomes.push(Outcome {
+            name,
+            took: start.elapsed(),
+            failure,
+        });
+    }
+}
+
 /// Runs all checks, those after a failed one too, and sums up.
 pub(crate) async fn run(args: &TestArgs) -> anyhow::Result<()> {
-    let mut outcomes = Vec::new();
+    let mut run = Run::default();
     announce("setup");
     let start = Instant::now();
     // Nothing long is begun where something is missing.
     setup::install_for_tests(args.system).await?;
-    outcomes.push(outcome("setup", start, Ok(())));
+    run.end("setup", start, Ok(()));
     // Tests of both kinds run it.
-    announce("firmware");
-    let start = Instant::now();
-    outcomes.push(outcome("firmware", start, firmware::build()));
+    run.step("firmware", firmware::build);
     if !args.only_e2e {
-        for (name, mut command) in checks(args.skip_e2e)? {
-            announce(name);
-            let start = Instant::now();
-            let done = program::run(&mut command);
-            outcomes.push(outcome(name, start, done));
+        for (name, command) in checks(args.skip_e2e)? {
+            run.program(name, command);
         }
-        announce("lock files");
-        let start = Instant::now();
-        outcomes.push(outcome("lock files", start, lock_files::check()));
-        announce("fuzz targets");
-        let start = Instant::now();
-        outcomes.push(outcome("fuzz targets", start, fuzz::check(FUZZ_INPUTS)));
+        run.step("lock files", lock_files::check);
+        run.step("fuzz targets", || fuzz::check(FUZZ_INPUTS));
     }
     if !args.skip_e2e {
         announce("build");
         let start = Instant::now();
         let built = build::build_all().await;
         let is_built = built.is_ok();
-        outcomes.push(outcome("build", start, built));
+        run.end("build", start, built);
         if is_built {
-            announce("end-to-end tests");
-            let start = Instant::now();
-            let done = program::run(&mut end_to_end()?);
-            outcomes.push(outcome("end-to-end tests", start, done));
+            run.program("end-to-end tests", end_to_end()?);
         }
     }
-    sum_up(&outcomes)
+    sum_up(&run)
 }
 
 /// The checks that need no running site, in order of how soon they fail.
@@ -232,25 +260,14 @@ fn announce(name: &str) {
     println!("\n=== {name}");
 }
 
-fn outcome(name: &'static str, start: Instant, done: anyhow::Result<()>) -> Outcome {
-    let failure = done.err().map(|error| format!("{error:#}"));
-    if let Some(failure) = &failure {
-        eprintln!("{failure}");
-    }
-    Outcome {
-        name,
-        took: start.elapsed(),
-        failure,
-    }
-}
-
-fn sum_up(outcomes: &[Outcome]) -> anyhow::Result<()> {
+/// Says how each step ended; after that, where nobody overlooks it, which tests were lucky.
+fn sum_up(run: &Run) -> anyhow::Result<()> {
     println!("\n=== summary");
     for Outcome {
         name,
         took,
         failure,
-    } in outcomes
+    } in &run.outcomes
     {
         let verdict = match failure {
             None => "ok    ",
@@ -258,9 +275,18 @@ fn sum_up(outcomes: &[Outcome]) -> anyhow::Result<()> {
         };
         println!("{verdict} {name} ({} s)", took.as_secs());
     }
-    let failed = outcomes.iter().filter(|outcome| outcome.failure.is_some());
+    if !run.flaky.is_empty() {
+        println!("\n=== flaky: these tests failed before they passed");
+        for test in &run.flaky {
+            println!("{test}");
+        }
+    }
+    let failed = run
+        .outcomes
+        .iter()
+        .filter(|outcome| outcome.failure.is_some());
     let failed: Vec<&str> = failed.map(|outcome| outcome.name).collect();
-    ensure!(!outcomes.is_empty(), "nothing was run");
+    ensure!(!run.outcomes.is_empty(), "nothing was run");
     match failed.is_empty() {
         true => Ok(()),
         false => bail!("failed: {}", failed.join(", ")),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use fieldledger_site::free_port;
+use fieldledger_site::{Artifacts, find_nats_server, free_port};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tempfile::TempDir;
 
@@ -65,6 +65,11 @@ impl Checkout {
             .env("CARGO_MANIFEST_DIR", self.path("xtask"))
             .env("CARGO_TARGET_DIR", self.path("target"));
         up
+    }
+
+    fn ports_are_free(&self) -> bool {
+        let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+        self.ports.iter().all(is_free)
     }
 
     fn refused(&self) -> String {
@@ -144,7 +149,7 @@ fn a_log_file_shows_what_a_build_waits_for_and_a_signal_leaves_nothing_running()
         let mut up = checkout.up(cargo);
         up.stdout(fs::File::create(&log).unwrap());
         let mut up = up.spawn().unwrap();
-        let said = until_said(&log, "waits for another cargo");
+        let said = until_said(&log, "for another cargo (build directory)");
         assert!(
             said.contains("step 2 of 4, host and providers: waits"),
             "{said}"
@@ -162,6 +167,51 @@ fn a_log_file_shows_what_a_build_waits_for_and_a_signal_leaves_nothing_running()
             assert!(start.elapsed() < PATIENCE, "{started:?} still run");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+}
+
+#[test]
+fn a_start_that_is_stopped_leaves_no_server_and_no_host_running() {
+    let checkout = Checkout::new();
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wadm.yaml");
+    fs::copy(manifest, checkout.path("wadm.yaml")).unwrap();
+    fs::create_dir(checkout.path("build")).unwrap();
+    // A host that never says that it is ready, and has a provider running.
+    let log = checkout.path("up.log");
+    let (host, provider) = (checkout.path("host.pid"), checkout.path("provider.pid"));
+    let mut up = checkout.up("exit 1");
+    for file in Artifacts::at(checkout.folder.path()).files() {
+        if file != checkout.path("wadm.yaml") {
+            let name = file.strip_prefix(checkout.folder.path()).unwrap();
+            let script = format!(
+                "sleep 600 & echo $! > {}; echo $$ > {}; wait",
+                provider.display(),
+                host.display()
+            );
+            checkout.script(name.to_str().unwrap(), &script);
+        }
+    }
+    up.arg("--no-build")
+        .env("FIELDLEDGER_NATS_SERVER", find_nats_server().unwrap())
+        .stdout(fs::File::create(&log).unwrap());
+    let mut up = up.spawn().unwrap();
+    let started = [&provider, &host].map(|file| pid(&until_said(file, "\n")));
+    let said = fs::read_to_string(&log).unwrap();
+    assert!(
+        said.contains("step 1 of 1, start of 2 nats-servers"),
+        "{said}"
+    );
+
+    kill_process(pid(&up.id().to_string()), Signal::INT).unwrap();
+    assert!(up.wait().unwrap().success());
+    until_said(&log, "nothing is left running");
+    let start = Instant::now();
+    while started.iter().any(|pid| is_running(*pid)) || !checkout.ports_are_free() {
+        assert!(
+            start.elapsed() < PATIENCE,
+            "{started:?} or a server still run"
+        );
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -155,6 +155,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use fieldledger_audit::validate::validate;
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -229,6 +230,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn whatever_comes_is_recorded_validly(subject in any::<String>(), body in any::<Vec<u8>>()) {
             let intake = take_in(&subject, &body);

@@ -101,6 +101,7 @@ mod tests {
 
     use std::collections::BTreeSet;
 
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -180,6 +181,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn any_reply_subject_may_come(reply in "(\\$JS\\.ACK\\.)?[a-z0-9.*$]{0,60}") {
             let _ = Stored::parse(&reply);

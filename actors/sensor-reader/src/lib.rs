@@ -1,6 +1,8 @@
 //! The sensor reader: takes batches of poll results, grades them and writes them to the audit log.
 //!
 //! What a reading is worth is decided in `fieldledger-reading`; this component is its wasm skin.
+//! `refusal` says which answers may be tried again.
+//!
 //! Where the audit API cannot be called at all the answer is `unavailable`, as where it refuses for
 //! now: the caller holds the batch and tries again. A log that has ended answers `ended`, so that the
 //! caller pauses.

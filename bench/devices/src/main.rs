@@ -1,5 +1,12 @@
 //! What the NATS client for devices reaches, how much room it takes, and what signatures cost. `cargo xtask bench devices`
 //! builds and runs it.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `codec` | parsing and encoding alone, in memory |
+//! | `publishing`, `server` | publishing to a real nats-server, in turns with async-nats |
+//! | `size` | how much of a microcontroller's memory the client takes |
+//! | `signed` | what a signature costs the server |
 #![forbid(unsafe_code)]
 
 mod codec;

@@ -150,6 +150,7 @@ impl Actuator {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -256,6 +257,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         // Whatever happens, an output that is on was switched on by a command that has not ended.
         #[test]
         fn it_is_never_on_past_the_end(

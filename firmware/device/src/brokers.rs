@@ -204,6 +204,7 @@ impl Brokers {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -359,6 +360,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         // Whatever happens, a device that is neither connected nor trying has a time to try again, a
         // minute away at most.
         #[test]

@@ -57,12 +57,12 @@ pub struct Poll<'a> {
     /// Its number.
     pub number: Option<u64>,
     /// What the poller says about earlier answers, if it is one that does.
-    pub stored: Option<Stored<'a>>,
+    pub stored: Option<StoredAnswers<'a>>,
 }
 
 /// Answers that are stored, of those since the poll before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored<'a> {
+pub struct StoredAnswers<'a> {
     /// The boot that they are of; empty where the poller knows of none.
     pub boot: &'a str,
     /// Their numbers, in any order.
@@ -75,7 +75,7 @@ struct PollMessage {
 }
 
 #[derive(Deserialize)]
-struct TellingPollMessage<'a> {
+struct NamingPollMessage<'a> {
     poll: u64,
     boot: &'a str,
     stored: Vec<u64, MAX_STORED>,
@@ -146,10 +146,10 @@ fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, IncomingError> {
 /// A poll. Anything can be one; one that is no JSON has no number, and says nothing of answers.
 #[must_use]
 pub fn poll(bytes: &[u8]) -> Poll<'_> {
-    if let Ok(TellingPollMessage { poll, boot, stored }) = read(bytes)
+    if let Ok(NamingPollMessage { poll, boot, stored }) = read(bytes)
         && in_range(poll)
     {
-        let stored = Stored {
+        let stored = StoredAnswers {
             boot,
             sequences: stored,
         };
@@ -247,6 +247,7 @@ pub(crate) fn kept_brokers(bytes: &[u8]) -> Result<KeptBrokers<'_>, IncomingErro
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -277,7 +278,7 @@ mod tests {
         assert_eq!(server::MAX_STORED, MAX_STORED);
         let number = fieldledger_attest::NUMBERS_END - 1;
         for length in [0, 1, MAX_STORED] {
-            let stored = server::Stored {
+            let stored = server::StoredAnswers {
                 boot: "b".repeat(crate::device::MAX_BOOT_BYTES),
                 stored: std::vec![number; length],
             };
@@ -288,11 +289,11 @@ mod tests {
             let bytes = sent.payload();
             let Poll {
                 number: heard,
-                stored: told,
+                stored: named,
             } = poll(&bytes);
-            let told = told.unwrap();
-            assert_eq!((heard, told.boot), (Some(number), stored.boot.as_str()));
-            assert_eq!(*told.sequences, *stored.stored);
+            let named = named.unwrap();
+            assert_eq!((heard, named.boot), (Some(number), stored.boot.as_str()));
+            assert_eq!(*named.sequences, *stored.stored);
         }
         // One number too many, and it says nothing: what it could not name would be lost.
         let many = std::format!(r#"{{"poll":1,"boot":"b","stored":{:?}}}"#, [1; 17]);
@@ -371,6 +372,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = (poll(&bytes), history_ack(&bytes), command(&bytes), kept_brokers(&bytes));

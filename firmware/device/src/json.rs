@@ -27,11 +27,14 @@ pub(crate) fn is_quotable(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn others_read_what_is_written(text in any::<std::string::String>()) {
             let written = std::format!("{}", Quoted(&text));

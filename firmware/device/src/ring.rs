@@ -151,6 +151,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::vec::Vec;
 
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -225,6 +226,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         // None as acknowledgement, a number as a reading.
         #[test]
         fn nothing_is_lost_without_being_counted(

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use fieldledger_attest::identity::DeviceKey;
 use fieldledger_attest::reading::Clock;
+use fieldledger_chance::proptest_config;
 use fieldledger_device::brokers::Address;
 use fieldledger_device::clock::SECOND;
 use fieldledger_device::sensor::{DEVICE_NUMBER, Fault, Profile, Sensor, Text, derived_id};
@@ -85,7 +86,7 @@ struct World {
     /// Whether the poll that is being answered says which answers are stored, by sensor.
     is_telling: BTreeMap<Uuid, bool>,
     /// What the server will say is stored, with its next poll.
-    to_tell: BTreeMap<Uuid, poll::Stored>,
+    to_tell: BTreeMap<Uuid, poll::StoredAnswers>,
     heard: Vec<Heard>,
     /// Whatever was ever published.
     emitted: BTreeMap<Number, Content>,
@@ -399,10 +400,13 @@ impl World {
         if !self.device.is_connected() {
             return;
         }
-        let stored = self.to_tell.get_mut(&sensor).map(|known| poll::Stored {
-            boot: known.boot.clone(),
-            stored: std::mem::take(&mut known.stored),
-        });
+        let stored = self
+            .to_tell
+            .get_mut(&sensor)
+            .map(|known| poll::StoredAnswers {
+                boot: known.boot.clone(),
+                stored: std::mem::take(&mut known.stored),
+            });
         let mut stored = stored.unwrap_or_default();
         if self.loses_told {
             stored.stored.clear();
@@ -976,6 +980,8 @@ fn a_poll_with_a_reply_subject_is_answered_there() {
 }
 
 proptest! {
+    #![proptest_config(proptest_config())]
+
     #[test]
     fn no_interleaving_loses_or_doubles_a_reading(
         events in prop::collection::vec(event(), 1..60),

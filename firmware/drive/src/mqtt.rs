@@ -2,7 +2,11 @@
 //!
 //! Section numbers are those of the standard, OASIS MQTT Version 3.1.1.
 
+use fieldledger_record::settings::Login;
+use heapless::Vec;
 use thiserror::Error;
+
+use crate::client::Client;
 
 /// Packet types, shifted to where they stand in the first byte (section 2.2.1).
 mod kind {
@@ -50,38 +54,27 @@ pub enum ProtocolError {
     Topic,
 }
 
-/// Who a device is to its broker. Two of one id throw each other out.
-#[derive(Clone, Copy)]
-pub struct Client<'a> {
-    /// Its id.
-    pub id: &'a str,
-    /// User and password, where it has them.
-    pub login: Option<(&'a str, &'a str)>,
-}
+/// Packets that are to be sent, `N` bytes at most.
+#[derive(Debug, Default)]
+pub struct Outgoing<const N: usize>(Vec<u8, N>);
 
-/// Packets that wait to be sent.
-#[derive(Debug)]
-pub struct Outgoing<'b> {
-    buffer: &'b mut [u8],
-    length: usize,
-}
-
-impl<'b> Outgoing<'b> {
-    /// Keeps packets in `buffer`.
+impl<const N: usize> Outgoing<N> {
+    /// Without a packet.
     #[must_use]
-    pub fn new(buffer: &'b mut [u8]) -> Self {
-        Self { buffer, length: 0 }
+    pub const fn new() -> Self {
+        Self(Vec::new())
     }
 
     /// What is to be sent.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        self.buffer.get(..self.length).unwrap_or_default()
+        &self.0
     }
 
-    /// All of it was sent, or never will be.
-    pub fn clear(&mut self) {
-        self.length = 0;
+    /// So many bytes of it were sent.
+    pub fn sent(&mut self, bytes: usize) {
+        let sent = bytes.min(self.0.len());
+        self.0.drain(..sent);
     }
 
     /// Asks for a clean session (section 3.1).
@@ -89,7 +82,7 @@ impl<'b> Outgoing<'b> {
     /// # Errors
     ///
     /// [`NoRoom`].
-    pub fn connect(&mut self, client: Client<'_>, keep_alive_seconds: u16) -> Result<(), NoRoom> {
+    pub fn connect(&mut self, client: &Client<'_>, keep_alive_seconds: u16) -> Result<(), NoRoom> {
         const CLEAN_SESSION: u8 = 0x02;
         const USER_AND_PASSWORD: u8 = 0xc0;
         let [high, low] = keep_alive_seconds.to_be_bytes();
@@ -101,7 +94,7 @@ impl<'b> Outgoing<'b> {
         let flags = CLEAN_SESSION | login;
         let fixed = [0, 4, b'M', b'Q', b'T', b'T', 4, flags, high, low];
         let id = (&length(client.id)?, client.id.as_bytes());
-        let Some((user, password)) = client.login else {
+        let Some(Login { user, password }) = client.login else {
             return self.packet(kind::CONNECT, &[&fixed, id.0, id.1]);
         };
         let user = (&length(user)?, user.as_bytes());
@@ -163,10 +156,10 @@ impl<'b> Outgoing<'b> {
 
     /// All of a packet or nothing.
     fn packet(&mut self, first: u8, parts: &[&[u8]]) -> Result<(), NoRoom> {
-        let before = self.length;
+        let before = self.0.len();
         let written = self.write(first, parts);
         if written.is_err() {
-            self.length = before;
+            self.0.truncate(before);
         }
         written
     }
@@ -190,11 +183,7 @@ impl<'b> Outgoing<'b> {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), NoRoom> {
-        let end = self.length + bytes.len();
-        let room = self.buffer.get_mut(self.length..end).ok_or(NoRoom)?;
-        room.copy_from_slice(bytes);
-        self.length = end;
-        Ok(())
+        self.0.extend_from_slice(bytes).map_err(|_full| NoRoom)
     }
 }
 
@@ -233,10 +222,10 @@ pub enum Packet<'a> {
     },
 }
 
-/// Bytes that have arrived.
+/// Bytes that have arrived, `N` at most: a longer packet is skipped.
 #[derive(Debug)]
-pub struct Incoming<'b> {
-    buffer: &'b mut [u8],
+pub struct Incoming<const N: usize> {
+    buffer: [u8; N],
     length: usize,
     /// Bytes at the beginning that have been looked at.
     done: usize,
@@ -244,21 +233,22 @@ pub struct Incoming<'b> {
     skip: usize,
 }
 
-impl<'b> Incoming<'b> {
-    /// Keeps what arrives in `buffer`: a longer packet is skipped.
+impl<const N: usize> Default for Incoming<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const N: usize> Incoming<N> {
+    /// Before the first byte of a connection.
     #[must_use]
-    pub fn new(buffer: &'b mut [u8]) -> Self {
+    pub const fn new() -> Self {
         Self {
-            buffer,
+            buffer: [0; N],
             length: 0,
             done: 0,
             skip: 0,
         }
-    }
-
-    /// Another connection begins.
-    pub fn clear(&mut self) {
-        (self.length, self.done, self.skip) = (0, 0, 0);
     }
 
     /// Where the next bytes go; never empty after [`Incoming::packet`] has returned `None`, unless the
@@ -270,7 +260,7 @@ impl<'b> Incoming<'b> {
 
     /// So many bytes have arrived in the room.
     pub fn arrived(&mut self, bytes: usize) {
-        self.length = (self.length + bytes).min(self.buffer.len());
+        self.length = (self.length + bytes).min(N);
     }
 
     /// The next packet, if all of it is there.
@@ -285,7 +275,7 @@ impl<'b> Incoming<'b> {
             return Ok(None);
         };
         let whole = head + remaining;
-        if whole > self.buffer.len() {
+        if whole > N {
             self.skip = whole - self.length;
             self.done = self.length;
             return Ok(Some(Packet::TooLong { bytes: whole }));
@@ -350,6 +340,7 @@ fn parse(first: u8, body: &[u8]) -> Result<Packet<'_>, ProtocolError> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
     use rumqttc::mqttbytes::QoS;
     use rumqttc::mqttbytes::v4;
@@ -369,13 +360,8 @@ mod tests {
     }
 
     /// Everything of a stream that arrives in pieces of these sizes.
-    fn all(
-        stream: &[u8],
-        pieces: &[usize],
-        room: usize,
-    ) -> (Vec<String>, Result<(), ProtocolError>) {
-        let mut buffer = vec![0; room];
-        let mut incoming = Incoming::new(&mut buffer);
+    fn all(stream: &[u8], pieces: &[usize]) -> (Vec<String>, Result<(), ProtocolError>) {
+        let mut incoming = Incoming::<64>::new();
         let (mut rest, mut found) = (stream, Vec::new());
         for piece in pieces.iter().copied().cycle() {
             loop {
@@ -400,22 +386,24 @@ mod tests {
 
     #[test]
     fn another_implementation_reads_what_is_written() {
-        let mut buffer = [0; 100];
-        let mut outgoing = Outgoing::new(&mut buffer);
-        for login in [None, Some(("boiler", "battery staple"))] {
-            let id = "device";
-            outgoing.clear();
-            outgoing.connect(Client { id, login }, 10).unwrap();
+        let boiler = Login {
+            user: "boiler",
+            password: "battery staple",
+        };
+        for login in [None, Some(boiler)] {
+            let (id, nkey) = ("device", None);
+            let mut outgoing = Outgoing::<100>::new();
+            outgoing.connect(&Client { id, login, nkey }, 10).unwrap();
             let v4::Packet::Connect(connect) = theirs(outgoing.bytes()) else {
                 panic!("no connect");
             };
             assert_eq!((connect.client_id.as_str(), connect.keep_alive), (id, 10));
             assert!(connect.clean_session && connect.last_will.is_none());
             let theirs = connect.login.map(|login| (login.username, login.password));
-            let ours = login.map(|(user, password)| (user.to_owned(), password.to_owned()));
+            let ours = login.map(|login| (login.user.to_owned(), login.password.to_owned()));
             assert_eq!(theirs, ours);
         }
-        outgoing.clear();
+        let mut outgoing = Outgoing::<100>::new();
         outgoing.subscribe(7, "picow/x/poll").unwrap();
         let v4::Packet::Subscribe(subscribe) = theirs(outgoing.bytes()) else {
             panic!("no subscribe");
@@ -423,18 +411,18 @@ mod tests {
         assert_eq!(subscribe.pkid, 7);
         assert_eq!(subscribe.filters[0].path, "picow/x/poll");
         assert_eq!(subscribe.filters[0].qos, QoS::AtMostOnce);
-        outgoing.clear();
+        outgoing.sent(outgoing.bytes().len());
         outgoing.ping().unwrap();
         assert_eq!(theirs(outgoing.bytes()), v4::Packet::PingReq);
-        outgoing.clear();
+        outgoing.sent(1);
+        outgoing.sent(1);
         outgoing.disconnect().unwrap();
         assert_eq!(theirs(outgoing.bytes()), v4::Packet::Disconnect);
     }
 
     #[test]
     fn a_packet_that_does_not_fit_leaves_no_trace() {
-        let mut buffer = [0; 12];
-        let mut outgoing = Outgoing::new(&mut buffer);
+        let mut outgoing = Outgoing::<12>::new();
         outgoing.ping().unwrap();
         assert_eq!(outgoing.publish("topic", b"long payload"), Err(NoRoom));
         assert_eq!(outgoing.bytes(), [0xc0, 0]);
@@ -455,18 +443,17 @@ mod tests {
             (&[0x30, 3, 0, 1, 0xff], ProtocolError::Topic),
             (&[0x30, 0xff, 0xff, 0xff, 0xff], ProtocolError::Length),
         ] {
-            assert_eq!(all(bytes, &[9], 64), (vec![], Err(error)), "{bytes:x?}");
+            assert_eq!(all(bytes, &[9]), (vec![], Err(error)), "{bytes:x?}");
         }
     }
 
     #[test]
     fn a_packet_that_is_too_long_is_skipped_and_the_next_one_read() {
-        let mut stream = [0; 400];
-        let mut outgoing = Outgoing::new(&mut stream);
+        let mut outgoing = Outgoing::<400>::new();
         outgoing.publish("a", &[0; 300]).unwrap();
         outgoing.publish("b", b"2").unwrap();
         for piece in 1..80 {
-            let (found, end) = all(outgoing.bytes(), &[piece], 64);
+            let (found, end) = all(outgoing.bytes(), &[piece]);
             assert_eq!(end, Ok(()));
             assert_eq!(found[0], "TooLong { bytes: 306 }", "in pieces of {piece}");
             assert_eq!(found[1], "Message { topic: \"b\", payload: [50] }");
@@ -474,13 +461,14 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn messages_are_read_as_another_implementation_reads_them(
             topic in "[a-z/]{1,60}",
             payload in prop::collection::vec(any::<u8>(), 0..400),
         ) {
-            let mut buffer = [0; 600];
-            let mut outgoing = Outgoing::new(&mut buffer);
+            let mut outgoing = Outgoing::<600>::new();
             outgoing.publish(&topic, &payload).unwrap();
             let v4::Packet::Publish(theirs) = theirs(outgoing.bytes()) else {
                 panic!("no publish");
@@ -496,15 +484,14 @@ mod tests {
             tail in prop::collection::vec(any::<u8>(), 0..12),
             pieces in prop::collection::vec(1..40_usize, 1..9),
         ) {
-            let mut stream = vec![0; 2_000];
-            let mut outgoing = Outgoing::new(&mut stream);
+            let mut outgoing = Outgoing::<2_000>::new();
             for (topic, payload) in &messages {
                 outgoing.publish(topic, payload).unwrap();
             }
             let stream = [outgoing.bytes(), &tail].concat();
-            let at_once = all(&stream, &[usize::MAX], 64);
+            let at_once = all(&stream, &[usize::MAX]);
             prop_assert!(at_once.0.len() >= messages.len());
-            prop_assert_eq!(at_once, all(&stream, &pieces, 64));
+            prop_assert_eq!(at_once, all(&stream, &pieces));
         }
     }
 }

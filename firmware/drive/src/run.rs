@@ -2,43 +2,29 @@
 
 use embassy_time::Timer;
 use embedded_nal_async::{Dns, TcpConnect};
-use fieldledger_device::incoming::MAX_INCOMING_BYTES;
 use fieldledger_device::sensor::Sensor;
-use fieldledger_device::topics::MAX_TOPIC_BYTES;
 use fieldledger_device::{Action, Device, brokers};
 
 use crate::board::Board;
-use crate::mqtt::{Client, Incoming, MESSAGE_OVERHEAD_BYTES, Outgoing};
-use crate::session::{Host, Traffic, obey, serve};
+use crate::client::Client;
+use crate::session::{Host, obey, serve};
+use crate::wire::Traffic;
 
-/// What a message takes beside its payload.
-const AROUND_BYTES: usize = MESSAGE_OVERHEAD_BYTES + MAX_TOPIC_BYTES;
-
-/// The room that a device with messages of `message` bytes needs for one that leaves.
-#[must_use]
-pub const fn outgoing_bytes(message: usize) -> usize {
-    message + AROUND_BYTES
-}
-
-/// The room for whatever a device looks at; what is longer is skipped.
-pub const INCOMING_BYTES: usize = MAX_INCOMING_BYTES + AROUND_BYTES;
-
-/// The memory that the loop works in.
-#[derive(Debug)]
-pub struct Buffers<'b> {
-    /// For what leaves: [`outgoing_bytes`], or messages that are longer are not sent.
-    pub outgoing: &'b mut [u8],
-    /// For what arrives: [`INCOMING_BYTES`].
-    pub incoming: &'b mut [u8],
-}
-
-/// Serves the device for ever. `client` is what brokers know it by.
-pub async fn run<S, B, const SENSORS: usize, const RING: usize, const MESSAGE: usize>(
+/// Serves the device forever. `client` is who it is to brokers, `traffic` the memory of its connections.
+pub async fn run<
+    S,
+    B,
+    const SENSORS: usize,
+    const RING: usize,
+    const MESSAGE: usize,
+    const OUT: usize,
+    const SUBSCRIPTIONS: usize,
+>(
     device: &mut Device<S, SENSORS, RING, MESSAGE>,
     board: &mut B,
     (network, names): (&impl TcpConnect, &impl Dns),
-    buffers: Buffers<'_>,
-    client: Client<'_>,
+    traffic: &mut Traffic<OUT, SUBSCRIPTIONS>,
+    client: &Client<'_>,
 ) -> !
 where
     S: Sensor,
@@ -48,10 +34,6 @@ where
         device.remember_brokers(list);
     });
     let mut host = Host { device, board };
-    let mut traffic = Traffic {
-        outgoing: Outgoing::new(buffers.outgoing),
-        incoming: Incoming::new(buffers.incoming),
-    };
     let mut wanted: Option<brokers::Address> = None;
     loop {
         let address = match wanted.take() {
@@ -59,7 +41,7 @@ where
             None => until_due(&mut host).await,
         };
         log::info!("connecting to {address}");
-        let served = serve(&mut host, &mut traffic, network, names, client, &address);
+        let served = serve(&mut host, traffic, (network, names), client, &address);
         match served.await {
             Ok(leave) => wanted = Some(leave.to),
             Err(error) => {

@@ -15,22 +15,14 @@ use thiserror::Error;
 
 use crate::address::{Address, AddressError};
 use crate::board::Board;
-use crate::mqtt::{Client, Incoming, NoRoom, Outgoing, Packet, ProtocolError};
+use crate::client::Client;
+use crate::wire::{Heard, Traffic, Wire, WireError};
 
 /// How long a name, a connection or the broker's welcome may take, each.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a message may take to leave. A connection that is slower is as good as lost.
 const SEND_PATIENCE: Duration = Duration::from_secs(10);
-
-/// What the broker is told: after one and a half times this in silence it gives the device up.
-const KEEP_ALIVE_SECONDS: u16 = 10;
-
-/// After so long without a packet in one direction the broker is asked whether it is there.
-const PING_AFTER: Duration = Duration::from_secs(5);
-
-/// After so long without a packet from it the broker is given up.
-const SILENCE_LIMIT: Duration = Duration::from_secs(15);
 
 /// The longest wait for anything before the loop comes round.
 pub(crate) const BREATH: Duration = Duration::from_secs(1);
@@ -53,20 +45,10 @@ pub(crate) enum SessionError {
     Closed,
     #[error("connection broke")]
     Broken,
-    #[error("broker refused the device with code {0}")]
-    Refused(u8),
-    #[error("broker said something else before it took the device")]
-    NoWelcome,
-    #[error("broker took the device twice")]
-    SecondWelcome,
-    #[error("broker refused a subscription")]
-    NotGranted,
-    #[error("broker fell silent")]
-    Silent,
     #[error(transparent)]
-    Protocol(#[from] ProtocolError),
-    #[error(transparent)]
-    NoRoom(#[from] NoRoom),
+    Wire(#[from] WireError),
+    #[error("address of the next broker is longer than any")]
+    Leave,
 }
 
 /// How a connection ends that is not lost: the device wants another broker.
@@ -149,12 +131,6 @@ impl<S: Sensor, B: Board, const SENSORS: usize, const RING: usize, const MESSAGE
     }
 }
 
-/// What is on its way over a connection.
-pub(crate) struct Traffic<'b> {
-    pub(crate) outgoing: Outgoing<'b>,
-    pub(crate) incoming: Incoming<'b>,
-}
-
 /// Connects to the broker at `address`, and serves it until it is lost or left.
 pub(crate) async fn serve<
     S: Sensor,
@@ -162,12 +138,13 @@ pub(crate) async fn serve<
     const SENSORS: usize,
     const RING: usize,
     const MESSAGE: usize,
+    const OUT: usize,
+    const SUBSCRIPTIONS: usize,
 >(
     host: &mut Host<'_, S, B, SENSORS, RING, MESSAGE>,
-    traffic: &mut Traffic<'_>,
-    network: &impl TcpConnect,
-    names: &impl Dns,
-    client: Client<'_>,
+    traffic: &mut Traffic<OUT, SUBSCRIPTIONS>,
+    (network, names): (&impl TcpConnect, &impl Dns),
+    client: &Client<'_>,
     address: &str,
 ) -> Result<Leave, SessionError> {
     let address = Address::parse(address)?;
@@ -185,23 +162,12 @@ pub(crate) async fn serve<
         .meanwhile("a connection", CONNECT_PATIENCE, connecting)
         .await?;
     let connection = connection.map_err(|error| failed(SessionError::Connect, &error))?;
-    traffic.outgoing.clear();
-    traffic.incoming.clear();
-    let now = Instant::now();
     let mut session = Session {
         host,
         connection,
-        traffic,
-        subscriptions: 0,
-        sent_at: now,
-        heard_at: now,
+        wire: traffic.begin(address.protocol),
     };
-    session
-        .traffic
-        .outgoing
-        .connect(client, KEEP_ALIVE_SECONDS)?;
-    session.flush().await?;
-    session.welcome().await?;
+    session.welcome(client).await?;
     session.converse().await
 }
 
@@ -219,76 +185,80 @@ fn failed(error: SessionError, reason: &impl Debug) -> SessionError {
 }
 
 /// Waits for bytes; nothing is lost where it is given up.
-async fn read(connection: &mut impl Read, incoming: &mut Incoming<'_>) -> Result<(), SessionError> {
-    let arrived = connection.read(incoming.room()).await;
+async fn read(connection: &mut impl Read, wire: &mut dyn Wire) -> Result<(), SessionError> {
+    let arrived = connection.read(wire.room()).await;
     match arrived.map_err(|error| failed(SessionError::Broken, &error))? {
         0 => Err(SessionError::Closed),
         bytes => {
-            incoming.arrived(bytes);
+            wire.arrived(bytes, Instant::now());
             Ok(())
         }
     }
 }
 
-struct Session<'s, 'h, 'b, C, S, B, const SENSORS: usize, const RING: usize, const MESSAGE: usize> {
+/// Sends all that is to leave. Where it is given up, the connection has to be.
+async fn write(connection: &mut impl Write, wire: &mut dyn Wire) -> Result<(), SessionError> {
+    loop {
+        let bytes = wire.output();
+        if bytes.is_empty() {
+            break;
+        }
+        let sent = bytes.len();
+        let written = connection.write_all(bytes).await;
+        written.map_err(|error| failed(SessionError::Broken, &error))?;
+        wire.sent(sent, Instant::now());
+    }
+    let flushed = connection.flush().await;
+    flushed.map_err(|error| failed(SessionError::Broken, &error))
+}
+
+struct Session<'s, 'h, C, S, B, const SENSORS: usize, const RING: usize, const MESSAGE: usize> {
     host: &'s mut Host<'h, S, B, SENSORS, RING, MESSAGE>,
     connection: C,
-    traffic: &'s mut Traffic<'b>,
-    /// How many there were; the number of the last one.
-    subscriptions: u16,
-    sent_at: Instant,
-    heard_at: Instant,
+    wire: &'s mut dyn Wire,
 }
 
 impl<C, S, B, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
-    Session<'_, '_, '_, C, S, B, SENSORS, RING, MESSAGE>
+    Session<'_, '_, C, S, B, SENSORS, RING, MESSAGE>
 where
     C: Read + Write,
     S: Sensor,
     B: Board,
 {
-    /// Waits until the broker has said whether it takes the device.
-    async fn welcome(&mut self) -> Result<(), SessionError> {
-        let (connection, incoming) = (&mut self.connection, &mut self.traffic.incoming);
+    /// Introduces the device, and waits until the broker has said whether it takes it.
+    async fn welcome(&mut self, client: &Client<'_>) -> Result<(), SessionError> {
+        let (connection, wire) = (&mut self.connection, &mut *self.wire);
         let welcome = async {
             loop {
-                match incoming.packet()? {
-                    Some(Packet::Connected { code: 0 }) => return Ok(()),
-                    Some(Packet::Connected { code }) => return Err(SessionError::Refused(code)),
-                    // That packet is a broker's first one (section 3.2).
-                    Some(_) => return Err(SessionError::NoWelcome),
-                    None => read(connection, incoming).await?,
+                wire.introduce(client)?;
+                write(connection, wire).await?;
+                match wire.hear()? {
+                    Some(Heard::Welcome) => return Ok(()),
+                    Some(_) => {}
+                    None => read(connection, wire).await?,
                 }
             }
         };
-        let welcomed = self.host.meanwhile("a welcome", CONNECT_PATIENCE, welcome);
-        welcomed.await??;
+        let welcomed: Result<(), SessionError> = self
+            .host
+            .meanwhile("a welcome", CONNECT_PATIENCE, welcome)
+            .await?;
+        welcomed?;
         let Host { device, board } = &mut *self.host;
         device.set_ip_addr(board.ip_addr());
         device.connected(now(*board));
         board.connected(true);
-        self.heard_at = Instant::now();
-        let (waiting, lost) = device.waiting_and_lost();
-        log::info!("connected; {waiting} readings wait, {lost} are lost");
+        let (held, lost) = device.waiting_and_lost();
+        log::info!("connected; {held} readings are held, {lost} are lost");
         Ok(())
     }
 
-    /// Sends what waits.
+    /// Sends what is to leave.
     async fn flush(&mut self) -> Result<(), SessionError> {
-        let connection = &mut self.connection;
-        let bytes = self.traffic.outgoing.bytes();
-        let sending = async {
-            connection.write_all(bytes).await?;
-            connection.flush().await
-        };
-        let sent = self
-            .host
+        let sending = write(&mut self.connection, self.wire);
+        self.host
             .meanwhile("a message to leave", SEND_PATIENCE, sending)
-            .await?;
-        sent.map_err(|error| failed(SessionError::Broken, &error))?;
-        self.traffic.outgoing.clear();
-        self.sent_at = Instant::now();
-        Ok(())
+            .await?
     }
 
     async fn converse(&mut self) -> Result<Leave, SessionError> {
@@ -301,12 +271,14 @@ where
             if self.hear()? {
                 continue;
             }
-            self.ask_whether_it_lives().await?;
+            self.wire.keep_alive(Instant::now())?;
+            if !self.wire.output().is_empty() {
+                self.flush().await?;
+            }
             let wake = self.host.wake_at();
-            let arriving = read(&mut self.connection, &mut self.traffic.incoming);
+            let arriving = read(&mut self.connection, self.wire);
             if let Either::First(arrived) = select(arriving, Timer::at(wake)).await {
                 arrived?;
-                self.heard_at = Instant::now();
             }
         }
     }
@@ -323,20 +295,16 @@ where
                     continue;
                 }
                 Action::Connect { address } => {
-                    let to = address.try_into().map_err(|_long| NoRoom)?;
-                    self.traffic.outgoing.disconnect()?;
+                    let to = address.try_into().map_err(|_long| SessionError::Leave)?;
+                    self.wire.leave()?;
                     // It is left whether or not it hears of it.
                     let _ = self.flush().await;
                     return Ok(Some(Leave { to }));
                 }
-                Action::Subscribe { topic } => {
-                    // Never zero (section 2.3.1).
-                    self.subscriptions = self.subscriptions.checked_add(1).unwrap_or(1);
-                    self.traffic.outgoing.subscribe(self.subscriptions, topic)?;
-                }
+                Action::Subscribe { topic } => self.wire.subscribe(topic)?,
                 Action::Publish { topic, payload } => {
                     log::trace!("{} bytes to {topic}", payload.len());
-                    self.traffic.outgoing.publish(topic, payload)?;
+                    self.wire.publish(topic, payload)?;
                 }
             }
             self.flush().await?;
@@ -344,34 +312,23 @@ where
         Ok(None)
     }
 
-    /// Takes one packet; true where there was one.
+    /// Hears one thing; true where there was one.
     fn hear(&mut self) -> Result<bool, SessionError> {
-        match self.traffic.incoming.packet()? {
+        match self.wire.hear()? {
             None => return Ok(false),
-            Some(Packet::Message { topic, payload }) => {
+            Some(Heard::Message {
+                topic,
+                reply,
+                payload,
+            }) => {
                 let now = self.host.now();
-                if let Err(error) = self.host.device.message(now, topic, None, payload) {
+                if let Err(error) = self.host.device.message(now, topic, reply, payload) {
                     log::warn!("message on {topic} is not obeyed: {error}");
                 }
             }
-            Some(Packet::Subscribed { is_granted: false }) => return Err(SessionError::NotGranted),
-            Some(Packet::TooLong { bytes }) => log::warn!("message of {bytes} bytes is skipped"),
-            Some(Packet::Connected { .. }) => return Err(SessionError::SecondWelcome),
-            Some(Packet::Subscribed { is_granted: true } | Packet::Pong) => {}
+            Some(Heard::TooLong { bytes }) => log::warn!("message of {bytes} bytes is skipped"),
+            Some(Heard::Welcome | Heard::Other) => {}
         }
         Ok(true)
-    }
-
-    async fn ask_whether_it_lives(&mut self) -> Result<(), SessionError> {
-        let now = Instant::now();
-        if now.saturating_duration_since(self.heard_at) >= SILENCE_LIMIT {
-            return Err(SessionError::Silent);
-        }
-        let quiet = self.heard_at.min(self.sent_at);
-        if now.saturating_duration_since(quiet) >= PING_AFTER {
-            self.traffic.outgoing.ping()?;
-            self.flush().await?;
-        }
-        Ok(())
     }
 }

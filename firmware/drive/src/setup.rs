@@ -8,10 +8,11 @@ use fieldledger_device::topics::Style;
 use fieldledger_device::{Config, Device};
 use fieldledger_record::Settings;
 use heapless::{String, Vec};
+use nano_nats::NkeyPair;
 use thiserror::Error;
 
 use crate::address::{Address, AddressError};
-use crate::mqtt::Client;
+use crate::client::Client;
 
 /// Why the settings make no device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -38,11 +39,23 @@ pub enum SetupError {
 /// What a board is, whatever its settings.
 #[derive(Debug, Clone, Copy)]
 pub struct Hardware<'a> {
-    /// Drawn at random at this start, 64 bits or more.
+    /// Drawn at random at this start, 64 bits or more; see [`boot_id`].
     pub boot: &'a str,
     /// Its MAC address.
     pub mac_addr: [u8; 6],
 }
+
+/// The boot id of a number that was drawn.
+#[must_use]
+pub fn boot_id(drawn: u128) -> String<BOOT_ID_BYTES> {
+    let mut id = String::new();
+    let written = core::fmt::write(&mut id, format_args!("{drawn:032x}"));
+    debug_assert!(written.is_ok(), "BOOT_ID_BYTES holds it");
+    id
+}
+
+/// The length of [`boot_id`].
+pub const BOOT_ID_BYTES: usize = 32;
 
 /// A device of these settings that was just switched on, without sensors yet.
 ///
@@ -55,6 +68,7 @@ pub fn device<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE:
 ) -> Result<Device<S, SENSORS, RING, MESSAGE>, SetupError> {
     let key = DeviceKey::from_seed(&settings.key);
     let id = derived_id(&key.public(), DEVICE_NUMBER);
+    // Whatever its brokers speak: over NATS, topics become subjects on their way.
     let mut config = Config::new(id, text("prefix", settings.prefix)?, Style::Mqtt);
     config.is_confined = settings.is_confined;
     config.mac_addr = hardware.mac_addr;
@@ -102,8 +116,9 @@ fn text<const N: usize>(field: &'static str, text: &str) -> Result<String<N>, Se
 /// Who the device is to its brokers, with an id from [`client_id`].
 #[must_use]
 pub fn client<'a>(settings: &Settings<'a>, id: &'a str) -> Client<'a> {
-    let login = settings.login.map(|login| (login.user, login.password));
-    Client { id, login }
+    let nkey = settings.nkey.then(|| NkeyPair::from_secret(&settings.key));
+    let login = settings.login;
+    Client { id, login, nkey }
 }
 
 /// The id that a broker knows the device by.

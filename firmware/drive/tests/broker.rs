@@ -1,4 +1,4 @@
-//! The loop on this machine, with a real broker, and with brokers that mean no good.
+//! The loop on this machine, with a real broker over MQTT and over NATS, and with brokers that mean no good.
 #![allow(clippy::unwrap_used)]
 
 use std::cell::{Cell, RefCell};
@@ -16,13 +16,17 @@ use fieldledger_attest::reading::Clock;
 use fieldledger_device::actuator::{Channel, Value};
 use fieldledger_device::sensor::{DEVICE_NUMBER, Fault, Sensor, Text, derived_id};
 use fieldledger_device::{Device, Kept, Offer};
-use fieldledger_drive::run::{INCOMING_BYTES, outgoing_bytes};
+use fieldledger_drive::address::Protocol;
 use fieldledger_drive::setup::{Hardware, client, client_id, device, profile};
-use fieldledger_drive::{Board, Buffers, run};
-use fieldledger_wire::bulk::Bulk;
+use fieldledger_drive::wire::{outgoing_bytes, subscriptions};
+use fieldledger_drive::{Board, Traffic, run};
 use fieldledger_record::Settings;
 use fieldledger_record::settings::SensorSettings;
 use fieldledger_rig::{PATIENCE, Rig, announced};
+use fieldledger_site::{Access, NewUser, Role};
+use fieldledger_wire::bulk::Bulk;
+use fieldledger_wire::reply::Reply;
+use nano_nats::NkeyPair;
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -163,14 +167,23 @@ fn sensor() -> SensorId {
     derived_id(&DeviceKey::from_seed(&KEY).public(), 0)
 }
 
-/// Serves a device of one sensor and one valve for ever.
-async fn serve(brokers: &[String], seen: Rc<Seen>) {
+/// Where the broker is.
+fn address(rig: &Rig, protocol: Protocol) -> String {
+    let port = match protocol {
+        Protocol::Mqtt => rig.mqtt_port,
+        Protocol::Nats => rig.nats.options().port,
+    };
+    format!("{}127.0.0.1:{port}", protocol.scheme())
+}
+
+/// A board with one sensor.
+fn settings(brokers: &[String]) -> Settings<'_> {
     let sensor = SensorSettings {
         alias: "Counter",
         location: "Desk",
         poll_interval_ms: 200,
     };
-    let settings = Settings {
+    Settings {
         key: KEY,
         wifi: None,
         login: None,
@@ -180,14 +193,19 @@ async fn serve(brokers: &[String], seen: Rc<Seen>) {
         heartbeat_interval_ms: 500,
         history_patience_ms: 1_000,
         sensors: [sensor].into_iter().collect(),
-    };
+        nkey: false,
+    }
+}
+
+/// Serves a device of one sensor and one valve forever.
+async fn serve(settings: &Settings<'_>, seen: Rc<Seen>) {
     let hardware = Hardware {
         boot: &seen.boot(),
         mac_addr: [2, 0, 0, 0, 0, 7],
     };
-    let mut device: Device<Counter, 1, 64, MESSAGE> = device(&settings, &hardware).unwrap();
+    let mut device: Device<Counter, 1, 64, MESSAGE> = device(settings, &hardware).unwrap();
     let key = device.key();
-    let profile = profile(&settings, &key, 0, "1").unwrap().unwrap();
+    let profile = profile(settings, &key, 0, "1").unwrap().unwrap();
     device.add_sensor(profile, Counter(0)).unwrap();
     let valve = Channel {
         name: "valve".try_into().unwrap(),
@@ -195,28 +213,28 @@ async fn serve(brokers: &[String], seen: Rc<Seen>) {
         levels: (0, 0),
     };
     device.add_actuator(valve).unwrap();
-    let mut outgoing = [0; outgoing_bytes(MESSAGE)];
-    let mut incoming = [0; INCOMING_BYTES];
-    let buffers = Buffers {
-        outgoing: &mut outgoing,
-        incoming: &mut incoming,
-    };
+    let mut traffic = Box::new(Traffic::<{ outgoing_bytes(MESSAGE) }, { subscriptions(1) }>::new());
     let name = client_id(&key);
-    let client = client(&settings, &name);
+    let client = client(settings, &name);
     run(
         &mut device,
         &mut Desk(seen),
         (&Tokio, &Tokio),
-        buffers,
-        client,
+        &mut traffic,
+        &client,
     )
     .await;
 }
 
 /// Runs `script` beside a device with these brokers.
 async fn beside(brokers: &[String], seen: &Rc<Seen>, script: impl Future<Output = ()>) {
+    beside_one_of(&settings(brokers), seen, script).await;
+}
+
+/// Runs `script` beside a device with these settings.
+async fn beside_one_of(settings: &Settings<'_>, seen: &Rc<Seen>, script: impl Future<Output = ()>) {
     tokio::select! {
-        () = serve(brokers, Rc::clone(seen)) => {}
+        () = serve(settings, Rc::clone(seen)) => {}
         () = script => {}
     }
 }
@@ -254,12 +272,21 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
 }
 
 #[tokio::test]
-async fn a_device_is_polled_and_sends_what_it_read_while_its_broker_was_away() {
+async fn over_mqtt_a_device_is_polled_and_sends_what_it_read_while_its_broker_was_away() {
+    polled_and_sends_what_it_read_while_its_broker_was_away(Protocol::Mqtt).await;
+}
+
+#[tokio::test]
+async fn over_nats_a_device_is_polled_and_sends_what_it_read_while_its_broker_was_away() {
+    polled_and_sends_what_it_read_while_its_broker_was_away(Protocol::Nats).await;
+}
+
+async fn polled_and_sends_what_it_read_while_its_broker_was_away(protocol: Protocol) {
     let mut rig = Rig::start().await;
     let key = DeviceKey::from_seed(&KEY).public();
     let seen = Rc::new(Seen::default());
     // By name: it is asked for.
-    let brokers = [format!("mqtt://localhost:{}", rig.mqtt_port)];
+    let brokers = [address(&rig, protocol).replace("127.0.0.1", "localhost")];
     let script = async {
         let mut heartbeats = rig.subscribe("picow.heartbeat").await;
         let mut answers = rig.subscribe("picow.*.read").await;
@@ -305,30 +332,112 @@ async fn a_device_is_polled_and_sends_what_it_read_while_its_broker_was_away() {
 }
 
 #[tokio::test]
-async fn brokers_that_talk_nonsense_or_hang_up_are_passed_over() {
+async fn over_nats_a_poll_is_answered_where_it_awaits_its_answer() {
+    let rig = Rig::start().await;
+    let key = DeviceKey::from_seed(&KEY).public();
+    let seen = Rc::new(Seen::default());
+    let brokers = [address(&rig, Protocol::Nats)];
+    let script = async {
+        let mut heartbeats = rig.subscribe("picow.heartbeat").await;
+        let mut answers = rig.subscribe("picow.*.read").await;
+        let device = announced(&rig.next(&mut heartbeats).await);
+        // Once it has answered, it has subscribed.
+        rig.poll(&device, &mut answers, 1).await;
+        let poll = fieldledger_wire::poll::Poll::numbered(2).payload();
+        let asked = rig.client.request(device.poll.to_string(), poll.into());
+        let answer = asked.await.unwrap();
+        let reply = Reply::parse(&answer.payload).unwrap();
+        assert_eq!(reply.poll, Some(2));
+        reply.attested(device.id, key).unwrap();
+    };
+    beside(&brokers, &seen, script).await;
+}
+
+#[tokio::test]
+async fn a_nats_broker_that_does_not_know_the_devices_nkey_is_passed_over_for_one_that_does() {
+    let closed = || Rig::start_with(|options| options.access = Access::Field { open: false });
+    let (stranger, own) = (closed().await, closed().await);
+    let key = DeviceKey::from_seed(&KEY).public();
+    let ids = [DEVICE_NUMBER, 0].map(|number| Uuid::from_bytes(derived_id(&key, number)));
+    let user = NewUser {
+        name: "counter".to_owned(),
+        role: Role::Device { ids: ids.to_vec() },
+        nkey: Some(NkeyPair::from_secret(&KEY).public_key().to_owned()),
+        has_password: false,
+    };
+    let password = own.nats.options().users().add(user).unwrap();
+    assert_eq!(password, None);
+    let seen = Rc::new(Seen::default());
+    let brokers = [&stranger, &own].map(|rig| address(rig, Protocol::Nats));
+    let settings = Settings {
+        nkey: true,
+        prefix: "field",
+        is_confined: true,
+        ..settings(&brokers)
+    };
+    let script = async {
+        let mut heartbeats = own.subscribe("field.*.heartbeat").await;
+        let mut answers = own.subscribe("field.*.read").await;
+        let device = announced(&own.next(&mut heartbeats).await);
+        assert_eq!(device.id, ids[1]);
+        let reply = own.poll(&device, &mut answers, 1).await;
+        reply.attested(device.id, key).unwrap();
+    };
+    beside_one_of(&settings, &seen, script).await;
+    assert_eq!(seen.connections.get(), 1);
+}
+
+#[tokio::test]
+async fn mqtt_brokers_that_talk_nonsense_or_hang_up_are_passed_over() {
+    passed_over(
+        Protocol::Mqtt,
+        &[
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            &[0x20, 2, 0, 5],
+            &[0x30, 0xff, 0xff, 0xff, 0xff, 0xff],
+            b"",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn nats_brokers_that_talk_nonsense_or_hang_up_are_passed_over() {
+    passed_over(
+        Protocol::Nats,
+        &[
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            b"INFO {}\r\n",
+            b"INFO {\"max_payload\":9,\"tls_required\":true}\r\n",
+            b"INFO {\"max_payload\":9}\r\n-ERR 'Authorization Violation'\r\n",
+            b"",
+        ],
+    )
+    .await;
+}
+
+/// Each of these is what one broker says, before one that means well.
+async fn passed_over(protocol: Protocol, said: &[&'static [u8]]) {
     let rig = Rig::start().await;
     let seen = Rc::new(Seen::default());
     let mut brokers = Vec::new();
     let mut bad = tokio::task::JoinSet::new();
-    let nonsense: [&'static [u8]; 4] = [
-        b"HTTP/1.1 400 Bad Request\r\n\r\n",
-        &[0x20, 2, 0, 5],
-        &[0x30, 0xff, 0xff, 0xff, 0xff, 0xff],
-        b"",
-    ];
-    for bytes in nonsense {
+    for bytes in said.iter().copied() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        brokers.push(format!("mqtt://127.0.0.1:{port}"));
+        brokers.push(format!("{}127.0.0.1:{port}", protocol.scheme()));
         bad.spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let mut first = [0; 14];
-            stream.read_exact(&mut first).await.unwrap();
-            assert_eq!(first[4..9], *b"MQTT\x04");
+            // A NATS broker speaks first.
+            if protocol == Protocol::Mqtt {
+                let mut first = [0; 14];
+                stream.read_exact(&mut first).await.unwrap();
+                assert_eq!(first[4..9], *b"MQTT\x04");
+            }
             stream.write_all(bytes).await.unwrap();
         });
     }
-    brokers.push(format!("mqtt://127.0.0.1:{}", rig.mqtt_port));
+    brokers.push(address(&rig, protocol));
     let script = async {
         let mut heartbeats = rig.subscribe("picow.heartbeat").await;
         rig.next(&mut heartbeats).await;
@@ -346,7 +455,7 @@ async fn what_a_board_keeps_is_sent_after_a_restart() {
     let mut rig = Rig::start().await;
     let key = DeviceKey::from_seed(&KEY).public();
     let seen = Rc::new(Seen::default());
-    let brokers = [format!("mqtt://127.0.0.1:{}", rig.mqtt_port)];
+    let brokers = [address(&rig, Protocol::Mqtt)];
     rig.nats.kill9().await;
     let enough = || seen.kept_of_first_boot().len() >= 20;
     beside(&brokers, &seen, until("20 readings", enough)).await;
@@ -384,13 +493,13 @@ async fn what_a_board_keeps_is_sent_after_a_restart() {
 async fn a_board_that_was_sent_elsewhere_goes_there_after_a_restart() {
     let (first, second) = (Rig::start().await, Rig::start().await);
     let seen = Rc::new(Seen::default());
-    let address = |rig: &Rig| format!("mqtt://127.0.0.1:{}", rig.mqtt_port);
-    let brokers = [address(&first)];
+    // What it is sent may speak otherwise.
+    let brokers = [address(&first, Protocol::Mqtt)];
     let mut at_second = second.subscribe("picow.heartbeat").await;
     let script = async {
         let mut at_first = first.subscribe("picow.heartbeat").await;
         let _ = announced(&first.next(&mut at_first).await);
-        let list = json!({"version": 1, "brokers": [address(&second)]}).to_string();
+        let list = json!({"version": 1, "brokers": [address(&second, Protocol::Nats)]}).to_string();
         let topic = command_topic().replace("command", "brokers");
         first.client.publish(topic, list.into()).await.unwrap();
         let moved = announced(&second.next(&mut at_second).await);
@@ -411,14 +520,23 @@ async fn a_board_that_was_sent_elsewhere_goes_there_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_valve_closes_in_time_while_a_broker_keeps_the_device_waiting() {
+async fn a_valve_closes_in_time_while_an_mqtt_broker_keeps_the_device_waiting() {
+    a_valve_closes_in_time_while_a_broker_keeps_the_device_waiting(Protocol::Mqtt).await;
+}
+
+#[tokio::test]
+async fn a_valve_closes_in_time_while_a_nats_broker_keeps_the_device_waiting() {
+    a_valve_closes_in_time_while_a_broker_keeps_the_device_waiting(Protocol::Nats).await;
+}
+
+async fn a_valve_closes_in_time_while_a_broker_keeps_the_device_waiting(protocol: Protocol) {
     let mut rig = Rig::start().await;
     let seen = Rc::new(Seen::default());
     // It accepts, and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let brokers = [
-        format!("mqtt://127.0.0.1:{}", rig.mqtt_port),
-        format!("mqtt://{}", silent.local_addr().unwrap()),
+        address(&rig, protocol),
+        format!("{}{}", protocol.scheme(), silent.local_addr().unwrap()),
     ];
     let script = async {
         let mut heartbeats = rig.subscribe("picow.heartbeat").await;

@@ -1,9 +1,7 @@
 //! What the machine that emulates gives, by semihosting (Arm, "Semihosting for AArch32 and AArch64").
 
-use core::fmt::Write as _;
-
 use cortex_m_semihosting::{syscall, syscall1};
-use heapless::String;
+use fieldledger_drive::log_line;
 use log::{LevelFilter, Metadata, Record};
 
 /// The longest line of the log; the rest of a longer one is cut off.
@@ -72,20 +70,14 @@ pub(crate) fn start_log() {
 
 impl log::Log for Log {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("fieldledger")
+        log_line::is_ours(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let mut line = String::<LINE_BYTES>::new();
-        // What does not fit is cut off.
-        let _ = write!(line, "{:5} {}", record.level(), record.args());
-        while line.len() > LINE_BYTES - 2 {
-            line.pop();
-        }
-        let _ = line.push_str("\n\0");
+        let line = log_line::line::<LINE_BYTES>(record, "\n\0");
         // SAFETY: the line ends with a zero.
         unsafe { syscall1!(WRITE0, line.as_ptr().expose_provenance()) };
     }

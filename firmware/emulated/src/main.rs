@@ -30,14 +30,14 @@ use embassy_net::tcp::client::{TcpClient, TcpClientState};
 use embassy_net::{Config, DhcpConfig, Runner, Stack, StackResources};
 use fieldledger_device::Device;
 use fieldledger_device::actuator::{Channel, Value};
-use fieldledger_drive::run::{INCOMING_BYTES, outgoing_bytes};
 use fieldledger_drive::setup::{self, Hardware};
-use fieldledger_drive::{Board, Buffers};
+use fieldledger_drive::wire::{outgoing_bytes, subscriptions};
+use fieldledger_drive::{Board, Traffic};
 use fieldledger_record::Settings;
 use fieldledger_record::settings::SETTINGS_BYTES;
 use heapless::String;
 use portable_atomic::{AtomicBool, Ordering};
-use static_cell::{ConstStaticCell, StaticCell};
+use static_cell::StaticCell;
 
 use crate::ethernet::{Ethernet, Lan9118};
 use crate::host::Exit;
@@ -62,6 +62,8 @@ const SOCKETS: usize = 4;
 const TCP_BYTES: usize = 2_048;
 
 type EmulatedDevice = Device<Wave, SENSORS, RING, MESSAGE>;
+
+type BrokerTraffic = Traffic<{ outgoing_bytes(MESSAGE) }, { subscriptions(SENSORS) }>;
 
 type Tcp = TcpClientState<2, TCP_BYTES, TCP_BYTES>;
 
@@ -97,19 +99,10 @@ fn main() -> ! {
     }
 }
 
-/// Reads the settings, and starts network and device.
+/// Starts network and device, as the settings say.
 fn start(spawner: embassy_executor::Spawner) {
     static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
-    static SETTINGS_READ: StaticCell<Settings<'static>> = StaticCell::new();
-    // SAFETY: the board has memory there, which nobody writes to after the start.
-    let place: &'static [u8; SETTINGS_BYTES] = unsafe { &*SETTINGS };
-    let settings = match Settings::read(place) {
-        Ok(settings) => &*SETTINGS_READ.init(settings),
-        Err(error) => {
-            log::error!("no settings: {error}");
-            host::exit(Exit::Settings);
-        }
-    };
+    let settings = settings();
     let (Some(boot), Some(seed)) = (host::random(), host::random()) else {
         log::error!("the host gives no random bytes");
         host::exit(Exit::Hardware);
@@ -118,18 +111,17 @@ fn start(spawner: embassy_executor::Spawner) {
         log::error!("there is no LAN9118");
         host::exit(Exit::Hardware);
     };
-    let mac_addr = ethernet.mac_addr();
-    let config = Config::dhcpv4(DhcpConfig::default());
-    let resources = RESOURCES.init(StackResources::new());
-    let seed = u128::from_ne_bytes(seed) as u64;
-    let (stack, runner) = embassy_net::new(Ethernet(ethernet), config, resources, seed);
-    let device = match device(settings, u128::from_ne_bytes(boot), mac_addr) {
+    let device = match device(settings, u128::from_ne_bytes(boot), ethernet.mac_addr()) {
         Ok(device) => device,
         Err(error) => {
             log::error!("settings make no device: {error:?}");
             host::exit(Exit::Settings);
         }
     };
+    let config = Config::dhcpv4(DhcpConfig::default());
+    let resources = RESOURCES.init(StackResources::new());
+    let seed = u128::from_ne_bytes(seed) as u64;
+    let (stack, runner) = embassy_net::new(Ethernet(ethernet), config, resources, seed);
     // A task can be started once, which these are.
     match (serve_network(runner), serve_device(device, settings, stack)) {
         (Ok(network), Ok(device)) => {
@@ -140,6 +132,20 @@ fn start(spawner: embassy_executor::Spawner) {
     }
 }
 
+/// The settings that QEMU put into memory. Without any the emulator ends.
+fn settings() -> &'static Settings<'static> {
+    static READ: StaticCell<Settings<'static>> = StaticCell::new();
+    // SAFETY: the board has memory there, which nobody writes to after the start.
+    let place: &'static [u8; SETTINGS_BYTES] = unsafe { &*SETTINGS };
+    match Settings::read(place) {
+        Ok(settings) => READ.init(settings),
+        Err(error) => {
+            log::error!("no settings: {error}");
+            host::exit(Exit::Settings);
+        }
+    }
+}
+
 fn device(
     settings: &Settings<'_>,
     boot: u128,
@@ -147,11 +153,9 @@ fn device(
 ) -> Result<&'static mut EmulatedDevice, setup::SetupError> {
     // It is large: on the stack there is one of it at the start, and none later.
     static DEVICE: StaticCell<EmulatedDevice> = StaticCell::new();
-    let mut text = String::<32>::new();
-    // It has 32 digits, whatever is drawn.
-    let _ = core::fmt::write(&mut text, format_args!("{boot:032x}"));
+    let boot = setup::boot_id(boot);
     let hardware = Hardware {
-        boot: &text,
+        boot: &boot,
         mac_addr,
     };
     let device = DEVICE.init(setup::device(settings, &hardware)?);
@@ -168,7 +172,7 @@ fn device(
             levels: (0, 0),
         })?;
     }
-    log::info!("device starts: {key}, boot {text}");
+    log::info!("device starts: {key}, boot {boot}");
     Ok(device)
 }
 
@@ -184,20 +188,14 @@ async fn serve_device(
     stack: Stack<'static>,
 ) {
     static TCP: StaticCell<Tcp> = StaticCell::new();
-    static OUTGOING: ConstStaticCell<[u8; outgoing_bytes(MESSAGE)]> =
-        ConstStaticCell::new([0; outgoing_bytes(MESSAGE)]);
-    static INCOMING: ConstStaticCell<[u8; INCOMING_BYTES]> =
-        ConstStaticCell::new([0; INCOMING_BYTES]);
+    static TRAFFIC: StaticCell<BrokerTraffic> = StaticCell::new();
     let network = TcpClient::new(stack, TCP.init(Tcp::new()));
     let names = DnsSocket::new(stack);
-    let buffers = Buffers {
-        outgoing: OUTGOING.take(),
-        incoming: INCOMING.take(),
-    };
     let id = setup::client_id(&device.key());
     let client = setup::client(settings, &id);
     let mut board = Mps2 { stack };
-    fieldledger_drive::run(device, &mut board, (&network, &names), buffers, client).await
+    let (network, traffic) = ((&network, &names), TRAFFIC.init_with(BrokerTraffic::new));
+    fieldledger_drive::run(device, &mut board, network, traffic, &client).await
 }
 
 /// The board.

@@ -80,14 +80,8 @@ fn read(path: &Path, mode: u32) -> Result<[u8; KEY_BYTES], KeyFileError> {
 }
 
 fn seed(text: &str) -> Option<[u8; KEY_BYTES]> {
-    let is_hexadecimal = text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if text.len() != 2 * KEY_BYTES || !is_hexadecimal {
-        return None;
-    }
     let mut seed = [0; KEY_BYTES];
-    for (byte, digits) in seed.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
+    hex::decode_to_slice(text, &mut seed).ok()?;
     Some(seed)
 }
 
@@ -110,8 +104,7 @@ fn create(path: &Path) -> Result<[u8; KEY_BYTES], KeyFileError> {
     // Not over a key that another process has just made.
     options.write(true).create_new(true).mode(0o600);
     let mut file = options.open(path).map_err(failed("create", path))?;
-    let digits: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
-    writeln!(file, "{digits}").map_err(failed("write", path))?;
+    writeln!(file, "{}", hex::encode(seed)).map_err(failed("write", path))?;
     file.sync_all().map_err(failed("sync", path))?;
     Ok(seed)
 }

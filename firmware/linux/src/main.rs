@@ -1,10 +1,19 @@
 //! A Linux machine as a field device: its own sensors, simulated ones and outputs, over MQTT or NATS.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `settings` | the settings file; `device.yaml` is its reference |
+//! | `discovery`, `sensors`, `outputs` | what there is on this machine, sensors, outputs as files |
+//! | `clock` | the time on a Linux machine |
+//! | `link` | a connection to one broker, over MQTT or NATS |
+//! | `run` | the loop around the device |
+//! | `held`, `sent_brokers`, `folder` | held readings and the last list of brokers, in files that survive a kill |
 #![forbid(unsafe_code)]
 
 mod clock;
 mod discovery;
 mod folder;
-mod kept;
+mod held;
 mod link;
 mod outputs;
 mod run;

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::clock::SystemClock;
-use crate::kept::KeptFile;
+use crate::held::HeldFile;
 use crate::link::{Address, Event, Link, Login, Report};
 use crate::sensors::LinuxSensor;
 use crate::sent_brokers::SentBrokers;
@@ -55,7 +55,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         reporter,
     };
     let mut disk = Disk {
-        readings: KeptFile::open(&settings.waiting()),
+        readings: HeldFile::open(&settings.waiting()),
         brokers: SentBrokers::beside(&settings.waiting()),
     };
     if let Some(list) = disk.brokers.read() {
@@ -93,7 +93,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
 
 /// What a restart does not reach.
 struct Disk {
-    readings: KeptFile,
+    readings: HeldFile,
     brokers: SentBrokers,
 }
 

@@ -11,7 +11,7 @@ use crate::folder::sync_folder_of;
 pub(crate) struct SentBrokers(PathBuf);
 
 impl SentBrokers {
-    /// Beside the file of the readings that wait.
+    /// Beside the file of held readings.
     pub(crate) fn beside(waiting: &Path) -> Self {
         Self(waiting.with_extension("brokers"))
     }

@@ -27,7 +27,7 @@ pub(crate) struct Settings {
     /// Where the key is, or is made.
     #[serde(default = "default_key")]
     pub(crate) key: PathBuf,
-    /// Where readings wait that nobody has yet; beside the key if absent.
+    /// Where readings are held; beside the key if absent.
     waiting: Option<PathBuf>,
     /// Where the sensors are that do not say it themselves.
     #[serde(default = "default_location")]
@@ -153,7 +153,7 @@ impl Settings {
         Self::parse(&text).with_context(|| format!("settings {} are wrong", path.display()))
     }
 
-    /// The file of the readings that wait.
+    /// The file of held readings.
     pub(crate) fn waiting(&self) -> PathBuf {
         let beside_key = || self.key.with_extension("waiting");
         self.waiting.clone().unwrap_or_else(beside_key)

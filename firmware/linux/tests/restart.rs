@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use common::{PATIENCE, Site, announced};
 use fieldledger_attest::reading::Clock;
+use fieldledger_held::SLOT_BYTES;
 use fieldledger_wire::bulk::Bulk;
 use fieldledger_wire::heartbeat::Device;
-use fieldledger_kept::SLOT_BYTES;
 use tokio::time::timeout;
 use uuid::Uuid;
 

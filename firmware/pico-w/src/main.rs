@@ -3,7 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`flash`] | where settings and the radio's files are |
-//! | [`kept`] | what survives a restart |
+//! | [`held`] | what survives a restart |
 //! | [`radio`] | the network, and the LED, which hangs on the radio |
 //! | [`random`] | random bytes |
 //! | [`serial`] | the log, on the pin of UART 0 |
@@ -15,7 +15,7 @@
 #![no_main]
 
 mod flash;
-mod kept;
+mod held;
 mod radio;
 mod random;
 mod serial;
@@ -32,14 +32,13 @@ use embassy_time::{Duration, Timer};
 use fieldledger_attest::SensorId;
 use fieldledger_device::actuator::Value;
 use fieldledger_device::{Device, Kept, Offer};
-use fieldledger_drive::run::{INCOMING_BYTES, outgoing_bytes};
 use fieldledger_drive::setup::{self, Hardware, SetupError};
-use fieldledger_drive::{Board, Buffers};
+use fieldledger_drive::wire::{outgoing_bytes, subscriptions};
+use fieldledger_drive::{Board, Traffic};
 use fieldledger_record::{Radio, RecordError, Settings};
-use heapless::String;
-use static_cell::{ConstStaticCell, StaticCell};
+use static_cell::StaticCell;
 
-use crate::kept::KeptFlash;
+use crate::held::HeldFlash;
 use crate::radio::{Light, Pins};
 use crate::temperature::Temperature;
 
@@ -62,6 +61,8 @@ const WATCHDOG: Duration = Duration::from_secs(8);
 const COMPLAIN_EVERY: Duration = Duration::from_secs(5);
 
 type PicoDevice = Device<Temperature, SENSORS, RING, MESSAGE>;
+
+type BrokerTraffic = Traffic<{ outgoing_bytes(MESSAGE) }, { subscriptions(SENSORS) }>;
 
 type Tcp = TcpClientState<2, TCP_BYTES, TCP_BYTES>;
 
@@ -96,11 +97,11 @@ async fn main(spawner: Spawner) -> ! {
     let sensor = Temperature::new(board.ADC, board.ADC_TEMP_SENSOR);
     match device(&settings, mac_addr, sensor) {
         Ok(device) => {
-            let kept = kept::open(board.FLASH);
+            let held = held::open(board.FLASH);
             let board = PicoW {
                 stack,
                 watchdog,
-                kept,
+                held,
             };
             serve(device, &settings, board).await
         }
@@ -129,9 +130,7 @@ fn device(
 ) -> Result<&'static mut PicoDevice, SetupError> {
     // It is large: on the stack there is one of it at the start, and none later.
     static DEVICE: StaticCell<PicoDevice> = StaticCell::new();
-    let mut boot = String::<32>::new();
-    // It has 32 digits, whatever is drawn.
-    let _ = core::fmt::write(&mut boot, format_args!("{:032x}", random::draw()));
+    let boot = setup::boot_id(random::draw());
     let hardware = Hardware {
         boot: &boot,
         mac_addr,
@@ -151,27 +150,21 @@ async fn serve(
     mut board: PicoW,
 ) -> ! {
     static TCP: StaticCell<Tcp> = StaticCell::new();
-    static OUTGOING: ConstStaticCell<[u8; outgoing_bytes(MESSAGE)]> =
-        ConstStaticCell::new([0; outgoing_bytes(MESSAGE)]);
-    static INCOMING: ConstStaticCell<[u8; INCOMING_BYTES]> =
-        ConstStaticCell::new([0; INCOMING_BYTES]);
+    static TRAFFIC: StaticCell<BrokerTraffic> = StaticCell::new();
     let stack = board.stack;
     let network = TcpClient::new(stack, TCP.init(Tcp::new()));
     let names = DnsSocket::new(stack);
-    let buffers = Buffers {
-        outgoing: OUTGOING.take(),
-        incoming: INCOMING.take(),
-    };
     let id = setup::client_id(&device.key());
     let client = setup::client(settings, &id);
-    fieldledger_drive::run(device, &mut board, (&network, &names), buffers, client).await
+    let (network, traffic) = ((&network, &names), TRAFFIC.init_with(BrokerTraffic::new));
+    fieldledger_drive::run(device, &mut board, network, traffic, &client).await
 }
 
 /// The board.
 struct PicoW {
     stack: Stack<'static>,
     watchdog: Watchdog,
-    kept: KeptFlash,
+    held: HeldFlash,
 }
 
 impl Board for PicoW {
@@ -185,23 +178,23 @@ impl Board for PicoW {
     fn set(&mut self, _channel: &str, _value: Value) {}
 
     fn keep(&mut self, reading: &Kept<'_>) {
-        kept::report(self.kept.keep(reading));
+        held::report(self.held.keep(reading));
     }
 
     fn forget(&mut self, sensor: SensorId, boot: &str, through: u64) {
-        kept::report(self.kept.forget(sensor, boot, through));
+        held::report(self.held.forget(sensor, boot, through));
     }
 
     fn give_earlier(&mut self, take: &mut dyn FnMut(&Kept<'_>) -> Offer) {
-        kept::report(self.kept.give_earlier(take));
+        held::report(self.held.give_earlier(take));
     }
 
     fn keep_brokers(&mut self, list: &[u8]) {
-        kept::keep_brokers(&mut self.kept, list);
+        held::keep_brokers(&mut self.held, list);
     }
 
     fn give_brokers(&mut self, remember: &mut dyn FnMut(&[u8])) {
-        kept::give_brokers(&mut self.kept, remember);
+        held::give_brokers(&mut self.held, remember);
     }
 
     fn alive(&mut self) {

@@ -1,13 +1,12 @@
 //! The log, as lines at 115,200 baud on pin 1 (GP0).
 
 use core::cell::RefCell;
-use core::fmt::Write as _;
 
 use critical_section::Mutex;
 use embassy_rp::Peri;
 use embassy_rp::peripherals::{PIN_0, UART0};
 use embassy_rp::uart::{Blocking, Config, UartTx};
-use heapless::String;
+use fieldledger_drive::log_line;
 use log::{LevelFilter, Metadata, Record};
 
 /// The longest line; the rest of a longer one is cut off. It takes 14 ms, which is longer than anything
@@ -36,20 +35,14 @@ pub(crate) fn start(uart: Peri<'static, UART0>, pin: Peri<'static, PIN_0>) {
 
 impl log::Log for Serial {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("fieldledger")
+        log_line::is_ours(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let mut line = String::<LINE_BYTES>::new();
-        // What does not fit is cut off.
-        let _ = write!(line, "{:5} {}", record.level(), record.args());
-        while line.len() > LINE_BYTES - 2 {
-            line.pop();
-        }
-        let _ = line.push_str("\r\n");
+        let line = log_line::line::<LINE_BYTES>(record, "\r\n");
         // Interrupts wait too, so that one that panics does not find the port in use.
         critical_section::with(|section| {
             if let Some(port) = self.port.borrow_ref_mut(section).as_mut() {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 use fieldledger_record::Settings;
 use fieldledger_record::settings::{Login, MAX_BROKERS, MAX_SENSORS, SensorSettings, Wifi};
 use serde::Deserialize;
@@ -15,7 +15,8 @@ pub(crate) struct BoardFile {
     wifi: Option<WifiFile>,
     brokers: Vec<String>,
     sensors: Vec<SensorFile>,
-    login: Option<LoginFile>,
+    #[serde(default)]
+    login: LoginFile,
     #[serde(default = "default_prefix")]
     prefix: String,
     #[serde(default)]
@@ -34,11 +35,13 @@ struct WifiFile {
     passphrase: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LoginFile {
-    user: String,
-    password_file: PathBuf,
+    user: Option<String>,
+    password_file: Option<PathBuf>,
+    #[serde(default)]
+    nkey: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -63,12 +66,17 @@ fn default_history_patience_ms() -> u32 {
 
 impl BoardFile {
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
-        serde_yaml_ng::from_str(text).context("these are no settings")
+        let file: Self = serde_yaml_ng::from_str(text).context("not the settings of a board")?;
+        ensure!(
+            file.login.user.is_some() == file.login.password_file.is_some(),
+            "login has one of user and password_file; name both or neither"
+        );
+        Ok(file)
     }
 
     /// The content of the password's file, where there is one.
     pub(crate) fn password(&self) -> anyhow::Result<String> {
-        let Some(LoginFile { password_file, .. }) = &self.login else {
+        let Some(password_file) = &self.login.password_file else {
             return Ok(String::new());
         };
         let text = fs::read_to_string(password_file);
@@ -88,16 +96,14 @@ impl BoardFile {
                 ssid: &wifi.ssid,
                 passphrase: &wifi.passphrase,
             }),
-            login: self.login.as_ref().map(|login| Login {
-                user: &login.user,
-                password,
-            }),
+            login: (self.login.user.as_deref()).map(|user| Login { user, password }),
             prefix: &self.prefix,
             is_confined: self.confined,
             brokers: heapless::Vec::new(),
             heartbeat_interval_ms: self.heartbeat_interval_ms,
             history_patience_ms: self.history_patience_ms,
             sensors: heapless::Vec::new(),
+            nkey: self.login.nkey,
         };
         for broker in &self.brokers {
             let pushed = settings.brokers.push(broker);
@@ -127,7 +133,7 @@ mod tests {
         let settings = file.settings([1; 32], "").unwrap();
         assert_eq!(settings.brokers.as_slice(), ["mqtt://10.0.0.1:1883"]);
         assert_eq!(settings.prefix, default_prefix());
-        assert!(settings.login.is_none() && !settings.is_confined);
+        assert!(settings.login.is_none() && !settings.nkey && !settings.is_confined);
         assert_eq!(
             settings.heartbeat_interval_ms,
             default_heartbeat_interval_ms()
@@ -141,6 +147,20 @@ mod tests {
             passphrase: "not this one",
         };
         assert_eq!(settings.wifi, Some(wifi));
+        let file = BoardFile::parse(&text.replace("# login:", "login:")).unwrap();
+        let settings = file.settings([1; 32], "secret").unwrap();
+        let login = Login {
+            user: "boiler-room",
+            password: "secret",
+        };
+        assert!(settings.login == Some(login) && settings.nkey);
+    }
+
+    #[test]
+    fn a_user_has_a_password() {
+        let text = "brokers: [a]\nsensors: []\nlogin: { user: a }";
+        let error = format!("{:#}", BoardFile::parse(text).unwrap_err());
+        assert!(error.contains("both or neither"), "{error}");
     }
 
     #[test]

@@ -1,4 +1,10 @@
 //! Makes what is written into a board beside its program: its settings, and its radio's files.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `board_file` | the settings as people write them |
+//! | `trial` | whether a board will take its settings: the code that it runs at its start decides here too |
+//! | `uf2` | the file format that a Pico's USB drive takes |
 #![forbid(unsafe_code)]
 
 mod board_file;
@@ -16,6 +22,7 @@ use fieldledger_attest::identity::DeviceKey;
 use fieldledger_device::sensor::{DEVICE_NUMBER, derived_id};
 use fieldledger_record::settings::SETTINGS_BYTES;
 use fieldledger_record::{MIN_RECORD_BYTES, Radio, pico_w};
+use nano_nats::NkeyPair;
 use uuid::Uuid;
 
 use crate::board_file::BoardFile;
@@ -104,10 +111,12 @@ fn settings(config: &Path, key: &Path, output: &Output) -> anyhow::Result<()> {
         .write(&mut record)
         .context("cannot write the settings")?;
     output.write(pico_w::SETTINGS, &record)?;
+    let nkey = NkeyPair::from_secret(&seed);
     let key = DeviceKey::from_seed(&seed).public();
     let id = |number| Uuid::from_bytes(derived_id(&key, number));
     println!("key         {key}");
     println!("fingerprint {}", key.fingerprint());
+    println!("nkey        {}", nkey.public_key());
     println!("device      {}", id(DEVICE_NUMBER));
     for number in 0..settings.sensors.len() as u32 {
         println!("sensor {number}    {}", id(number));

@@ -48,6 +48,7 @@ pub(crate) fn image(address: u32, bytes: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -68,6 +69,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn the_blocks_together_are_the_bytes(
             bytes in prop::collection::vec(any::<u8>(), 0..2_000),

@@ -1,5 +1,5 @@
 //! The program of `firmware/emulated` on an emulated microcontroller, with settings from this program,
-//! against a real nats-server. It needs `cargo xtask firmware` and `cargo xtask setup` to have run.
+//! against a real nats-server, over MQTT and over NATS. It needs `cargo xtask firmware` and `cargo xtask setup` to have run.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -10,10 +10,11 @@ use std::process::{Command, Output};
 use fieldledger_attest::identity::PublicKey;
 use fieldledger_attest::reading::Clock;
 use fieldledger_device::sensor::{DEVICE_NUMBER, derived_id};
-use fieldledger_wire::bulk::Bulk;
-use fieldledger_wire::heartbeat::Device;
+use fieldledger_drive::address::Protocol;
 use fieldledger_rig::{PATIENCE, Rig, announced};
 use fieldledger_site::{Access, Artifacts, Emulator, HOST_OF_EMULATOR, NewUser, Role};
+use fieldledger_wire::bulk::Bulk;
+use fieldledger_wire::heartbeat::Device;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -34,23 +35,53 @@ fn provision(folder: &Path, config: &str) -> Output {
         .unwrap()
 }
 
-/// Writes the settings of a board with two sensors, as an installer would; the key that is printed.
-fn provisioned(rig: &Rig) -> PublicKey {
-    let config = format!(
-        "brokers: ['mqtt://{HOST_OF_EMULATOR}:{}']
+/// Where the emulator finds the broker.
+fn broker(rig: &Rig, protocol: Protocol) -> String {
+    let port = match protocol {
+        Protocol::Mqtt => rig.mqtt_port,
+        Protocol::Nats => rig.nats.options().port,
+    };
+    format!("{}{HOST_OF_EMULATOR}:{port}", protocol.scheme())
+}
+
+/// What an installer is to enrol, as it was printed.
+struct Printed(String);
+
+impl Printed {
+    fn value(&self, name: &str) -> &str {
+        let mut lines = self.0.lines();
+        lines
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap()
+            .trim()
+    }
+
+    fn key(&self) -> PublicKey {
+        self.value("key ").parse().unwrap()
+    }
+}
+
+/// Writes the settings of a board with two sensors, as an installer would.
+fn provisioned(rig: &Rig, protocol: Protocol) -> Printed {
+    let broker = broker(rig, protocol);
+    written(
+        rig,
+        &format!(
+            "brokers: ['{broker}']
 heartbeat_interval_ms: 1000
 history_patience_ms: 1000
 sensors:
   - {{ alias: Wave A, location: Emulator, poll_interval_ms: 300 }}
   - {{ alias: Wave B, location: Emulator, poll_interval_ms: 500 }}
-",
-        rig.mqtt_port
-    );
-    let output = provision(rig.folder.path(), &config);
+"
+        ),
+    )
+}
+
+fn written(rig: &Rig, config: &str) -> Printed {
+    let output = provision(rig.folder.path(), config);
     assert!(output.status.success(), "{output:?}");
-    let text = String::from_utf8(output.stdout).unwrap();
-    let key = text.lines().find_map(|line| line.strip_prefix("key "));
-    key.unwrap().trim().parse().unwrap()
+    Printed(String::from_utf8(output.stdout).unwrap())
 }
 
 fn record(rig: &Rig) -> PathBuf {
@@ -74,9 +105,20 @@ async fn both(rig: &Rig, heartbeats: &mut async_nats::Subscriber) -> [Device; 2]
 }
 
 #[tokio::test]
-async fn an_emulated_microcontroller_is_polled_and_sends_what_it_read_while_its_broker_was_away() {
+async fn over_mqtt_an_emulated_microcontroller_is_polled_and_sends_what_it_read_while_its_broker_was_away()
+ {
+    polled_and_sends_what_it_read_while_its_broker_was_away(Protocol::Mqtt).await;
+}
+
+#[tokio::test]
+async fn over_nats_an_emulated_microcontroller_is_polled_and_sends_what_it_read_while_its_broker_was_away()
+ {
+    polled_and_sends_what_it_read_while_its_broker_was_away(Protocol::Nats).await;
+}
+
+async fn polled_and_sends_what_it_read_while_its_broker_was_away(protocol: Protocol) {
     let mut rig = Rig::start().await;
-    let key = provisioned(&rig);
+    let key = provisioned(&rig, protocol).key();
     let mut heartbeats = rig.subscribe("picow.heartbeat").await;
     let mut answers = rig.subscribe("picow.*.read").await;
     let mut history = rig.subscribe("picow.*.history").await;
@@ -159,50 +201,73 @@ async fn an_emulated_microcontroller_is_polled_and_sends_what_it_read_while_its_
 }
 
 #[tokio::test]
-async fn an_emulated_microcontroller_is_let_in_as_its_user_and_kept_to_its_own_topics() {
-    let rig = Rig::start_with(|options| options.access = Access::Field { open: false }).await;
+async fn over_mqtt_an_emulated_microcontroller_shows_its_password_and_is_kept_to_its_own_topics() {
+    let rig = closed().await;
     // The key comes first: a user has the ids that follow from it.
-    let key = provisioned(&rig);
-    let ids = [DEVICE_NUMBER, 0].map(|number| Uuid::from_bytes(derived_id(&key, number)));
-    let user = NewUser {
-        name: "boiler".to_owned(),
-        role: Role::Device { ids: ids.to_vec() },
-        nkey: None,
-        has_password: true,
-    };
+    let key = provisioned(&rig, Protocol::Mqtt).key();
+    let user = boiler(&key, None);
     let password = rig.nats.options().users().add(user).unwrap().unwrap();
     let file = rig.folder.path().join("password");
     std::fs::write(&file, &password).unwrap();
+    let login = format!("{{ user: boiler, password_file: {file:?} }}");
+    is_let_in(&rig, &key, Protocol::Mqtt, &login).await;
+    assert!(!rig.device_says().contains(&password));
+}
+
+#[tokio::test]
+async fn over_nats_an_emulated_microcontroller_proves_its_key_and_is_kept_to_its_own_subjects() {
+    let rig = closed().await;
+    let printed = provisioned(&rig, Protocol::Nats);
+    let user = boiler(&printed.key(), Some(printed.value("nkey ").to_owned()));
+    let password = rig.nats.options().users().add(user).unwrap();
+    assert_eq!(password, None);
+    is_let_in(&rig, &printed.key(), Protocol::Nats, "{ nkey: true }").await;
+}
+
+/// A broker that knows its users, and lets in nobody else.
+async fn closed() -> Rig {
+    Rig::start_with(|options| options.access = Access::Field { open: false }).await
+}
+
+/// The user of a board: it is let in by its nkey, or without one by a password.
+fn boiler(key: &PublicKey, nkey: Option<String>) -> NewUser {
+    let ids = [DEVICE_NUMBER, 0].map(|number| Uuid::from_bytes(derived_id(key, number)));
+    NewUser {
+        name: "boiler".to_owned(),
+        role: Role::Device { ids: ids.to_vec() },
+        has_password: nkey.is_none(),
+        nkey,
+    }
+}
+
+/// A board with this login announces itself on a subject of its own, and is polled there.
+async fn is_let_in(rig: &Rig, key: &PublicKey, protocol: Protocol, login: &str) {
+    let broker = broker(rig, protocol);
     let config = format!(
-        "brokers: ['mqtt://{HOST_OF_EMULATOR}:{}']
-login: {{ user: boiler, password_file: {file:?} }}
+        "brokers: ['{broker}']
+login: {login}
 prefix: field
 confined: true
 sensors: [{{ alias: Wave, location: Emulator, poll_interval_ms: 500 }}]
-",
-        rig.mqtt_port
+"
     );
-    let output = provision(rig.folder.path(), &config);
-    assert!(output.status.success(), "{output:?}");
+    written(rig, &config);
     let mut heartbeats = rig.subscribe("field.*.heartbeat").await;
     let mut answers = rig.subscribe("field.*.read").await;
-    let _emulator = start(&rig, Some(&record(&rig)));
+    let _emulator = start(rig, Some(&record(rig)));
     let heartbeat = rig.next(&mut heartbeats).await;
     let device = announced(&heartbeat);
-    let own = format!("field.{}.heartbeat", ids[1]);
-    assert_eq!(
-        (device.id, heartbeat.subject.as_str()),
-        (ids[1], own.as_str())
-    );
+    let id = Uuid::from_bytes(derived_id(key, 0));
+    let own = format!("field.{id}.heartbeat");
+    assert_eq!((device.id, heartbeat.subject.as_str()), (id, own.as_str()));
     let reply = rig.poll(&device, &mut answers, 1).await;
-    reply.attested(device.id, key).unwrap();
-    assert!(!rig.device_says().contains(&password));
+    reply.attested(device.id, *key).unwrap();
 }
 
 #[tokio::test]
 async fn without_settings_or_with_damaged_ones_it_ends_and_says_why() {
     let rig = Rig::start().await;
-    provisioned(&rig);
+    provisioned(&rig, Protocol::Mqtt);
     let damaged = rig.folder.path().join("damaged");
     let mut bytes = std::fs::read(record(&rig)).unwrap();
     bytes[40] ^= 1;
@@ -229,8 +294,8 @@ fn settings_that_no_board_takes_are_not_written_and_those_that_are_are_secret() 
     let sensor = "sensors: [{ alias: A, location: B, poll_interval_ms: 1000 }]";
     for (config, complaint) in [
         (
-            format!("brokers: ['nats://a']\n{sensor}"),
-            "does not begin with mqtt://",
+            format!("brokers: ['nats://a', 'mqtts://b']\n{sensor}"),
+            "address does not begin with mqtt:// or nats://",
         ),
         (format!("brokers: []\n{sensor}"), "field brokers"),
         (
@@ -254,7 +319,8 @@ fn settings_that_no_board_takes_are_not_written_and_those_that_are_are_secret() 
         );
         assert!(!folder.path().join("record").exists());
     }
-    let output = provision(folder.path(), &format!("brokers: ['mqtt://a']\n{sensor}"));
+    let good = format!("brokers: ['mqtt://a', 'nats://b:4223']\n{sensor}");
+    let output = provision(folder.path(), &good);
     assert!(output.status.success(), "{output:?}");
     let metadata = std::fs::metadata(folder.path().join("record")).unwrap();
     assert_eq!(metadata.permissions().mode() & 0o777, 0o600);

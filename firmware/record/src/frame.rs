@@ -19,11 +19,11 @@ pub enum RecordError {
     #[error("there is no record")]
     Absent,
     /// It was written for another program.
-    #[error("record has layout {found}, expected {expected}")]
+    #[error("record has layout {found}, expected {expected} or an earlier one")]
     Version {
         /// The version that it names.
         found: u32,
-        /// The one that this program knows.
+        /// The newest that this program knows.
         expected: u32,
     },
     /// It claims to be longer than the place it is in.
@@ -46,7 +46,7 @@ pub enum RecordError {
     NoRoom,
 }
 
-/// What a record is, and in which layout.
+/// What a record is, and in which layout it is written. All layouts from the first on are read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kind {
     pub(crate) name: [u8; 4],
@@ -54,8 +54,8 @@ pub(crate) struct Kind {
 }
 
 impl Kind {
-    /// The content of the record at the beginning of `place`.
-    pub(crate) fn open(self, place: &[u8]) -> Result<&[u8], RecordError> {
+    /// The layout and the content of the record at the beginning of `place`.
+    pub(crate) fn open(self, place: &[u8]) -> Result<(u32, &[u8]), RecordError> {
         let (name, rest) = place.split_first_chunk().ok_or(RecordError::Absent)?;
         let (version, rest) = rest.split_first_chunk().ok_or(RecordError::Absent)?;
         let (length, rest) = rest.split_first_chunk().ok_or(RecordError::Absent)?;
@@ -63,7 +63,7 @@ impl Kind {
             return Err(RecordError::Absent);
         }
         let found = u32::from_le_bytes(*version);
-        if found != self.version {
+        if !(1..=self.version).contains(&found) {
             let expected = self.version;
             return Err(RecordError::Version { found, expected });
         }
@@ -75,7 +75,7 @@ impl Kind {
             .get(..HEAD_BYTES + length)
             .ok_or(RecordError::Length)?;
         match Sha256::digest(written)[..] == digest[..] {
-            true => Ok(content),
+            true => Ok((found, content)),
             false => Err(RecordError::Digest),
         }
     }
@@ -104,6 +104,7 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
     use std::vec;
     use std::vec::Vec;
@@ -131,11 +132,13 @@ mod tests {
         assert_eq!(KIND.open(&[]), Err(RecordError::Absent));
         let place = sealed(b"content", 9);
         let newer = Kind { version: 4, ..KIND };
+        assert_eq!(newer.open(&place), Ok((3, &b"content"[..])));
+        let older = Kind { version: 2, ..KIND };
         let version = RecordError::Version {
             found: 3,
-            expected: 4,
+            expected: 2,
         };
-        assert_eq!(newer.open(&place), Err(version));
+        assert_eq!(older.open(&place), Err(version));
         let other = Kind {
             name: *b"TESS",
             ..KIND
@@ -153,6 +156,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn what_is_sealed_opens_and_no_bit_of_it_may_change(
             content in prop::collection::vec(any::<u8>(), 0..200),
@@ -160,7 +165,7 @@ mod tests {
             (byte, bit) in (any::<prop::sample::Index>(), 0..8_u32),
         ) {
             let mut place = sealed(&content, room);
-            prop_assert_eq!(KIND.open(&place), Ok(&content[..]));
+            prop_assert_eq!(KIND.open(&place), Ok((KIND.version, &content[..])));
             let byte = byte.index(content.len() + MIN_RECORD_BYTES);
             place[byte] ^= 1 << bit;
             prop_assert!(KIND.open(&place).is_err());
@@ -169,8 +174,10 @@ mod tests {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             let _ = KIND.open(&bytes);
-            let named: Vec<u8> = b"TEST\x03\0\0\0".iter().copied().chain(bytes).collect();
-            prop_assert!(KIND.open(&named).is_err());
+            for version in 0..5 {
+                let named = [&b"TEST"[..], &[version, 0, 0, 0], &bytes].concat();
+                prop_assert!(KIND.open(&named).is_err());
+            }
         }
     }
 }

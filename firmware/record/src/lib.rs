@@ -18,6 +18,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`settings`] | key, network, brokers, sensors |
+//! | `frame` | what all records have in common |
 //! | [`radio`] | the files that a CYW43439 needs before it is a radio |
 //! | [`pico_w`] | where both are in a Pico W, and what is written there while it runs |
 #![no_std]

@@ -12,12 +12,12 @@ pub const FLASH_BYTES: usize = 0x20_0000;
 /// The radio's files, behind the program.
 pub const RADIO: u32 = 0x1010_0000;
 
-/// The readings that wait: 32 sectors of 4 KiB, with 868 readings at least. One reading in 10 s goes through
+/// Held readings: 32 sectors of 4 KiB, with 868 readings at least. One reading in 10 s goes through
 /// them in two and a half hours, and would wear them out (100,000 erases) in 28 years without a server.
-pub const KEPT: Range<u32> = 0x101d_f000..SETTINGS;
+pub const HELD: Range<u32> = 0x101d_f000..SETTINGS;
 
 /// The list of brokers that was sent last, in two sectors.
-pub const BROKERS: Range<u32> = 0x101d_d000..KEPT.start;
+pub const BROKERS: Range<u32> = 0x101d_d000..HELD.start;
 
 /// The settings, in the last sector.
 pub const SETTINGS: u32 = 0x101f_f000;

@@ -32,7 +32,7 @@ impl<'a> Radio<'a> {
     ///
     /// Says why there is none to use.
     pub fn read(place: &'a [u8]) -> Result<Self, RecordError> {
-        let mut rest = KIND.open(place)?;
+        let (_only_layout, mut rest) = KIND.open(place)?;
         let mut lengths = [0; 3];
         for length in &mut lengths {
             let (number, after) = rest.split_first_chunk().ok_or(RecordError::Content)?;
@@ -102,6 +102,7 @@ impl<'a> Radio<'a> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -118,6 +119,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn files_read_back_and_begin_at_words(
             firmware in prop::collection::vec(any::<u8>(), 1..300),

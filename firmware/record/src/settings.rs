@@ -22,9 +22,10 @@ const MAX_SSID_BYTES: usize = 32;
 /// The lengths of a WPA2 passphrase (IEEE 802.11, annex J).
 const PASSPHRASE_BYTES: core::ops::RangeInclusive<usize> = 8..=63;
 
+/// Boards that were written to before NATS have layout 1; see [`Settings::read`].
 const KIND: Kind = Kind {
     name: *b"FLDS",
-    version: 1,
+    version: 2,
 };
 
 /// Settings of a board. Not shown: its key, its passphrase and its password.
@@ -35,13 +36,13 @@ pub struct Settings<'a> {
     /// The network to join, where the board has a radio.
     #[serde(borrow)]
     pub wifi: Option<Wifi<'a>>,
-    /// Who the board is to its brokers; nobody in particular without.
+    /// Who the board is to its brokers, over NATS where `nkey` is false; nobody in particular without.
     pub login: Option<Login<'a>>,
     /// What every topic begins with.
     pub prefix: &'a str,
     /// Whether each sensor is announced on a topic of its own, as a device with a user of its own must.
     pub is_confined: bool,
-    /// Brokers, best first.
+    /// Brokers, best first: `mqtt://host` or `nats://host`, a port behind it or not.
     pub brokers: Vec<&'a str, MAX_BROKERS>,
     /// Milliseconds between two heartbeats of a sensor.
     pub heartbeat_interval_ms: u32,
@@ -49,6 +50,9 @@ pub struct Settings<'a> {
     pub history_patience_ms: u32,
     /// The board's sensors, in the board's order.
     pub sensors: Vec<SensorSettings<'a>, MAX_SENSORS>,
+    /// Whether it proves over NATS that it has its key. It stands behind the others, where layout 1 ends.
+    #[serde(skip)]
+    pub nkey: bool,
 }
 
 /// A Wi-Fi network.
@@ -113,12 +117,14 @@ impl<'a> Settings<'a> {
     ///
     /// Says why there is none to use.
     pub fn read(place: &'a [u8]) -> Result<Self, RecordError> {
-        let content = KIND.open(place)?;
+        let (layout, content) = KIND.open(place)?;
         let read = postcard::take_from_bytes(content);
-        let (settings, rest): (Self, _) = read.map_err(|_error| RecordError::Content)?;
-        if !rest.is_empty() {
-            return Err(RecordError::Content);
-        }
+        let (mut settings, rest): (Self, _) = read.map_err(|_error| RecordError::Content)?;
+        settings.nkey = match (layout, rest) {
+            (1, []) | (2, [0]) => false,
+            (2, [1]) => true,
+            _ => return Err(RecordError::Content),
+        };
         settings.check()?;
         Ok(settings)
     }
@@ -133,7 +139,9 @@ impl<'a> Settings<'a> {
         let content = Kind::content(place)?;
         let written = postcard::to_slice(self, content).map_err(|_full| RecordError::NoRoom)?;
         let length = written.len();
-        KIND.seal(place, length)
+        let nkey = content.get_mut(length).ok_or(RecordError::NoRoom)?;
+        *nkey = u8::from(self.nkey);
+        KIND.seal(place, length + 1)
     }
 
     /// What a board relies on; what its device library checks is not checked again.
@@ -164,6 +172,7 @@ impl<'a> Settings<'a> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
     use std::format;
     use std::string::String;
@@ -188,10 +197,11 @@ mod tests {
             }),
             prefix: "picow",
             is_confined: true,
-            brokers: Vec::from_slice(&["mqtt://10.0.0.1:1883", "mqtt://broker"]).unwrap(),
+            brokers: Vec::from_slice(&["mqtt://10.0.0.1:1883", "nats://broker"]).unwrap(),
             heartbeat_interval_ms: 30_000,
             history_patience_ms: 10_000,
             sensors: Vec::from_slice(&[sensor]).unwrap(),
+            nkey: true,
         }
     }
 
@@ -199,25 +209,55 @@ mod tests {
     fn settings_read_back() {
         let mut place = [0xff; SETTINGS_BYTES];
         let length = settings().write(&mut place).unwrap();
-        assert_eq!(length, 185);
+        assert_eq!(length, 186);
         assert_eq!(Settings::read(&place), Ok(settings()));
     }
 
-    // Boards in the field have such records: a change to the layout needs a new version.
+    /// The content of layout 1.
+    const FIRST_LAYOUT: [&[u8]; 5] = [
+        &[0xa5; 32],
+        b"\x01\x05plant\x0dcorrect horse",
+        b"\x01\x06boiler\x0ebattery staple\x05picow\x01",
+        b"\x02\x14mqtt://10.0.0.1:1883\x0dnats://broker",
+        b"\xb0\xea\x01\x90\x4e\x01\x06Boiler\x06Hall 2\x90\x4e",
+    ];
+
+    /// A record with this content, whose digest holds.
+    fn sealed(version: u32, content: &[u8]) -> [u8; SETTINGS_BYTES] {
+        let mut place = [0; SETTINGS_BYTES];
+        Kind::content(&mut place).unwrap()[..content.len()].copy_from_slice(content);
+        let kind = Kind { version, ..KIND };
+        kind.seal(&mut place, content.len()).unwrap();
+        place
+    }
+
+    // Boards have such records: a change to the layout needs a new version.
     #[test]
     fn the_layout_is_what_it_was() {
         let mut place = [0; SETTINGS_BYTES];
         settings().write(&mut place).unwrap();
-        assert_eq!(place[..12], *b"FLDS\x01\0\0\0\x8d\0\0\0");
-        let mut rest = &place[12..];
-        for part in [
-            &[0xa5; 32][..],
-            b"\x01\x05plant\x0dcorrect horse",
-            b"\x01\x06boiler\x0ebattery staple\x05picow\x01",
-            b"\x02\x14mqtt://10.0.0.1:1883\x0dmqtt://broker",
-            b"\xb0\xea\x01\x90\x4e\x01\x06Boiler\x06Hall 2\x90\x4e",
-        ] {
-            rest = rest.strip_prefix(part).unwrap();
+        assert_eq!(place[..12], *b"FLDS\x02\0\0\0\x8e\0\0\0");
+        let content = [&FIRST_LAYOUT.concat()[..], &[1]].concat();
+        assert_eq!(place[12..][..content.len()], content);
+    }
+
+    #[test]
+    fn a_board_reads_the_settings_that_it_had_before_there_was_nats() {
+        let content = FIRST_LAYOUT.concat();
+        let expected = Settings {
+            nkey: false,
+            ..settings()
+        };
+        assert_eq!(Settings::read(&sealed(1, &content)), Ok(expected));
+        let version = RecordError::Version {
+            found: 3,
+            expected: 2,
+        };
+        assert_eq!(Settings::read(&sealed(3, &content)), Err(version));
+        for (layout, end) in [(1, &[0][..]), (2, &[]), (2, &[2]), (2, &[1, 0])] {
+            let content = [&content, end].concat();
+            let refused = Err(RecordError::Content);
+            assert_eq!(Settings::read(&sealed(layout, &content)), refused);
         }
     }
 
@@ -308,26 +348,28 @@ mod tests {
                 },
             ),
         ];
+        let mut place = [0; SETTINGS_BYTES];
         for (field, settings) in cases {
-            let mut place = [0; SETTINGS_BYTES];
             let refused = Err(RecordError::Field { field });
             assert_eq!(settings.write(&mut place), refused);
             // Nor where somebody else has written it.
-            let content = Kind::content(&mut place).unwrap();
-            let length = postcard::to_slice(&settings, content).unwrap().len();
-            KIND.seal(&mut place, length).unwrap();
-            assert_eq!(Settings::read(&place).map(|_| 0), refused);
+            let content = postcard::to_slice(&(&settings, false), &mut place).unwrap();
+            assert_eq!(Settings::read(&sealed(2, content)).map(|_| 0), refused);
         }
-        assert_eq!(good.write(&mut [0; 184]), Err(RecordError::NoRoom));
+        for room in [184, 185] {
+            assert_eq!(good.write(&mut place[..room]), Err(RecordError::NoRoom));
+        }
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn any_settings_read_back(
             key in any::<[u8; 32]>(),
             wifi in prop::option::of(("[a-z]{1,32}", "[ -~]{8,63}")),
             login in prop::option::of(("\\PC{1,20}", "\\PC{0,20}")),
-            (prefix, is_confined) in ("\\PC{0,20}", any::<bool>()),
+            (prefix, is_confined, nkey) in ("\\PC{0,20}", any::<bool>(), any::<bool>()),
             brokers in prop::collection::vec("\\PC{0,60}", 1..=MAX_BROKERS),
             names in prop::collection::vec(("\\PC{0,60}", "\\PC{0,60}"), 1..=MAX_SENSORS),
             numbers in any::<(u32, u32, u32)>(),
@@ -347,6 +389,7 @@ mod tests {
                 heartbeat_interval_ms: numbers.1.max(1),
                 history_patience_ms: numbers.2.max(1),
                 sensors: names.map(sensor).collect(),
+                nkey,
             };
             let mut place = [0; SETTINGS_BYTES];
             let length = settings.write(&mut place).unwrap();
@@ -355,11 +398,10 @@ mod tests {
 
         // With a digest that holds, so that the content is looked at.
         #[test]
-        fn arbitrary_content_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let mut place = [0; 400];
-            Kind::content(&mut place).unwrap()[..bytes.len()].copy_from_slice(&bytes);
-            KIND.seal(&mut place, bytes.len()).unwrap();
-            if let Ok(settings) = Settings::read(&place) {
+        fn arbitrary_content_never_panics(
+            layout in 1..3_u32, bytes in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            if let Ok(settings) = Settings::read(&sealed(layout, &bytes)) {
                 let mut again = [0; 800];
                 let length = settings.write(&mut again).unwrap();
                 prop_assert_eq!(Settings::read(&again[..length]), Ok(settings));

@@ -8,7 +8,7 @@ use fieldledger_contract::Error;
 use fieldledger_cosigning::{Cosigning, CosigningSettings, WitnessedLog};
 use fieldledger_ledger::{Config, Ledger, OpenError};
 use fieldledger_lifeline::Parent;
-use fieldledger_rpc_server::{Server, work_on};
+use fieldledger_rpc_server::{server, work_on};
 use parking_lot::RwLock;
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
@@ -53,7 +53,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         .await
         .context("cannot start the provider")?;
     let connection = get_connection();
-    let calls = bindings::serve(&Server::of(connection), provider.clone())
+    let calls = bindings::serve(&server(connection).await?, provider.clone())
         .await
         .context("cannot reach the lattice")?;
     tokio::select! {

@@ -28,7 +28,7 @@ const QUESTIONS: usize = 64;
 /// What an instance has done since its start.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Status {
-    /// Names this run; with a poll's number it names the poll for ever.
+    /// Names this run; with a poll's number it names the poll forever.
     pub epoch: String,
     /// When it started, microseconds since the Unix epoch.
     pub started_at: u64,

@@ -294,7 +294,7 @@ impl Storage {
         Ok(())
     }
 
-    /// Deletes a sensor's record, without the marker a key-value client would leave for ever.
+    /// Deletes a sensor's record, without the marker a key-value client would leave forever.
     pub(crate) async fn delete_sensor(&self, id: Uuid) -> Result<(), StorageError> {
         let stream = self.sensors().await?;
         stream

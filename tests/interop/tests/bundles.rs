@@ -36,11 +36,11 @@ async fn every_bundle_is_verified_offline_and_no_byte_of_it_can_change() -> Resu
     for position in 0..bundle.len() {
         let mut changed = bundle.clone();
         changed[position] ^= 1;
-        let is_believed = String::from_utf8(changed)
+        let is_accepted = String::from_utf8(changed)
             .ok()
             .and_then(|text| EntryProof::from_tlog_proof(&text).ok())
             .is_some_and(|entry| entry.verify(&key).is_ok());
-        ensure!(!is_believed, "byte {position} can be changed");
+        ensure!(!is_accepted, "byte {position} can be changed");
     }
     log.stop().await
 }

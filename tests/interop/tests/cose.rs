@@ -37,7 +37,7 @@ async fn pycose_verifies_receipts_and_refuses_changed_ones() -> Result<()> {
         changed[position] ^= 1;
         fs::write(&receipt_file, changed)?;
         let checked = output(&mut check_receipt(&receipt_file, &leaf_file, &log.key())?).await;
-        let refused = checked.err().context("a changed receipt was believed")?;
+        let refused = checked.err().context("a changed receipt was accepted")?;
         ensure!(
             refused.to_string().contains("signature is not over"),
             "{refused}"
@@ -48,6 +48,6 @@ async fn pycose_verifies_receipts_and_refuses_changed_ones() -> Result<()> {
     leaf[20] ^= 1;
     fs::write(&leaf_file, leaf)?;
     let checked = output(&mut check_receipt(&receipt_file, &leaf_file, &log.key())?).await;
-    ensure!(checked.is_err(), "another leaf was believed");
+    ensure!(checked.is_err(), "another leaf was accepted");
     log.stop().await
 }

@@ -20,7 +20,9 @@ pub(crate) use testing::install_for_tests;
 /// Whether the packages of this system may be changed.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct SystemPackages {
-    /// Install missing system packages with apt-get, after showing what that installs and removes.
+    /// Install missing system packages with apt-get.
+    ///
+    /// What that installs, upgrades and removes is shown first, and one is asked.
     #[arg(long)]
     install_system: bool,
 

@@ -34,51 +34,61 @@ const FIRST_ANSWER: Duration = Duration::from_secs(60);
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {
     /// Port of the page and the API.
-    #[arg(long, default_value_t = 8080)]
+    #[arg(long, default_value_t = 8080, value_name = "PORT")]
     port: u16,
 
     /// Simulated sensors of each site.
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 40, value_name = "N")]
     sensors: u32,
 
-    /// Sites on this machine, each with a host, servers and a simulated field of its own. The first is the
-    /// centre, which has the log and the page; the others join it.
-    #[arg(long, default_value_t = 1, value_parser = value_parser!(u16).range(1..=9))]
+    /// Sites on this machine.
+    ///
+    /// Each has a host, servers and simulated sensors of its own. The first is the centre, which has the
+    /// log and the page; the others join it.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = value_parser!(u16).range(1..=9))]
     sites: u16,
 
-    /// Milliseconds between two polls of a simulated sensor. Without this, each sensor asks for an
-    /// interval of its own.
-    #[arg(long)]
+    /// Milliseconds between two polls of a sensor.
+    ///
+    /// Without this, each simulated sensor asks for an interval of its own.
+    #[arg(long, value_name = "MS")]
     interval: Option<u32>,
 
-    /// Delete the state of earlier runs first: the log, its keys, the known sensors.
+    /// Delete the state of earlier runs first.
+    ///
+    /// That is the log with its keys, the known sensors, and the users of the field's server.
     #[arg(long)]
     fresh: bool,
 
     /// Port of the field's NATS.
-    #[arg(long, default_value_t = 4222)]
+    #[arg(long, default_value_t = 4222, value_name = "PORT")]
     nats_port: u16,
 
     /// Port of the field's MQTT.
-    #[arg(long, default_value_t = 1883)]
+    #[arg(long, default_value_t = 1883, value_name = "PORT")]
     mqtt_port: u16,
 
-    /// Port of the lattice's NATS, which listens on loopback only.
-    #[arg(long, default_value_t = 4223)]
+    /// Port of the lattice, on loopback.
+    #[arg(long, default_value_t = 4223, value_name = "PORT")]
     lattice_port: u16,
 
-    /// Let only devices and programs in that log in. Shuts out the simulator and the Pico W of the proof
-    /// of concept this grew out of, which cannot.
+    /// Let in only devices and programs that log in.
+    ///
+    /// Shuts out the simulator and the Pico W of the proof of concept this grew out of, which cannot.
     #[arg(long)]
     no_open_field: bool,
 
-    /// Encrypt the field: its NATS and MQTT speak TLS only. Devices have to trust the certificate of an
-    /// authority of the site's own, which is made. Shuts out what has no TLS: microcontrollers, and the
-    /// simulator and the Pico W of the proof of concept this grew out of.
+    /// Encrypt the field: NATS and MQTT with TLS only.
+    ///
+    /// Devices have to trust the certificate of an authority of the site's own, which is made. Shuts out
+    /// what has no TLS: microcontrollers, and the simulator and the Pico W of the proof of concept this
+    /// grew out of.
     #[arg(long)]
     tls: bool,
 
-    /// Folder of the site's state [default: `state` in the checkout].
+    /// Folder of the site's state [default: `state`].
+    ///
+    /// The default is in the checkout. It holds all that outlives a run, and the logs of the processes.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 
@@ -86,9 +96,11 @@ pub(crate) struct UpArgs {
     #[arg(long)]
     no_simulator: bool,
 
-    /// Address to listen on. Any other than loopback opens to the network: the page and the API, which
-    /// anyone may read, and the field for devices that do not log in, unless `--no-open-field` is given.
-    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    /// Address to listen on.
+    ///
+    /// Any other than loopback opens to the network: the page and the API, which anyone may read, and the
+    /// field for devices that do not log in, unless `--no-open-field` is given.
+    #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     listen: IpAddr,
 
     /// Do not build; run what is in `build/`.

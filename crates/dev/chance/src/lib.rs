@@ -51,6 +51,9 @@ const SET: &str = "FIELDLEDGER_SEED";
 /// Where nextest says which run a test belongs to: a random UUID, the same for every test and try.
 const RUN: &str = "NEXTEST_RUN_ID";
 
+/// Random numbers, the same ones for a seed on every machine and in every version.
+pub type Numbers = ChaCha8Rng;
+
 /// Where everything that a test draws comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seed(u64);
@@ -62,10 +65,10 @@ impl Seed {
         self.0
     }
 
-    /// Random numbers that are the same for this seed on every machine.
+    /// The random numbers of this seed.
     #[must_use]
-    pub fn numbers(self) -> ChaCha8Rng {
-        ChaCha8Rng::seed_from_u64(self.0)
+    pub fn numbers(self) -> Numbers {
+        Numbers::seed_from_u64(self.0)
     }
 
     /// Prints how to come by this seed again; shown if the test fails.
@@ -99,7 +102,7 @@ pub fn seed() -> Seed {
 ///
 /// If `FIELDLEDGER_SEED` is set, but not to a number.
 #[must_use]
-pub fn numbers() -> ChaCha8Rng {
+pub fn numbers() -> Numbers {
     seed().numbers()
 }
 

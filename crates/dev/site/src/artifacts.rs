@@ -53,7 +53,12 @@ impl Artifacts {
         let root = from
             .ancestors()
             .find(|folder| folder.join("wadm.yaml").is_file());
-        let root = root.unwrap_or(&from);
+        Self::at(root.unwrap_or(&from))
+    }
+
+    /// Those of the checkout at `root`, whether or not it has been built.
+    #[must_use]
+    pub fn at(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
             build: root.join("build"),

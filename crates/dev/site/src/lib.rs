@@ -21,6 +21,23 @@
 //! ```
 //!
 //! Nothing here depends on wasmCloud's crates: a site is spoken to over NATS, as wash does.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `site`, `leaf_site` | a whole site; one that belongs to the lattice of another |
+//! | `site_options`, `part` | what a site is made of; the processes that are started again where they end |
+//! | `host`, `nats_server`, `nats_options`, `simulator`, `emulator` | its processes, and how nats-server is configured |
+//! | `process`, `leftovers` | child processes, and those that a killed parent left |
+//! | `ports`, `listener`, `own_names`, `disk` | TCP ports, who listens there, names of this machine, room on disks |
+//! | `access`, `authority` | who may speak on which subject; the authority behind TLS |
+//! | `lattice`, `manifest`, `placement` | deploying `wadm.yaml`: requests, settings, labels |
+//! | `leafnodes`, `mqtt_streams`, `adopted` | servers that join another; bounds on MQTT's streams; streams of a server without accounts |
+//! | `brokers`, `field_address` | lists of brokers for provider and devices; where devices reach the field's server |
+//! | `artifacts`, `tools`, `nats_version` | what `cargo xtask build` made; programs that are not ours |
+//! | `error` | what can go wrong |
+//!
+//! **Invariants.** What a killed owner left running is stopped by the next start in the same folder. A test's site
+//! listens on free ports of loopback only.
 #![forbid(unsafe_code)]
 
 mod access;

@@ -243,11 +243,10 @@ mod tests {
             if status.code() == Some(3) && tail == "no such thing"));
     }
 
-    #[tokio::test]
-    async fn one_that_ignores_sigterm_is_killed_with_its_children() {
-        let logs = tempfile::tempdir().unwrap();
+    /// Ignores SIGTERM, and has started another one.
+    async fn stubborn(logs: &Path) -> Process {
         let command = shell("trap '' TERM; echo up; while true; do sleep 1; done");
-        let mut process = Process::start("stubborn", command, logs.path()).unwrap();
+        let mut process = Process::start("stubborn", command, logs).unwrap();
         let output = process.output().to_owned();
         let up = async || {
             fs::read_to_string(&output)
@@ -256,8 +255,31 @@ mod tests {
                 .then_some(())
         };
         process.until(PATIENCE, up).await.unwrap();
+        process
+    }
+
+    #[tokio::test]
+    async fn one_that_ignores_sigterm_is_killed_with_its_children() {
+        let logs = tempfile::tempdir().unwrap();
+        let mut process = stubborn(logs.path()).await;
         process.stop(Duration::from_millis(50)).await;
         process.group_gone(PATIENCE).await;
         assert!(test_kill_process_group(process.pid).is_err());
+    }
+
+    #[tokio::test]
+    async fn one_whose_stop_is_not_waited_for_is_killed_with_its_children() {
+        let logs = tempfile::tempdir().unwrap();
+        let mut process = stubborn(logs.path()).await;
+        let stop = process.stop(PATIENCE);
+        let stopped = tokio::time::timeout(Duration::from_millis(50), stop).await;
+        assert!(stopped.is_err());
+        let group = process.pid;
+        drop(process);
+        let deadline = Instant::now() + PATIENCE;
+        while test_kill_process_group(group).is_ok() {
+            assert!(Instant::now() < deadline, "it still runs");
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 }

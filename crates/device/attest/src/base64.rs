@@ -49,6 +49,7 @@ mod tests {
     use std::string::String;
     use std::vec::Vec;
 
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -84,6 +85,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn what_is_written_is_read(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let text: String = format!("{}", Padded(&bytes));

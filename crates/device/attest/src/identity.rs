@@ -139,6 +139,7 @@ mod tests {
 
     use curve25519_dalek::Scalar;
     use ed25519_dalek::Verifier as _;
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
     use sha2::Sha512;
 
@@ -210,6 +211,8 @@ mod tests {
     use std::string::String;
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn a_key_reads_back_from_its_text(seed in any::<[u8; 32]>()) {
             let key = DeviceKey::from_seed(&seed).public();

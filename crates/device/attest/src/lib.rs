@@ -13,6 +13,10 @@
 //! | [`statement`] | what is signed of readings |
 //! | [`heartbeat`] | what is signed of a heartbeat: all that it says |
 //! | [`evidence`] | what a log entry keeps, so that anyone can check its reading later |
+//! | `base64`, `json` | text forms; a value has one spelling only |
+//!
+//! **Invariants.** Equal readings have equal bytes, and different readings different ones. A signature of
+//! one kind of message is never one of another, and that of one sensor or boot never one of another.
 //!
 //! No allocation is needed. The feature `alloc` adds [`heartbeat::with_proof`], [`tree::Tree`] and [`evidence::Evidence::of_all`],
 //! `std` faster arithmetic, and `serde` the JSON forms.

@@ -250,6 +250,7 @@ impl<'a> Reading<'a> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -339,6 +340,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         // A function that has an inverse maps no two readings to the same bytes.
         #[test]
         fn the_encoding_is_injective((sequence, is_utc, time, value, unit) in readings()) {

@@ -62,11 +62,14 @@ impl FromStr for Signature {
 mod tests {
     use std::string::ToString as _;
 
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn a_signature_reads_back_from_its_text(half in any::<[u8; 32]>()) {
             let mut bytes = [0; SIGNATURE_BYTES];

@@ -351,6 +351,7 @@ mod tests {
     use std::string::String;
     use std::vec::Vec as List;
 
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -483,6 +484,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn hostile_paths_never_panic(
             index in any::<u32>(),

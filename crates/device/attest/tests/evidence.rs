@@ -8,6 +8,7 @@ use fieldledger_attest::reading::{Clock, Reading};
 use fieldledger_attest::signature::Signature;
 use fieldledger_attest::statement::{BootId, Statement};
 use fieldledger_attest::tree::{MAX_LEAVES, PathBuilder, RootBuilder, Tree};
+use fieldledger_chance::proptest_config;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -145,6 +146,8 @@ fn change() -> impl Strategy<Value = Change> {
 }
 
 proptest! {
+    #![proptest_config(proptest_config())]
+
     #[test]
     fn every_reading_of_any_batch_proves_itself(size in 1..200_usize, wanted in any::<Index>()) {
         let texts = values(size);

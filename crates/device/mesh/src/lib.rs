@@ -15,6 +15,21 @@
 //! A packet is for one gateway, because freedom from loops holds for each destination by itself. A
 //! node that has lost that gateway may give the packet to another one, a bounded number of times.
 //!
+//! # Modules
+//!
+//! | module | holds |
+//! |---|---|
+//! | `router` | a node's routing |
+//! | `control` | what routers send each other |
+//! | `neighbours` | who is within reach |
+//! | `source` | what a node knows of one gateway |
+//! | `forwarding` | what becomes of packets |
+//! | `seen` | which packets have passed already |
+//!
+//! # Invariants
+//!
+//! Routes have no loops, whatever gets lost and whoever restarts. A node's memory has a fixed size.
+//!
 //! # How it is used
 //!
 //! * Every interval: [`Router::tick`], then send what [`Router::poll`] returns, to all neighbours.

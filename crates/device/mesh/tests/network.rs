@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fieldledger_chance::proptest_config;
 use fieldledger_mesh::{
     Control, DropReason, Header, Metric, NodeId, Role, Router, Sequence, Settings, Verdict,
 };
@@ -266,7 +267,7 @@ impl Mesh {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: 64, ..proptest_config() })]
 
     #[test]
     fn the_shortest_path_is_found_again_and_never_a_loop(

@@ -316,6 +316,7 @@ fn truth(value: Option<&str>) -> Result<bool, ProtocolError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -357,6 +358,8 @@ mod tests {
             r#"{"max_payload":1,"headers":1}"#,
             r#"{"max_payload":1,"headers":null}"#,
             r#"{"max_payload":1,"nonce":"a\u0062"}"#,
+            // A nonce of two lines could be something else that the client's key signs.
+            r#"{"max_payload":1,"nonce":"a\nb"}"#,
             r#"{"max_payload" 1}"#,
             r#"{max_payload:1}"#,
             r#"{"max_payload":1,"x":[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]}"#,
@@ -384,6 +387,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn finds_its_fields_between_any_others(
             others in prop::collection::btree_map("[a-z\"{}:,\\\\ß]{0,20}", json(), 0..6),

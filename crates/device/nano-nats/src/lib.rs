@@ -69,6 +69,18 @@
 //! A message must fit in the session's input buffer as a whole. One that does not is reported
 //! ([`Event::Skipped`]) and passed over, and the connection goes on. The `INFO` line, which can be
 //! long in a cluster, is read without being kept. Nothing that a server sends makes anything grow.
+//!
+//! # Modules
+//!
+//! | module | holds |
+//! |---|---|
+//! | `parser`, `info`, `server_error` | from bytes to what the server says |
+//! | `encode`, `headers`, `outbox` | what the client says, as bytes on their way |
+//! | `session`, `keepalive`, `subscriptions`, `inbox` | a connection's state, and what outlives it |
+//! | `message` | messages that arrive, and those that were too long |
+//! | `subject` | names to publish to, and patterns to subscribe to |
+//! | `identity`, `nkey` | who a client is, and how it proves that |
+//! | `client` | a session over a transport |
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 

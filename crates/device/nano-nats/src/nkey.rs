@@ -69,9 +69,17 @@ impl NkeyPair {
         if kind & 0xf8 != SEED_PREFIX || (kind << 5) | (user >> 3) != USER_PREFIX {
             return Err(NkeyError::NotUser);
         }
-        let key = SigningKey::from_bytes(&secret);
+        Ok(Self::from_secret(&secret))
+    }
+
+    /// The nkey of an Ed25519 key (RFC 8032, section 5.1.5) that the program has for other purposes too. That is
+    /// sound where whatever else the key signs can never be read as a nonce: a nonce is text of one
+    /// line.
+    #[must_use]
+    pub fn from_secret(secret: &[u8; 32]) -> Self {
+        let key = SigningKey::from_bytes(secret);
         let public = public_text(&key);
-        Ok(Self { key, public })
+        Self { key, public }
     }
 
     /// The public key (`U…`), by which a server's configuration names the user.
@@ -85,9 +93,9 @@ impl NkeyPair {
     pub fn sign(&self, nonce: &str) -> String<SIGNATURE_LENGTH> {
         let signature = self.key.sign(nonce.as_bytes()).to_bytes();
         let mut text = [0; SIGNATURE_LENGTH];
-        // Never fails: 64 bytes are 86 characters.
-        let text = Base64UrlUnpadded::encode(&signature, &mut text).unwrap_or_default();
-        String::try_from(text).unwrap_or_default()
+        let text = Base64UrlUnpadded::encode(&signature, &mut text);
+        let text = text.ok().and_then(|text| String::try_from(text).ok());
+        text.expect("64 bytes are 86 characters of base64")
     }
 }
 
@@ -107,9 +115,9 @@ fn public_text(key: &SigningKey) -> String<PUBLIC_LENGTH> {
     let sum = checksum(&bytes[..33]).to_le_bytes();
     bytes[33..].copy_from_slice(&sum);
     let mut text = [0; PUBLIC_LENGTH];
-    // Never fails: 35 bytes are 56 characters.
-    let text = Base32UpperUnpadded::encode(&bytes, &mut text).unwrap_or_default();
-    String::try_from(text).unwrap_or_default()
+    let text = Base32UpperUnpadded::encode(&bytes, &mut text);
+    let text = text.ok().and_then(|text| String::try_from(text).ok());
+    text.expect("35 bytes are 56 characters of base32")
 }
 
 /// CRC-16/XMODEM. Without a table: 36 bytes, once.
@@ -128,6 +136,7 @@ fn checksum(bytes: &[u8]) -> u16 {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -139,12 +148,16 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn as_the_nkeys_crate_has_it(secret: [u8; 32], nonce in "[A-Za-z0-9_-]{1,64}") {
             let theirs = nkeys::KeyPair::new_from_raw(nkeys::KeyPairType::User, secret).unwrap();
             let seed = theirs.seed().unwrap();
             let ours = NkeyPair::from_seed(&seed).unwrap();
             prop_assert_eq!(ours.public_key(), theirs.public_key());
+            let raw = NkeyPair::from_secret(&secret);
+            prop_assert_eq!(raw.public_key(), theirs.public_key());
             let mut signature = [0; 64];
             let text = ours.sign(&nonce);
             Base64UrlUnpadded::decode(&text, &mut signature).unwrap();

@@ -176,6 +176,7 @@ const fn check(text: &[u8], with_wildcards: bool) -> Result<(), SubjectError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -236,6 +237,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn a_name_is_a_filter_of_itself_alone(name in "[a-c*>. ]{0,8}", other in "[a-c]{1,3}(\\.[a-c]{1,3}){0,2}") {
             if let Ok(subject) = Subject::new(&name) {

@@ -3,6 +3,7 @@
 
 mod support;
 
+use fieldledger_chance::proptest_config;
 use nano_nats::{ClientOperation, Connect, Credentials, EncodeError, Filter, Publish, Subject};
 use proptest::prelude::*;
 use support::operations::{FromClient, read_client};
@@ -31,6 +32,8 @@ fn encode(operation: &ClientOperation<'_>) -> Result<Vec<u8>, EncodeError> {
 const NAME: &str = "[a-zä]{1,6}(\\.[a-z]{1,9}){0,3}";
 
 proptest! {
+    #![proptest_config(proptest_config())]
+
     #[test]
     fn messages(
         subject in NAME,

@@ -3,6 +3,7 @@
 
 mod support;
 
+use fieldledger_chance::proptest_config;
 use nano_nats::{Parser, ProtocolError, ServerOperation, SkipReason, Skipped};
 use proptest::prelude::*;
 use support::operations::FromServer;
@@ -127,6 +128,8 @@ fn said() -> impl Strategy<Value = FromServer> {
 }
 
 proptest! {
+    #![proptest_config(proptest_config())]
+
     #[test]
     fn any_cut_means_the_same(
         all in prop::collection::vec(said(), 0..12),

@@ -6,6 +6,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
+use fieldledger_chance::proptest_config;
 use nano_nats::{
     Connect, Credentials, Event, Filter, Keepalive, Publish, SendError, ServerErrorKind, Session,
     SettingsError, Subject, SubscribeError, SubscriptionId,
@@ -392,6 +393,8 @@ impl Heard {
 }
 
 proptest! {
+    #![proptest_config(proptest_config())]
+
     #[test]
     fn whatever_happens_the_server_hears_sense(steps in prop::collection::vec(step(), 0..80)) {
         let mut session = connected();

@@ -344,7 +344,9 @@ mod tests {
         assert_eq!(enrolment.offered(), Some(key(1).public()));
         let refused = enrolment.approve(SENSOR, &fingerprint(&key(2)));
         let shown = fingerprint(&key(1));
-        assert!(matches!(refused, Err(EnrolError::NotShown { shown: told, .. }) if told == shown));
+        assert!(
+            matches!(refused, Err(EnrolError::NotShown { shown: named, .. }) if named == shown)
+        );
         let again = approved(&key(1));
         let unchanged = again.approve(SENSOR, &fingerprint(&key(1)));
         assert_eq!(unchanged, Ok(again.keys));

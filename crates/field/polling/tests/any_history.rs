@@ -7,6 +7,7 @@ mod common;
 use std::collections::{HashMap, HashSet};
 
 use common::{Field, Sent, heartbeat, id, settings};
+use fieldledger_chance::proptest_config;
 use fieldledger_wire::batch::Outcome;
 use proptest::prelude::*;
 use serde_json::json;
@@ -132,7 +133,7 @@ fn happen(field: &mut Field, event: Event) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 512, ..proptest_config() })]
 
     #[test]
     fn every_poll_ends_exactly_once(events in proptest::collection::vec(event(), 0..200)) {

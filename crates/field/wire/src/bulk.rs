@@ -206,6 +206,7 @@ fn reading(index: usize, raw: &RawValue) -> Result<BulkReading, BulkError> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -318,6 +319,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
             prop_assert!(Bulk::parse(&bytes).is_err());

@@ -306,6 +306,7 @@ fn unparsable(bytes: &[u8], poll: Option<u64>, reason: ReplyError) -> Unparsable
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -492,6 +493,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
             if let Ok(reply) = Reply::parse(&bytes) {

@@ -243,6 +243,7 @@ pub enum TopicError {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -375,6 +376,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn what_passes_is_a_plain_subject_below_a_prefix(topic in "(sim|\\$SYS|x)?[./]?\\PC{0,20}[./ *>]?(f3088463-5623-476f-a1b5-ecb49446a443)?") {
             if let Ok(subject) = check(&topic) {

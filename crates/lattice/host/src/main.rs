@@ -4,6 +4,19 @@
 //! `wash up --host-path` can start it, and differs in what a site needs: the builtin providers are
 //! on, calls may take as long as a commit to a slow disk, and stopping drains the providers.
 //! Once it serves, it prints one line of JSON on standard output.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `args` | the command line, and the environment variables that stand for it |
+//! | `connect`, `credentials` | NATS connections of our own, and how they log in |
+//! | `host` | the wasmCloud host: settings, start, stop |
+//! | `manager` | wadm, in the same process |
+//! | `sole_owner` | removes from wadm's state the hosts that are gone |
+//! | `drain` | stops the providers one after another |
+//! | `logging` | logs, on standard error |
+//!
+//! **Invariants.** A provider that calls is stopped before one that is called, so that each can finish what
+//! it has accepted.
 #![forbid(unsafe_code)]
 
 mod args;

@@ -110,6 +110,7 @@ fn text_at(column: &[String], item: usize) -> &str {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -123,6 +124,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn events_come_back_out_of_columns(
             events in proptest::collection::vec((any_event(), any_origin(), "[a-z]{0,2}", "[a-z]{0,2}"), 0..8)

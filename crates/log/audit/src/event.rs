@@ -262,6 +262,7 @@ pub(crate) mod strategies {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::{strategies::any_event, *};
@@ -304,6 +305,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn canonical_form_parses_back_and_is_stable(event in any_event()) {
             let canonical = event.row().canonical();

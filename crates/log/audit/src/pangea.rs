@@ -383,6 +383,7 @@ fn base64_of_hex(hash: &str) -> Result<String, Error> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -569,6 +570,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn any_answer_is_answered(http_status in any::<u16>(), body in any::<Vec<u8>>()) {
             let _ = read_root(http_status, &body);

@@ -139,6 +139,7 @@ fn field_names() -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -243,6 +244,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn bytes_never_panic(bytes in any::<Vec<u8>>()) {
             let _ = parse_events(&bytes, 100);

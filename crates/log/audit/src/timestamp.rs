@@ -74,6 +74,7 @@ fn matches_pattern(text: &[u8], pattern: &[u8]) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -119,6 +120,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn micros_come_back(micros in 0_u64..253_402_300_800_000_000) {
             // jiff's last second keeps room for offsets, so the very end of the year 9999 is none.

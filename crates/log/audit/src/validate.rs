@@ -183,6 +183,7 @@ fn check_signature(columns: &EventColumns, item: usize, problems: &mut Problems)
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -297,6 +298,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn any_lengths_are_answered(lengths in proptest::collection::vec(0_usize..4, 12)) {
             let texts = |position: usize| vec![String::from("x"); lengths[position]];

@@ -11,12 +11,18 @@
 //! board.rs       what is asked for, what came back, what is published; no input or output
 //! collector.rs   the loops that ask
 //! post.rs        one question to one witness over HTTP
-//! authorities.rs  who vouches for witnesses behind HTTPS
+//! authorities.rs certificate authorities for witnesses behind HTTPS
+//! backoff.rs     how long to wait after failures in a row
+//! status.rs      what is shown of witnesses
 //! witness.rs     the witness
 //! files.rs       files that survive a crash
 //! settings.rs    what an operator can set
 //! witnessed.rs   what others can ask
 //! ```
+//!
+//! **Invariants.** What this site cosigned is on disk before the answer leaves; a memory that cannot be read
+//! refuses its log and never begins anew. What is published was signed by the log, and under `hold` satisfied
+//! the policy.
 #![forbid(unsafe_code)]
 
 mod authorities;

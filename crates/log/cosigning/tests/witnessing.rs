@@ -9,11 +9,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use common::{append, fork_of, ledger, request, watching};
+use fieldledger_chance::Numbers;
 use fieldledger_cosigning::{Witness, WitnessError};
 use fieldledger_ledger::Ledger;
 use fieldledger_witness::{SignedCheckpoint, WatchedLogs, WitnessKey};
+use rand::Rng as _;
 
 const FOLDER: &str = "FIELDLEDGER_TEST_FOLDER";
 const ABORT: &str = "FIELDLEDGER_TEST_ABORT";
@@ -244,19 +247,28 @@ fn a_witness_killed_before_it_replies_has_cosigned() {
 
 #[test]
 fn a_killed_witness_remembers_all_that_it_cosigned() {
+    for seed in fieldledger_chance::each(&[1, 2]) {
+        remembers_all_that_it_cosigned(seed.numbers());
+    }
+}
+
+fn remembers_all_that_it_cosigned(mut moments: Numbers) {
     let folder = tempfile::tempdir().unwrap();
     let mut cosigned = 0;
-    for round in 1..=8_usize {
+    for _ in 0..3 {
         let mut child = child(folder.path(), false);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (enough, longer) = (moments.random_range(1..25), moments.random_range(0..5_000));
         let mut seen = 0;
-        while seen < 3 * round {
+        while seen < enough {
             let line = lines.next().expect("the child goes on").unwrap();
             if let Some((_, size)) = line.split_once("cosigned ") {
                 cosigned = size.trim().parse().unwrap();
                 seen += 1;
             }
         }
+        // It may be anywhere in what it does for the next one.
+        thread::sleep(Duration::from_micros(longer));
         child.kill().unwrap();
         for line in lines.map_while(Result::ok) {
             if let Some((_, size)) = line.split_once("cosigned ") {

@@ -37,7 +37,7 @@ pub(crate) fn keeps(scope: RetentionScope, envelope: &Envelope<'_>) -> bool {
     envelope.is_own() || scope == RetentionScope::Readings && envelope.event().action != ACTION
 }
 
-/// What is given up because of an entry of the log at `marker`; none where it is no such entry.
+/// What is given up because of an entry of the log at `marker`; none where it is not such an entry.
 pub(crate) fn given_up_by(marker: u64, envelope: &Envelope<'_>) -> Option<GivenUp> {
     if envelope.origin() != Some((OwnKind::Retention.producer(), marker)) {
         return None;
@@ -78,7 +78,7 @@ impl Gone {
 }
 
 /// Up to which entry payloads may be gone because of an entry of the log at `marker`; none where it
-/// is no such entry. An erasure is about one entry, which is then in the range.
+/// is not such an entry. An erasure is about one entry, which is then in the range.
 pub(crate) fn explained_by(marker: u64, envelope: &Envelope<'_>) -> Option<Range<u64>> {
     let (producer, sequence) = envelope.origin()?;
     if producer == OwnKind::Erasure.producer() {

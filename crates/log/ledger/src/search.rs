@@ -34,7 +34,7 @@ pub(crate) struct Search {
 }
 
 impl Search {
-    /// Entries that can be found by text, field and sensor.
+    /// Entries that can be found by text, column and sensor.
     pub(crate) fn indexed_size(&self) -> u64 {
         self.views.as_ref().map_or(0, |views| views.newest().size)
     }
@@ -124,7 +124,7 @@ impl Search {
         let (offset, limit) = (offset as usize, limit as usize);
         let (count, page) = match cursor.order_column() {
             None => self.page_in_log_order(cursor, filter, offset, limit)?,
-            Some(field) => self.page_by_field(cursor, filter, field, offset, limit)?,
+            Some(column) => self.page_by_column(cursor, filter, column, offset, limit)?,
         };
         let mut entries = entries(&page, cursor.verbose, &head, proofs)?;
         if !filter.is_empty() {
@@ -156,18 +156,18 @@ impl Search {
     }
 
     /// The result is the first `max_results` entries in the order of the log; only those are sorted.
-    fn page_by_field(
+    fn page_by_column(
         &self,
         cursor: &Cursor,
         filter: &Filter,
-        field: usize,
+        column: usize,
         offset: usize,
         limit: usize,
     ) -> Result<(u64, Vec<u64>), QueryError> {
         let (count, found) = self.find(cursor, filter, cursor.max_results as usize)?;
         let mut keyed = Vec::with_capacity(found.len());
         for index in found {
-            keyed.push((self.sort_key(index, field)?, index));
+            keyed.push((self.sort_key(index, column)?, index));
         }
         keyed.sort_unstable();
         if cursor.order() == Order::Descending {
@@ -202,7 +202,7 @@ impl Search {
     }
 
     /// Times of events are compared as times, not as texts; what the event lacks comes first.
-    fn sort_key(&self, index: u64, field: usize) -> Result<(u64, String), QueryError> {
+    fn sort_key(&self, index: u64, column: usize) -> Result<(u64, String), QueryError> {
         let stored = self.log.entry(index)?;
         let Some(bytes) = stored.envelope() else {
             return Ok((0, String::new()));
@@ -210,8 +210,8 @@ impl Search {
         let envelope =
             Envelope::parse(bytes).map_err(|problem| self.log.damaged(index, problem))?;
         let event = envelope.event();
-        let text = event.values()[field];
-        if FIELDS[field].name == "timestamp" {
+        let text = event.values()[column];
+        if FIELDS[column].name == "timestamp" {
             return Ok((timestamp::to_micros(text).unwrap_or(0), String::new()));
         }
         Ok((0, text.to_owned()))

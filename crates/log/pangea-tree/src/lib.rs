@@ -9,6 +9,16 @@
 //! Complete subtrees never change, so whoever keeps their roots ([`Nodes`]) can prove things in any
 //! tree there ever was: [`root`], [`membership`] and [`consistency`] take its size.
 //!
+//! | module | holds |
+//! |---|---|
+//! | `hash` | a hash, and how two of them make a node |
+//! | `nodes` | the roots of complete subtrees, which are all that a tree needs to keep |
+//! | `path` | the path from a node up to a root, in Pangea's notation |
+//! | `proof` | roots and proofs of a tree of any size |
+//!
+//! **Invariants.** A membership proof folds to the root of its size; a root that was computed once is computed
+//! again from the kept subtrees, for every size there ever was.
+//!
 //! ```
 //! use fieldledger_pangea_tree::{Hash, Tree, membership};
 //!

@@ -3,6 +3,7 @@
 //! crate but the texts.
 #![allow(clippy::unwrap_used)]
 
+use fieldledger_chance::proptest_config;
 use fieldledger_pangea_tree::{
     Hash, Tree, completed_by, consistency, membership, root, verify_consistency,
 };
@@ -117,6 +118,8 @@ fn every_pair_of_small_trees_is_consistent() {
 }
 
 proptest! {
+    #![proptest_config(proptest_config())]
+
     #[test]
     fn a_larger_tree_keeps_what_it_was(
         size in 1_usize..600,

@@ -63,6 +63,7 @@ pub fn decode_bundle(mut bytes: &[u8]) -> Result<Vec<&[u8]>, BundleError> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     #[test]
@@ -96,6 +97,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn decode_undoes_encode(entries: Vec<Vec<u8>>) {
             let bundle = encode_bundle(entries.iter().map(Vec::as_slice)).unwrap();

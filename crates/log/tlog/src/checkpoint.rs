@@ -191,6 +191,7 @@ pub fn open_checkpoint(note: &[u8], verifier_key: &str) -> Result<TreeHead, Chec
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     fn key() -> LogKey {
@@ -251,6 +252,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn one_changed_byte_is_noticed(position in 0_usize..1_000, flip in 1_u8..=255) {
             let mut note = key().sign(42, Hash([9; 32])).unwrap().into_bytes();

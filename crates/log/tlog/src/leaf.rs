@@ -84,6 +84,7 @@ impl Leaf {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     #[test]
@@ -105,6 +106,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn decode_undoes_encode(envelope_hash: [u8; 32], index: u64, received_at: u64) {
             let leaf = Leaf { envelope_hash, index, received_at };

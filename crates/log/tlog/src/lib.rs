@@ -5,6 +5,20 @@
 //! the tiles that it completes; a reader hands the stored tiles and the edge to [`inclusion`] and
 //! [`consistency`] through [`TileSource`].
 //!
+//! | module | holds |
+//! |---|---|
+//! | `leaf` | the record that the tree hashes for one entry |
+//! | `edge` | the right edge of a growing tree: all that its writer has to remember |
+//! | `path` | where a tile is, relative to the log's folder or URL |
+//! | `bundle` | bundles of entries: what the leaves of a level 0 tile were hashed from |
+//! | `proof` | inclusion and consistency proofs, computed from tiles |
+//! | `checkpoint` | signed tree heads |
+//! | `receipt` | COSE receipts of inclusion, RFC 9942 |
+//!
+//! **Invariants.** A tile that is complete never changes. A leaf or a bundle that is read is written again
+//! byte for byte. A proof from wrong tiles does not verify. `crates/log/verifier`, written apart from this
+//! crate, opens the same checkpoints and accepts the same proofs (`fuzz/src/tree.rs`).
+//!
 //! ```
 //! use fieldledger_tlog::{Edge, Leaf};
 //!

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use ct_merkle::{ConsistencyProof, InclusionProof};
+use fieldledger_chance::proptest_config;
 use fieldledger_tlog::{
     Edge, HASH_BYTES, Hash, Leaf, ProofError, TILE_BYTES, TileSource, consistency, inclusion,
     root_at, verify_consistency, verify_inclusion,
@@ -160,7 +161,7 @@ fn a_tile_that_cannot_be_read_is_named() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig { cases: 24, ..proptest_config() })]
 
     #[test]
     fn proofs_in_trees_of_several_levels_are_the_oracles(

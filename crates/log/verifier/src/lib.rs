@@ -11,9 +11,13 @@
 //! 3. [`policy`]: the witnesses that cosigned it, and whether they are enough;
 //! 4. [`leaf`]: what the tree holds of an entry;
 //! 5. [`entry`]: the chain from an entry's envelope to the signed tree head;
-//! 6. [`tiles`]: a log as it is served, and the root of a tree that grows;
-//! 7. [`device`]: from a device's key to the entry with its reading;
-//! 8. [`log`]: a whole log, entry after entry.
+//! 6. [`keys`]: how trust passes from a log's old key to its new one;
+//! 7. [`tiles`]: a log as it is served, and the root of a tree that grows;
+//! 8. [`device`]: from a device's key to the entry with its reading;
+//! 9. [`log`]: a whole log, entry after entry.
+//!
+//! **Invariants.** Nothing is accepted that is not hashed and signed as the specifications say. What cannot be
+//! checked is an error that names the entry, never a success.
 #![forbid(unsafe_code)]
 
 pub mod device;

@@ -276,6 +276,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use ed25519_dalek::{Signer, SigningKey};
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -387,6 +388,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn a_changed_byte_is_noticed(at in any::<prop::sample::Index>(), to in 0x20_u8..0x7f) {
             let key = LogKey::parse(&log_key("plant/1")).unwrap();

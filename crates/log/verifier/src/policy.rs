@@ -262,6 +262,7 @@ mod tests {
 
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     use ed25519_dalek::{Signer, SigningKey};
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
     use sha2::{Digest, Sha256};
 
@@ -408,6 +409,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn any_text_is_read_or_refused(text: String) {
             let _ = Policy::parse(&text);

@@ -187,6 +187,7 @@ fn fold(peaks: &[Hash], right: Option<Hash>) -> Option<Hash> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -252,6 +253,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn the_root_is_that_of_the_rfc(count in 0_u64..1_500, kept in 0_u64..1_500) {
             let mut edge = Edge::default();

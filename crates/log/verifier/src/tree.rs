@@ -191,6 +191,7 @@ pub fn verify_consistency(
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -253,6 +254,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn every_leaf_is_proved(count in 1_usize..300, pick in any::<prop::sample::Index>()) {
             let leaves = leaves(count);

@@ -163,6 +163,7 @@ fn quote(body: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::WitnessSigner;
+    use fieldledger_chance::proptest_config;
     use fieldledger_tlog::Hash;
     use proptest::prelude::*;
 
@@ -244,6 +245,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn any_answer_is_read_or_refused(status in 100_u16..600, kind: String, body: Vec<u8>) {
             let (checkpoint, witness) = (checkpoint(1), witness(1));

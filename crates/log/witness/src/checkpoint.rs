@@ -144,6 +144,7 @@ impl Verifiers for Known<'_> {
 mod tests {
     use super::*;
     use crate::LogKey;
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     fn signer(seed: u8) -> fieldledger_tlog::LogKey {
@@ -205,6 +206,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
             let _ = SignedCheckpoint::parse(&bytes);

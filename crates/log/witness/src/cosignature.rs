@@ -162,6 +162,7 @@ fn message(time: u64, text: &[u8]) -> Vec<u8> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use fieldledger_chance::proptest_config;
     use fieldledger_tlog::Hash;
     use proptest::prelude::*;
 
@@ -239,6 +240,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn one_changed_bit_is_noticed(position in 0_usize..72, bit in 0_u8..8) {
             let one = checkpoint(1);

@@ -4,12 +4,17 @@
 //! a proof shows that the old tree is its beginning. Whoever wants two stories told needs all the
 //! witnesses' help.
 //!
-//! - [`WitnessKey`], [`WitnessSigner`]: cosignatures, C2SP tlog-cosignature, Ed25519;
-//! - [`SignedCheckpoint`]: a log's signed tree head, read strictly;
-//! - [`AddCheckpoint`], [`Answer`]: what is sent to a witness and what comes back, C2SP
-//!   tlog-witness;
-//! - [`WatchedLogs`], [`judge()`]: what a witness decides;
-//! - [`Policy`]: which witnesses are enough, C2SP tlog-policy.
+//! | module | holds |
+//! |---|---|
+//! | `cosignature` | [`WitnessKey`], [`WitnessSigner`]: cosignatures, C2SP tlog-cosignature, Ed25519 |
+//! | `vkey` | verifier keys, C2SP signed-note |
+//! | `checkpoint` | [`SignedCheckpoint`]: a log's signed tree head, read strictly |
+//! | `request`, `answer` | [`AddCheckpoint`], [`Answer`]: what is sent to a witness and what comes back, C2SP tlog-witness |
+//! | `watched`, `judge` | [`WatchedLogs`], [`judge()`]: which logs a witness watches, and what it decides |
+//! | `policy` | [`Policy`]: which witnesses are enough, C2SP tlog-policy |
+//!
+//! **Invariants.** A head is cosigned only if a proof shows that it continues the largest one that was cosigned
+//! before, so two histories never both are. The text of a checkpoint is passed on as it was signed.
 #![forbid(unsafe_code)]
 
 mod answer;

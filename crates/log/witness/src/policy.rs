@@ -324,6 +324,7 @@ fn text(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::WitnessSigner;
+    use fieldledger_chance::proptest_config;
     use fieldledger_tlog::Hash;
     use proptest::prelude::*;
 
@@ -460,6 +461,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
             let _ = Policy::parse(&bytes);

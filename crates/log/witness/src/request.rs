@@ -120,6 +120,7 @@ pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     fn note() -> String {
@@ -187,6 +188,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn what_is_built_is_read(old_size: u64, hashes in prop::collection::vec(any::<u8>(), 0..=63)) {
             let proof: Vec<String> = hashes.iter().map(|&byte| hash(byte)).collect();

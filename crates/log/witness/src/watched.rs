@@ -162,6 +162,7 @@ impl WatchedLogs {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     fn vkey(name: &str, seed: u8) -> String {
@@ -219,6 +220,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn any_list_is_read_or_refused(list: String) {
             let _ = WatchedLogs::parse(&list);

@@ -5,6 +5,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
+use fieldledger_chance::proptest_config;
 use fieldledger_tlog::{EMPTY_HASH, Hash, LogKey};
 use fieldledger_witness::{AddCheckpoint, Cosigned, Refusal, Reply, WatchedLogs, judge};
 use proptest::prelude::*;
@@ -167,6 +168,8 @@ fn either_key_of_a_log_that_changes_keys_will_do() {
 }
 
 proptest! {
+    #![proptest_config(proptest_config())]
+
     /// Whatever is sent, in whatever order: all that was cosigned is one history.
     #[test]
     fn what_is_cosigned_is_one_history(

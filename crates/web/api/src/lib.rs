@@ -6,6 +6,7 @@
 //! sensors.rs    GET /api/sensors, /api/sensors/{id}    sensors with their newest reading
 //! readings.rs   GET /api/readings                      one sensor over time
 //! entries.rs    GET /api/entries                       the log as it is, range by range
+//! devices.rs    POST /api/devices/approve, /retire     which key is a sensor's
 //! gaps.rs       GET /api/gaps                          which readings are missing
 //! proofs.rs     GET /api/proof/{entry}, /api/checkpoint  what a verifier needs
 //! life.rs       POST /api/log/...                       erasing, changing keys, freezing
@@ -15,6 +16,7 @@
 //! health.rs     GET /healthz
 //! metrics/      GET /metrics
 //! assets.rs     everything else                        the page
+//! sites.rs      several sites, asked as one
 //! cached.rs     answers that a client may keep
 //! extract.rs    how bodies, query strings and paths are read
 //! problem.rs    errors, all of one shape (RFC 9457)

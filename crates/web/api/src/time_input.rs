@@ -141,6 +141,7 @@ fn parse_span(text: &str) -> Option<Span> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -209,6 +210,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn any_text_is_read_without_a_panic(text in "\\PC*") {
             let input = TimeInput::from_text(&text);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use fieldledger_api::{BODY_LIMIT, LOG_ENDED, Parts, Scope, Tokens, openapi, router};
+use fieldledger_chance::proptest_config;
 use fieldledger_contract::audit::Order;
 use fieldledger_contract::ledger::{
     ArchiveStatus, AsWitness, Bucket, GapQuery, GapState, OwnWitnesses, Series, WatchedLog,
@@ -1083,6 +1084,8 @@ fn every_reference_in_the_description_leads_somewhere() {
 }
 
 proptest! {
+    #![proptest_config(proptest_config())]
+
     #[test]
     fn any_path_and_query_is_answered(path in "/((api/(proof|sensors|readings|)|log/(tile|proof|payload|receipt|))/?)?[ -~]{0,20}") {
         let Ok(request) = Request::get(path.replace(' ', "%")).body(Body::empty()) else {

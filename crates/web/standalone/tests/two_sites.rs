@@ -8,18 +8,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use fieldledger_chance::Numbers;
 use fieldledger_cosigning::{Cosigning, CosigningSettings};
 use fieldledger_ledger::{Config, EventColumns, Ledger};
 use fieldledger_standalone::{OverLedger, Standalone};
 use fieldledger_verifier::{note, policy::Policy};
+use rand::Rng as _;
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A free port below those that the system hands out, so that nothing takes it meanwhile.
-fn free_address() -> SocketAddr {
+fn free_address(ports: &mut Numbers) -> SocketAddr {
     (0..1_000)
-        .map(|_| SocketAddr::from(([127, 0, 0, 1], rand::random_range(15_000..32_000))))
+        .map(|_| SocketAddr::from(([127, 0, 0, 1], ports.random_range(15_000..32_000))))
         .find(|address| TcpListener::bind(address).is_ok())
         .unwrap()
 }
@@ -32,11 +34,11 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(name: &'static str, folder: &Path) -> Self {
+    fn new(name: &'static str, folder: &Path, ports: &mut Numbers) -> Self {
         Self {
             name,
             folder: folder.join(name),
-            address: free_address(),
+            address: free_address(ports),
         }
     }
 
@@ -150,9 +152,10 @@ impl Site {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_sites_watch_each_other_and_a_fork_is_found_out() {
     let folder = tempfile::tempdir().unwrap();
+    let mut ports = fieldledger_chance::numbers();
     let (north, south) = (
-        Plan::new("north", folder.path()),
-        Plan::new("south", folder.path()),
+        Plan::new("north", folder.path(), &mut ports),
+        Plan::new("south", folder.path(), &mut ports),
     );
     let (north_keys, south_keys) = (north.keys(), south.keys());
     let (north_log, south_log) = (north.folder.join("ledger"), south.folder.join("ledger"));

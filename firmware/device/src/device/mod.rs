@@ -341,7 +341,7 @@ impl<S: Sensor, const SENSORS: usize, const RING: usize, const MESSAGE: usize>
         self.config.ip_addr = address;
     }
 
-    /// Whether the device believes itself connected.
+    /// Whether the device has a connection, as far as it knows.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.is_connected

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use fieldledger_lifeline::Parent;
 use fieldledger_polling::Config;
-use fieldledger_rpc_server::{Server, work_on};
+use fieldledger_rpc_server::{server, work_on};
 use futures::future::join_all;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::RwLock;
@@ -45,7 +45,7 @@ pub async fn run(host: Parent) -> anyhow::Result<()> {
         .await
         .context("cannot start the provider")?;
     let connection = get_connection();
-    let calls = bindings::serve(&Server::of(connection), provider.clone())
+    let calls = bindings::serve(&server(connection).await?, provider.clone())
         .await
         .context("cannot reach the lattice")?;
     // Ctrl-C in a terminal goes to every process there. The host decides what it means: it tells us

@@ -6,6 +6,7 @@ mod polls;
 mod registration;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use fieldledger_contract::field::Liveness;
 use fieldledger_wire::heartbeat::{HeartbeatError, Limits};
@@ -19,7 +20,7 @@ use crate::agenda::{Agenda, Task};
 use crate::enrolment::{EnrolError, Enrolment, Impostor, Keys};
 use crate::heartbeat_rates::HeartbeatRates;
 use crate::history_turns::HistoryTurns;
-use crate::moment::Moment;
+use crate::moment::{Moment, micros};
 use crate::origin::OriginError;
 use crate::poll_book::PollBook;
 use crate::poll_queue::PollQueue;
@@ -36,18 +37,18 @@ pub struct Settings {
     pub limits: Limits,
     /// Prefixes below which only a sensor itself announces itself; see [`OriginError`].
     pub confined: Vec<String>,
-    /// How long a poll waits for its answer, in milliseconds.
-    pub poll_timeout_ms: u64,
-    /// How long after that an answer is still recognised, in milliseconds.
-    pub late_window_ms: u64,
-    /// A sensor without heartbeats for this long is stale, in milliseconds.
-    pub stale_after_ms: u64,
+    /// How long a poll waits for its answer.
+    pub poll_timeout: Duration,
+    /// How long after that an answer is still recognised.
+    pub late_window: Duration,
+    /// A sensor without heartbeats for this long is stale.
+    pub stale_after: Duration,
     /// A sensor is down after this many unanswered polls in a row.
     pub down_after: u32,
     /// A sensor that is down is polled at least this often, or at its own longer interval.
-    pub retry_max_ms: u64,
-    /// A sensor without heartbeats for this long is forgotten, in seconds.
-    pub forget_after_s: u64,
+    pub retry_max: Duration,
+    /// A sensor without heartbeats for this long is forgotten.
+    pub forget_after: Duration,
     /// How many sensors are registered at most.
     pub sensors_max: usize,
     /// How many polls are under way at most; the others wait their turn.
@@ -240,10 +241,7 @@ impl Engine {
             keys: HashMap::new(),
             routes: Routes::default(),
             agenda: Agenda::default(),
-            polls: PollBook::new(
-                settings.poll_timeout_ms * 1_000,
-                settings.late_window_ms * 1_000,
-            ),
+            polls: PollBook::new(micros(settings.poll_timeout), micros(settings.late_window)),
             waiting: PollQueue::new(settings.outstanding_max),
             heartbeat_rates: HeartbeatRates::new(
                 settings.heartbeats_per_s,
@@ -309,7 +307,7 @@ impl Engine {
             sequence,
         } = answer;
         if let Some(sensor) = self.sensors.get_mut(&sensor) {
-            sensor.stored_answers.add(boot, sequence);
+            sensor.unheard.add(boot, sequence);
         }
     }
 
@@ -396,7 +394,7 @@ impl Engine {
         self.counters = counters;
     }
 
-    /// Keys that were approved or retired in earlier runs. To be told before [`Engine::restore`].
+    /// Keys that were approved or retired in earlier runs. To be given before [`Engine::restore`].
     pub fn restore_keys(&mut self, sensor: Uuid, keys: Keys) {
         self.keys.insert(sensor, keys);
     }

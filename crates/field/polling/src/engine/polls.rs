@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Action, Engine};
 use crate::agenda::Task;
-use crate::moment::Moment;
+use crate::moment::{Moment, micros};
 use crate::poll_book::Flight;
 use crate::poll_result::{PollResult, empty_result, evidence_text};
 use crate::receipt::{Receipt, StoredAnswer};
@@ -23,7 +23,7 @@ const JITTER_PART: u64 = 20;
 /// Farewells have a sensor polled no more often than this, in microseconds, or than its interval says.
 const FAREWELL_CHECK_EVERY: u64 = 10_000_000;
 
-/// The doubling of a silent sensor's interval stops here at the latest; `retry_max_ms` is sooner.
+/// The doubling of a silent sensor's interval stops here at the latest; `retry_max` is sooner.
 const DOUBLINGS_MAX: u32 = 20;
 
 impl Engine {
@@ -80,7 +80,7 @@ impl Engine {
         };
         sensor.heard(now);
         // There is one poll under way at a time, so this one said all that was named.
-        sensor.stored_answers.heard();
+        sensor.unheard.heard();
         // It may have answered an earlier one before it left.
         if sensor
             .farewell_after
@@ -130,7 +130,7 @@ impl Engine {
     /// Ends a poll without an answer.
     pub(super) fn poll_given_up(&mut self, flight: Flight, now: Moment) {
         self.waiting.ended(flight.number);
-        let late_window = self.settings.late_window_ms * 1_000;
+        let late_window = micros(self.settings.late_window);
         let down_after = self.settings.down_after;
         let Some(sensor) = self.sensors.get_mut(&flight.sensor) else {
             return;
@@ -201,7 +201,7 @@ impl Engine {
                 .failures
                 .saturating_sub(sensor.excused + self.settings.down_after);
             let doubled = interval << (silent + 1).min(DOUBLINGS_MAX);
-            let delay = doubled.min((self.settings.retry_max_ms * 1_000).max(interval));
+            let delay = doubled.min(micros(self.settings.retry_max).max(interval));
             let at = earliest_poll(sensor, now.steady + delay) + self.jitter(delay / 10);
             self.schedule_poll(id, at, at);
             return;
@@ -302,9 +302,7 @@ fn with_reply(
     let sequence_reused = attestation.is_credible() && sensor.reuses_sequence(&reply);
     // Only such an answer is in the log under the device's number.
     let is_numbered = attestation.is_credible() && !sequence_reused && !reply.boot.is_empty();
-    let number = reply
-        .seq
-        .filter(|_| is_numbered && sensor.is_to_keep_answers());
+    let number = reply.seq.filter(|_| is_numbered && sensor.holds_answers());
     let receipt = number.map(|sequence| {
         Box::new(Receipt::Answer(StoredAnswer {
             sensor: flight.sensor,

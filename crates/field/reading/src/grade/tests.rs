@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use fieldledger_audit::validate;
+use fieldledger_chance::proptest_config;
 use fieldledger_wire::batch::{Attestation, Calibration, Range};
 use proptest::prelude::*;
 
@@ -466,6 +467,8 @@ fn evidence_that_is_no_object_refuses_the_batch() {
 }
 
 proptest! {
+    #![proptest_config(proptest_config())]
+
     #[test]
     fn a_graded_reading_parses_back(batch in any_batch()) {
         let events = grade_batch(&batch).unwrap();

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use fieldledger_attest::heartbeat::with_proof;
 use fieldledger_attest::identity::DeviceKey;
+use fieldledger_chance::proptest_config;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -316,6 +317,8 @@ fn other_bytes_are_refused() {
 }
 
 proptest! {
+    #![proptest_config(proptest_config())]
+
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
         let _ = Heartbeat::parse(&bytes, &limits());

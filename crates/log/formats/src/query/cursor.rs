@@ -66,12 +66,12 @@ impl Filter {
     /// [`QueryFault::Parameter`] names the parameter.
     pub fn parse(query: &str, restriction: &[(String, Vec<String>)]) -> Result<Self, QueryFault> {
         let clauses =
-            language::parse(query).map_err(|fault| QueryFault::parameter("query", fault))?;
+            language::parse(query).map_err(|fault| QueryFault::parameter("query", &fault))?;
         let mut columns = Vec::with_capacity(restriction.len());
         for (name, values) in restriction {
             let position = column_position(name).ok_or_else(|| {
                 let problem = format!("names {name:?}, which is not a column of an event");
-                QueryFault::parameter("restriction", problem)
+                QueryFault::parameter("restriction", &problem)
             })?;
             columns.push((position, values.clone()));
         }

@@ -4,10 +4,10 @@
 //! in the reading and in its producer, `reading/<sensor>/<boot>`. Numbers that lie between two that
 //! the log has, and that it has not itself, are a **gap**. So
 //!
-//! - a poll without an answer is no gap: it is an entry of its own (`COMM_ERROR`). A reading is
+//! - a poll without an answer is not a gap: it is an entry of its own (`COMM_ERROR`). A reading is
 //!   missing only where the device used up a number for it;
 //! - an answer that could not be read has lost its number, and shows as a gap beside its entry;
-//! - what a device numbered before the first number known of a boot is no gap: nobody knows where it
+//! - what a device numbered before the first number known of a boot is not a gap: nobody knows where it
 //!   began to count;
 //! - a new boot is a gap of its own kind, because what was lost around it cannot be counted;
 //! - readings without a number, or with one the device had used before, are in no gap. Their

@@ -170,7 +170,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`QueryError::Invalid`] for what is no such id, [`QueryError::Expired`] for an old one.
+    /// [`QueryError::Invalid`] for what is not such an id, [`QueryError::Expired`] for an old one.
     pub fn page(&self, id: &str, offset: u32, limit: u32) -> Result<SearchPage, QueryError> {
         self.0.search.page(id, offset, limit, &self.0.proofs)
     }
@@ -195,7 +195,7 @@ impl Ledger {
     /// # Errors
     ///
     /// [`QueryError::NotFound`] where that tree has no such entry, [`QueryError::Invalid`] where it
-    /// is no tree of this log.
+    /// is not a tree of this log.
     pub fn inclusion_in(
         &self,
         index: u64,

@@ -75,7 +75,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`QueryError::Invalid`] for what is no hash, or too many entries; [`QueryError::NotFound`]
+    /// [`QueryError::Invalid`] for what is not a hash, or too many entries; [`QueryError::NotFound`]
     /// beyond the end of the log.
     pub fn pangea_logged(
         &self,

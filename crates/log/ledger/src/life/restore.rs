@@ -126,7 +126,7 @@ pub fn restore(
     let backup = read_manifest(&disk, &places)?.ok_or_else(|| {
         unusable(
             &places.manifest,
-            "it is missing; this is no finished backup",
+            "it is missing; this is not a finished backup",
         )
     })?;
     let (note, head, walked) = verified(&disk, &places, &backup, progress)?;

@@ -83,6 +83,7 @@ fn three_digits(text: &str) -> Option<u64> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use fieldledger_chance::proptest_config;
     use fieldledger_tlog::{entries_path, tile_path};
     use proptest::prelude::*;
 
@@ -140,6 +141,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn what_the_tree_calls_a_tile_is_understood(level in 0_u8..=63, number: u64, width in 1_usize..=256) {
             let path = tile_path(level, number, width);

@@ -163,6 +163,7 @@ impl Tokens<'_> {
 
 #[cfg(test)]
 mod tests {
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -190,6 +191,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn any_text_is_read(query: String) {
             let _ = tag_values(&query, "tree_size");

@@ -16,7 +16,7 @@ use crate::store::reader::LogReader;
 use crate::store::scan::{Next, SegmentScan};
 use crate::store::segments::Segments;
 
-/// Changes whenever the meaning of a field does.
+/// Changes whenever the meaning of a member does.
 const VERSION: u32 = 1;
 
 /// What the file says.
