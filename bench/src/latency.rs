@@ -69,8 +69,8 @@ pub(crate) async fn latency(
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let tokens = Tokens::setting("bench", &[Scope::Write], TOKEN);
     let tokens = Tokens::parse(&tokens).map_err(|error| anyhow::anyhow!("{error}"))?;
-    let backend = OverLedger::new(ledger.clone()).with_tokens(tokens);
-    let server = Standalone::start_with(Arc::new(backend), listen).await?;
+    let served = OverLedger::new(ledger.clone()).with_tokens(tokens);
+    let server = Standalone::start_with(served, listen).await?;
     let url: Arc<str> = format!("{}/audit/v1/log", server.url()).into();
     let client = reqwest::Client::builder()
         .pool_max_idle_per_host(1_024)

@@ -19,6 +19,7 @@ mod latency;
 mod measure;
 mod postgres;
 mod report;
+mod rows;
 mod sqlite;
 mod store;
 mod workload;

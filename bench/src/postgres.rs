@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail, ensure};
 use fieldledger_ledger::EventColumns;
 use postgres::{Client, NoTls, Statement};
 
-use crate::store::rows;
+use crate::rows::{Row, rows};
 
 /// Where Debian puts the programs of each version.
 const VERSIONS: &str = "/usr/lib/postgresql";
@@ -170,8 +170,7 @@ impl Database {
     #[allow(clippy::needless_pass_by_value)]
     pub(crate) fn append(&mut self, events: EventColumns) -> anyhow::Result<()> {
         let rows = rows(&events, &mut self.chain);
-        let texts =
-            |of: fn(&crate::store::Row<'_>) -> String| rows.iter().map(of).collect::<Vec<_>>();
+        let texts = |of: fn(&Row<'_>) -> String| rows.iter().map(of).collect::<Vec<_>>();
         let producers = texts(|row| row.producer.to_owned());
         let sequences: Vec<i64> = rows.iter().map(|row| row.sequence).collect();
         let sources = texts(|row| row.source.to_owned());

@@ -5,7 +5,7 @@ use std::path::Path;
 use fieldledger_ledger::EventColumns;
 use rusqlite::{Connection, params};
 
-use crate::store::rows;
+use crate::rows::rows;
 
 /// A table of entries.
 #[derive(Debug)]

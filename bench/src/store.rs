@@ -5,11 +5,9 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use anyhow::Context as _;
-use fieldledger_audit::EventRow;
 use fieldledger_ledger::{Config, EventColumns, Ledger};
 use futures::executor::block_on;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::measure::{Percentiles, Times, sync_ms};
 use crate::postgres::Server;
@@ -223,41 +221,4 @@ fn run(
         searchable: None,
         times,
     })
-}
-
-/// A row of a database: the same envelope's bytes, and a hash over it and all before it.
-pub(crate) struct Row<'a> {
-    pub(crate) producer: &'a str,
-    pub(crate) sequence: i64,
-    pub(crate) source: &'a str,
-    pub(crate) action: &'a str,
-    pub(crate) timestamp: &'a str,
-    pub(crate) envelope: String,
-    pub(crate) hash: [u8; 32],
-}
-
-/// The rows for these events, continuing the chain.
-pub(crate) fn rows<'a>(events: &'a EventColumns, chain: &mut [u8; 32]) -> Vec<Row<'a>> {
-    let row = |(item, event): (usize, EventRow<'a>)| {
-        let (producer, sequence) = events.origin(item).unwrap_or_default();
-        let canonical = event.canonical();
-        let envelope = format!(
-            r#"{{"event":{canonical},"producer":"{producer}","received_at":"2026-01-02T03:04:05.000006Z","salt":"_____________________w","sequence":{sequence}}}"#
-        );
-        *chain = Sha256::new()
-            .chain_update(*chain)
-            .chain_update(&envelope)
-            .finalize()
-            .into();
-        Row {
-            producer,
-            sequence: i64::try_from(sequence).unwrap_or(i64::MAX),
-            source: event.source,
-            action: event.action,
-            timestamp: event.timestamp,
-            envelope,
-            hash: *chain,
-        }
-    };
-    events.rows().enumerate().map(row).collect()
 }

@@ -1,13 +1,12 @@
-//! Options of every command, and the list of commands.
+//! The command line: the options of every command, and the list of commands.
 
-use std::path::PathBuf;
-
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands;
 use crate::commands::keys::Step;
 use crate::context::Context;
 use crate::exit::{self, Exit};
+use crate::globals::Globals;
 
 /// Reads, checks and keeps a Fieldledger log.
 #[derive(Debug, Parser)]
@@ -17,63 +16,6 @@ pub(crate) struct Arguments {
     pub(crate) globals: Globals,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// Options of every command.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Options of every command")]
-pub(crate) struct Globals {
-    /// Where the log is served.
-    #[arg(
-        long,
-        global = true,
-        value_name = "URL",
-        env = "FIELDLEDGER_URL",
-        default_value = "http://127.0.0.1:8080"
-    )]
-    pub(crate) url: String,
-
-    /// File whose first line is the bearer token (or set `FIELDLEDGER_TOKEN`).
-    #[arg(long, global = true, value_name = "FILE")]
-    pub(crate) token_file: Option<PathBuf>,
-
-    /// The bearer token. Set the variable rather than the option: others see a command line.
-    #[arg(
-        long,
-        global = true,
-        hide = true,
-        env = "FIELDLEDGER_TOKEN",
-        hide_env_values = true
-    )]
-    pub(crate) token: Option<String>,
-
-    /// Seconds to wait for an answer.
-    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60,
-        value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub(crate) timeout: u64,
-
-    /// Print results as JSON, and errors as a line of JSON on standard error.
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
-
-    /// Print results and errors only: no notes, no progress.
-    #[arg(long, short, global = true)]
-    pub(crate) quiet: bool,
-
-    /// Use colours.
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
-    pub(crate) color: Color,
-}
-
-/// When to use colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Color {
-    /// On a terminal, unless `NO_COLOR` is set.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
 }
 
 /// Every command.
@@ -135,7 +77,9 @@ impl Command {
             Self::Gaps(args) => commands::gaps::run(args, context),
             Self::Devices(args) => commands::devices::run(args, context),
             Self::Serve(args) => commands::serve::run(args, context),
-            Self::Completions(args) => commands::completions::run(args, context),
+            Self::Completions(args) => {
+                commands::completions::run(args, &mut Arguments::command(), context)
+            }
         }
     }
 }

@@ -5,8 +5,9 @@ use std::io::Read as _;
 use std::thread;
 use std::time::Duration;
 
+use fieldledger_api::answers::Problem;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use ureq::http::{Request, Response, StatusCode};
 use ureq::{Agent, Body};
 
@@ -139,12 +140,12 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`InputError`] where `url` is none of HTTP.
+    /// [`InputError`] where `url` is not one of HTTP.
     pub(crate) fn new(url: &str, token: Option<&str>, timeout: Duration) -> anyhow::Result<Self> {
         let url = url.trim_end_matches('/');
         let is_http = url.starts_with("http://") || url.starts_with("https://");
         if !is_http || url.parse::<ureq::http::Uri>().is_err() {
-            let problem = format!("--url {url:?} is no URL such as http://127.0.0.1:8080");
+            let problem = format!("--url {url:?} is not a URL such as http://127.0.0.1:8080");
             return Err(InputError(problem).into());
         }
         let config = Agent::config_builder()
@@ -203,8 +204,9 @@ impl Client {
         path: &str,
         value: &impl Serialize,
     ) -> Result<T, ClientError> {
-        // Our own requests cannot fail to serialise into memory.
-        let json = serde_json::to_vec(value).unwrap_or_default();
+        let json = serde_json::to_vec(value).expect(
+            "requests are made of texts, numbers and lists of them, which have a JSON form",
+        );
         let body = self.call("POST", path, Some(json), LONGEST_JSON)?;
         self.understand(path, &body)
     }
@@ -316,20 +318,7 @@ fn refusal(url: String, status: StatusCode, response: &mut Response<Body>) -> Cl
     }
 }
 
-/// The parts of a problem body (RFC 9457) that are for people.
-#[derive(Deserialize)]
-struct Problem {
-    detail: String,
-    #[serde(default)]
-    errors: Vec<FieldProblem>,
-}
-
-#[derive(Deserialize)]
-struct FieldProblem {
-    field: String,
-    problem: String,
-}
-
+/// The words of a problem body (RFC 9457) that are for people.
 fn words_of(body: &[u8]) -> Option<String> {
     let problem: Problem = serde_json::from_slice(body).ok()?;
     let fields = problem.errors.iter();

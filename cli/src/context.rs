@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::arguments::Globals;
 use crate::client::Client;
 use crate::exit::InputError;
+use crate::globals::Globals;
 use crate::output::Output;
 
 /// Where a command writes to, and how it reaches the server.
@@ -25,7 +25,7 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn new(globals: &Globals) -> Self {
         Self {
-            output: Output::new(globals.json, globals.quiet, globals.color),
+            output: Output::new(globals.json, globals.quiet, globals.color.into()),
             url: globals.url.clone(),
             token_file: globals.token_file.clone(),
             token: globals.token.clone(),

@@ -1,10 +1,10 @@
-//! The fields of an envelope, for people and tables.
+//! The columns of an envelope, for people and tables.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 
-/// What an envelope holds but for its salt. Fields that it lacks are none.
+/// What an envelope holds but for its salt. Columns that it lacks are none.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Envelope<'a> {
     /// The event.
@@ -26,7 +26,7 @@ pub(crate) struct Envelope<'a> {
     pub(crate) received_at: Option<Cow<'a, str>>,
 }
 
-/// The fields of an event.
+/// The columns of an event.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Event<'a> {
     #[serde(borrow)]
@@ -52,7 +52,7 @@ pub(crate) struct Event<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    /// Reads an envelope; one that is none has no fields.
+    /// Reads an envelope; what is not an envelope has no columns.
     pub(crate) fn read(text: Option<&'a str>) -> Self {
         let read = text.and_then(|text| serde_json::from_str(text).ok());
         read.unwrap_or_default()

@@ -1,9 +1,6 @@
 //! What the exit codes mean.
 
-use std::io;
 use std::process::ExitCode;
-
-use crate::client::ClientError;
 
 /// How a command ended. Scripts rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,24 +44,3 @@ pub(crate) struct InputError(pub(crate) String);
 #[derive(Debug, thiserror::Error)]
 #[error("{0}; check the log with `fieldledger verify`")]
 pub(crate) struct LogError(pub(crate) String);
-
-/// The exit code for an error: the first cause that is known decides.
-pub(crate) fn of_error(error: &anyhow::Error) -> Exit {
-    for cause in error.chain() {
-        if let Some(error) = cause.downcast_ref::<ClientError>() {
-            return error.exit();
-        }
-        if cause.is::<LogError>() {
-            return Exit::Problems;
-        }
-        if cause.is::<InputError>() {
-            return Exit::Input;
-        }
-        // Who reads our output has had enough, as `head` does: no failure.
-        let io = cause.downcast_ref::<io::Error>();
-        if io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
-            return Exit::Ok;
-        }
-    }
-    Exit::Failed
-}

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use fieldledger_api::answers::{LogResponse, LogResult};
+use serde::Serialize;
 
 use crate::client::{Client, ClientError};
-use crate::entries::{Entry, PAGE, Root};
+use crate::entries::PAGE;
 
 /// Entries in the result of one search at most; the server's bound.
 pub(crate) const LARGEST_RESULT: u32 = 10_000;
@@ -13,7 +14,7 @@ pub(crate) const LARGEST_RESULT: u32 = 10_000;
 /// What to look for: the body of `POST /api/logs`.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Query {
-    /// Terms, `"phrases"` and `field:value`.
+    /// Terms, `"phrases"` and `column:value`.
     pub(crate) query: String,
     /// Earliest time of receipt: RFC 3339, or a span before now.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,36 +24,16 @@ pub(crate) struct Query {
     pub(crate) end: Option<String>,
     /// `asc` or `desc`.
     pub(crate) order: &'static str,
-    /// A field of the event; none for the order of the log.
+    /// A column of the event; none for the order of the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) order_by: Option<String>,
-    /// Exact values that a field may have.
+    /// Exact values that a column may have.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) search_restriction: BTreeMap<String, Vec<String>>,
     /// Entries in the whole result.
     pub(crate) max_results: u32,
     /// With leaf and audit path.
     pub(crate) verbose: bool,
-}
-
-/// A page of a result.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Page {
-    /// Entries in the whole result.
-    pub(crate) count: u64,
-    /// The entries of the page.
-    pub(crate) events: Vec<Entry>,
-    /// Names the result.
-    id: String,
-    /// The signed tree that covers the entries.
-    pub(crate) root: Root,
-    /// Entries that the search index has seen.
-    pub(crate) indexed_size: u64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Answer {
-    result: Page,
 }
 
 #[derive(Debug, Serialize)]
@@ -77,10 +58,10 @@ struct NextPage<'a> {
 pub(crate) fn pages(
     client: &Client,
     query: &Query,
-    mut take: impl FnMut(Page) -> anyhow::Result<()>,
+    mut take: impl FnMut(LogResult) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let limit = PAGE.min(query.max_results);
-    let answer: Answer = client.post("/api/logs", &FirstPage { query, limit })?;
+    let answer: LogResponse = client.post("/api/logs", &FirstPage { query, limit })?;
     let first = answer.result;
     let (id, count) = (first.id.clone(), first.count.min(query.max_results.into()));
     let mut offset = first.events.len();
@@ -91,7 +72,7 @@ pub(crate) fn pages(
             offset: u32::try_from(offset)?,
             limit,
         };
-        let answer: Answer = client.post("/api/results", &request)?;
+        let answer: LogResponse = client.post("/api/results", &request)?;
         let page = answer.result;
         anyhow::ensure!(
             !page.events.is_empty(),

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use fieldledger_ledger::{AnchorPlace, Config, ControlError, DEFAULT_ORIGIN, Ledger, ObjectFolder};
+use fieldledger_contract::Error;
+use fieldledger_ledger::{AnchorPlace, Config, DEFAULT_ORIGIN, Ledger, ObjectFolder};
 
 use crate::client::Client;
 use crate::context::Context;
@@ -71,17 +72,9 @@ impl LedgerTarget {
 }
 
 /// The outcome of a change, with the exit code for why there is none.
-pub(crate) fn changed<T>(outcome: Result<T, ControlError>) -> anyhow::Result<T> {
+pub(crate) fn changed<T>(outcome: Result<T, Error>) -> anyhow::Result<T> {
     outcome.map_err(|error| match error {
-        ControlError::Invalid(fields) => {
-            let fields = fields.into_iter();
-            let problems: Vec<String> = fields
-                .map(|field| format!("{}: {}", field.field, field.problem))
-                .collect();
-            InputError(problems.join("; ")).into()
-        }
-        ControlError::NotFound(problem) => InputError(problem).into(),
-        refused @ ControlError::Refused(_) => InputError(refused.to_string()).into(),
-        unavailable @ ControlError::Unavailable(_) => unavailable.into(),
+        Error::Unavailable(_) => error.into(),
+        wrong => InputError(wrong.to_string()).into(),
     })
 }

@@ -1,19 +1,21 @@
 //! `fieldledger`: the log on the command line.
 //!
 //! ```text
-//! arguments.rs     options of every command, and the list of commands
+//! arguments.rs     the command line, and the list of commands
+//! globals.rs       options of every command
 //! commands/        one file for each command
 //! context.rs       what a command is given: output, and a way to the server
 //! client.rs        the one HTTP client
 //! ledger_target.rs the ledger that a command changes: a server's, or a folder
 //! entries.rs       entries by position, from the server
 //! found.rs         entries by search, from the server
-//! event.rs         the fields of an envelope
+//! event.rs         the columns of an envelope
 //! shown.rs         an entry as it is shown
 //! export/          the forms in which a log is exported
 //! files.rs         small files that must be whole
 //! output.rs        results as text or JSON, notes, progress, errors
 //! exit.rs          what the exit codes mean
+//! failure.rs       which exit code an error has
 //! ```
 //!
 //! To add a command, copy `commands/status.rs`: a struct of arguments, a result that is both
@@ -29,8 +31,10 @@ mod entries;
 mod event;
 mod exit;
 mod export;
+mod failure;
 mod files;
 mod found;
+mod globals;
 mod ledger_target;
 mod output;
 mod shown;
@@ -50,7 +54,7 @@ fn main() -> ExitCode {
     };
     let context = Context::new(&arguments.globals);
     let exit = arguments.command.run(&context).unwrap_or_else(|error| {
-        let exit = exit::of_error(&error);
+        let exit = failure::exit_code(&error);
         if exit != Exit::Ok {
             context.output.error(&error, exit);
         }

@@ -3,6 +3,7 @@
 //! Results go to standard output, all else to standard error. What comes from a server or a file is
 //! shown by way of [`plain`], so that it cannot speak to the terminal.
 
+use std::error::Error;
 use std::fmt::{Display, Write as _};
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -13,7 +14,6 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::arguments::Color;
 use crate::exit::Exit;
 
 /// Where a command writes to.
@@ -25,12 +25,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    pub(crate) fn new(json: bool, quiet: bool, color: Color) -> Self {
-        let color = match color {
-            Color::Auto => ColorChoice::Auto,
-            Color::Always => ColorChoice::Always,
-            Color::Never => ColorChoice::Never,
-        };
+    pub(crate) fn new(json: bool, quiet: bool, color: ColorChoice) -> Self {
         Self { json, quiet, color }
     }
 
@@ -72,7 +67,7 @@ impl Output {
         Ok(())
     }
 
-    /// Says something that is no result; not with `--quiet`.
+    /// Says something that is not a result; not with `--quiet`.
     pub(crate) fn note(self, text: &str) {
         if !self.quiet {
             // Nobody may be reading.
@@ -101,20 +96,25 @@ impl Output {
 
     /// Says once what went wrong, with all causes.
     pub(crate) fn error(self, error: &anyhow::Error, exit: Exit) {
-        let mut causes: Vec<String> = error
-            .chain()
-            .map(|cause| plain(&cause.to_string()))
+        let texts: Vec<String> = chain(error.as_ref())
+            .iter()
+            .map(|text| plain(text))
             .collect();
-        // A source whose words its parent repeats adds nothing.
-        causes.dedup();
         if self.json {
-            return json_error(&causes[0], &causes[1..], exit);
+            return json_error(&texts[0], &texts[1..], exit);
         }
         let mut err = AutoStream::new(io::stderr(), self.color);
         let word = bad("error");
         // Nobody may be reading.
-        let _ = writeln!(err, "{word}: {}", causes.join(": "));
+        let _ = writeln!(err, "{word}: {}", texts.join(": "));
     }
+}
+
+/// An error and its causes in words. A cause whose text its effect repeats adds nothing.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
+    let mut texts: Vec<String> = anyhow::Chain::new(error).map(ToString::to_string).collect();
+    texts.dedup();
+    texts
 }
 
 /// One line of JSON on standard error.
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn progress_templates_can_be_read() {
-        let output = Output::new(false, false, Color::Never);
+        let output = Output::new(false, false, ColorChoice::Never);
         for total in [None, Some(10)] {
             let bar = output.progress(total, "reading");
             assert!(bar.is_hidden() || io::stderr().is_terminal());

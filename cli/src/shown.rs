@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use fieldledger_api::answers::LogEvent;
+use fieldledger_contract::audit::Removal;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::entries::{Entry, Removal};
 use crate::event::Envelope;
 use crate::output::plain;
 
@@ -27,10 +28,10 @@ pub(crate) struct Shown {
     pub(crate) removed: Option<Removal>,
 }
 
-impl From<Entry> for Shown {
-    fn from(entry: Entry) -> Self {
+impl From<LogEvent> for Shown {
+    fn from(entry: LogEvent) -> Self {
         Self {
-            index: entry.index,
+            index: entry.leaf_index,
             envelope: entry.envelope,
             removed: entry.removed,
         }
@@ -46,7 +47,7 @@ impl Shown {
         let what = match (&self.removed, &event.new) {
             (Some(removed), _) => format!(
                 "({}: {}, as entry {} says)",
-                plain(&removed.kind).replace('_', " "),
+                removed.kind.name().replace('_', " "),
                 plain(&removed.reason),
                 removed.entry
             ),

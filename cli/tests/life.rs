@@ -3,7 +3,6 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::Arc;
 
 use fieldledger_api::{Scope, Tokens};
 use fieldledger_ledger::{AnchorPlace, Config, EventColumns, Ledger};
@@ -56,11 +55,11 @@ fn a_served_log_is_changed_by_whoever_has_the_token() {
         Tokens::setting("reader", &[Scope::Read], "weak"),
     ];
     let tokens = Tokens::parse(&tokens.join(" ")).unwrap();
-    let backend = OverLedger::new(ledger.clone()).with_tokens(tokens);
+    let served = OverLedger::new(ledger.clone()).with_tokens(tokens);
     let runtime = Runtime::new().unwrap();
     let listen = "127.0.0.1:0".parse().unwrap();
     let server = runtime
-        .block_on(Standalone::start_with(Arc::new(backend), listen))
+        .block_on(Standalone::start_with(served, listen))
         .unwrap();
     let url = server.url();
     let admin = ["--url", &url, "--token", "secret"];
@@ -234,11 +233,11 @@ fn what_is_given_up_is_freed_and_the_log_still_verifies() {
         futures::executor::block_on(ledger.append(event)).unwrap();
     }
     let tokens = Tokens::setting("officer", &[Scope::Admin], "secret");
-    let backend = OverLedger::new(ledger.clone()).with_tokens(Tokens::parse(&tokens).unwrap());
+    let served = OverLedger::new(ledger.clone()).with_tokens(Tokens::parse(&tokens).unwrap());
     let runtime = Runtime::new().unwrap();
     let listen = "127.0.0.1:0".parse().unwrap();
     let server = runtime
-        .block_on(Standalone::start_with(Arc::new(backend), listen))
+        .block_on(Standalone::start_with(served, listen))
         .unwrap();
     let url = server.url();
     let retain = |before: &str, scope: &str| {

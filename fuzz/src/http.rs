@@ -5,12 +5,11 @@ use std::sync::{Arc, LazyLock};
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
-use fieldledger_api::{Scope, Tokens};
+use fieldledger_api::{Parts, Scope, Tokens};
+use fieldledger_fake_parts::Fake;
 use futures::executor::block_on;
 use serde_json::Value;
 use tower::ServiceExt as _;
-
-use crate::fake::Fake;
 
 /// A token of every scope.
 const TOKEN: &str = "secret";
@@ -63,11 +62,11 @@ pub(crate) fn pangea_request(data: &[u8]) {
 fn send(request: Request<Body>) {
     let path = request.uri().path().to_owned();
     let is_head = request.method() == "HEAD";
-    let backend = Arc::new(Fake {
+    let served = Parts::of(&Arc::new(Fake {
         tokens: TOKENS.clone(),
         ..Fake::default()
-    });
-    let answer = fieldledger_api::router(backend).oneshot(request);
+    }));
+    let answer = fieldledger_api::router(served).oneshot(request);
     let Ok(answer) = block_on(answer);
     let (parts, body) = answer.into_parts();
     let body = block_on(to_bytes(body, LONGEST)).expect("the answer is in memory");

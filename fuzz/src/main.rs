@@ -20,10 +20,6 @@
 mod attest;
 mod boards;
 mod device;
-// A log of three entries in memory, which the API's own tests use.
-#[allow(dead_code)]
-#[path = "../../crates/web/api/tests/fake/mod.rs"]
-mod fake;
 mod field;
 mod http;
 mod log;

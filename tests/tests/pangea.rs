@@ -185,7 +185,7 @@ async fn an_event_and_a_search(plant: &Plant, service: &Service) -> Result<()> {
 
     let proof = plant.api.get("/api/proof/0").await?;
     ensure!(
-        proof.status == 501,
+        proof.status == 409,
         "a proof by position from Pangea: {}",
         proof.body
     );

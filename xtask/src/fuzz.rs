@@ -176,7 +176,7 @@ fn fuzz(
             "-artifact_prefix={}/",
             crash_folder(build, &target)?.display()
         ))
-        // One input may take long where the machine is busy, but not for ever.
+        // One input may take long where the machine is busy, but not forever.
         .args(["-timeout=30", "-rss_limit_mb=2048", "-print_final_stats=1"])
         .arg(&found)
         .arg(&seeds)

@@ -3,9 +3,9 @@
 //! A mistake here is `unavailable`, not `invalid`: an operator can mend it, and what was to be
 //! written must wait for that.
 
+use fieldledger_contract::Error;
 use wasmcloud_component::wasi::config::store as config;
 
-use crate::bindings::fieldledger::audit::types::AuditError;
 use crate::bindings::wasmcloud::secrets::reveal::reveal;
 use crate::bindings::wasmcloud::secrets::store::{self as secrets, SecretValue, SecretsError};
 use crate::pangea_client::PangeaClient;
@@ -19,7 +19,7 @@ pub(crate) enum Sink {
 }
 
 /// The configured sink. Configuration can change between two calls, so it is read for each.
-pub(crate) fn sink() -> Result<Sink, AuditError> {
+pub(crate) fn sink() -> Result<Sink, Error> {
     match value("sink")?.as_deref() {
         None | Some("ledger") => Ok(Sink::Ledger),
         Some("pangea") => {
@@ -36,7 +36,7 @@ pub(crate) fn sink() -> Result<Sink, AuditError> {
     }
 }
 
-fn token() -> Result<String, AuditError> {
+fn token() -> Result<String, Error> {
     if let Some(token) = value("pangea_token")? {
         return Ok(token);
     }
@@ -63,12 +63,12 @@ fn token() -> Result<String, AuditError> {
 }
 
 /// A setting; a blank one is the same as none.
-fn value(key: &str) -> Result<Option<String>, AuditError> {
+fn value(key: &str) -> Result<Option<String>, Error> {
     let value =
         config::get(key).map_err(|error| mistake(&format!("{key} cannot be read: {error:?}")))?;
     Ok(value.filter(|value| !value.trim().is_empty()))
 }
 
-fn mistake(problem: &str) -> AuditError {
-    AuditError::Unavailable(format!("configuration of the audit API: {problem}"))
+fn mistake(problem: &str) -> Error {
+    Error::Unavailable(format!("configuration of the audit API: {problem}"))
 }

@@ -10,7 +10,7 @@
 //!
 //! Where the ledger cannot be called the answer is `unavailable`.
 //!
-//! What the `pangea` sink cannot do is told in `fieldledger_audit::pangea`: above all it cannot
+//! What the `pangea` sink cannot do is said in `fieldledger_audit::pangea`: above all it cannot
 //! recognise an event that it already has, and it gives no proofs by position.
 //!
 //! | module | holds |
@@ -39,62 +39,50 @@ mod bindings {
     export!(AuditApi);
 }
 mod config;
-mod convert;
 mod pangea_client;
 
 use bindings::exports::fieldledger::audit::log::Guest;
-use bindings::fieldledger::audit::types::{
-    AuditError, Checkpoint, EntryRange, EventColumns, InclusionProof, SearchPage, SearchQuery,
-    Written,
-};
 use bindings::fieldledger::ledger::{proofs, search, sink};
 use bindings::wrpc::rpc::error::Error as RpcError;
 use config::Sink;
 use fieldledger_audit::log::{validate_page_limit, validate_query};
 use fieldledger_audit::validate::validate;
+use fieldledger_contract::Error;
+use fieldledger_contract::audit::{
+    Checkpoint, EntryRange, EventColumns, InclusionProof, SearchPage, SearchQuery, Written,
+};
 
 struct AuditApi;
 
 impl Guest for AuditApi {
-    fn write(events: EventColumns) -> Result<Written, AuditError> {
-        let events = convert::columns_in(events);
-        validate(&events).map_err(convert::invalid)?;
+    fn write(events: EventColumns) -> Result<Written, Error> {
+        validate(&events).map_err(Error::Invalid)?;
         match config::sink()? {
-            Sink::Ledger => from_ledger(sink::append(&convert::columns_out(events))),
-            Sink::Pangea(client) => client
-                .write(&events)
-                .map(convert::written)
-                .map_err(convert::error),
+            Sink::Ledger => from_ledger(sink::append(&events)),
+            Sink::Pangea(client) => client.write(&events),
         }
     }
 
-    fn search(query: SearchQuery) -> Result<SearchPage, AuditError> {
-        let query = convert::query_in(query);
-        validate_query(&query).map_err(convert::invalid)?;
+    fn search(query: SearchQuery) -> Result<SearchPage, Error> {
+        validate_query(&query).map_err(Error::Invalid)?;
         match config::sink()? {
-            Sink::Ledger => from_ledger(search::search(&convert::query_out(query))),
-            Sink::Pangea(client) => client
-                .search(&query)
-                .map(convert::page)
-                .map_err(convert::error),
+            Sink::Ledger => from_ledger(search::search(&query)),
+            Sink::Pangea(client) => client.search(&query),
         }
     }
 
-    fn page(id: String, offset: u32, limit: u32) -> Result<SearchPage, AuditError> {
-        validate_page_limit(limit).map_err(convert::invalid)?;
+    fn page(id: String, offset: u32, limit: u32) -> Result<SearchPage, Error> {
+        validate_page_limit(limit).map_err(Error::Invalid)?;
         match config::sink()? {
             Sink::Ledger => from_ledger(search::page(&id, offset, limit)),
-            Sink::Pangea(client) => client
-                .page(&id, offset, limit)
-                .map(convert::page)
-                .map_err(convert::error),
+            Sink::Pangea(client) => client.page(&id, offset, limit),
         }
     }
 
-    fn proof(index: u64) -> Result<InclusionProof, AuditError> {
+    fn proof(index: u64) -> Result<InclusionProof, Error> {
         match config::sink()? {
             Sink::Ledger => from_ledger(proofs::inclusion(index)),
-            Sink::Pangea(_) => Err(AuditError::Unsupported(
+            Sink::Pangea(_) => Err(Error::Refused(
                 "a Pangea-shaped service proves the events of a search to its own clients, \
                  but has no proof by position"
                     .to_owned(),
@@ -102,32 +90,29 @@ impl Guest for AuditApi {
         }
     }
 
-    fn entries(first: u64, limit: u32, with_proofs: bool) -> Result<EntryRange, AuditError> {
-        validate_page_limit(limit).map_err(convert::invalid)?;
+    fn entries(first: u64, limit: u32, with_proofs: bool) -> Result<EntryRange, Error> {
+        validate_page_limit(limit).map_err(Error::Invalid)?;
         match config::sink()? {
             Sink::Ledger => from_ledger(proofs::entries(first, limit, with_proofs)),
-            Sink::Pangea(_) => Err(AuditError::Unsupported(
+            Sink::Pangea(_) => Err(Error::Refused(
                 "a Pangea-shaped service gives entries by search, not by position".to_owned(),
             )),
         }
     }
 
-    fn root() -> Result<Checkpoint, AuditError> {
+    fn root() -> Result<Checkpoint, Error> {
         match config::sink()? {
             Sink::Ledger => from_ledger(proofs::latest_checkpoint()),
-            Sink::Pangea(client) => client
-                .root()
-                .map(convert::checkpoint)
-                .map_err(convert::error),
+            Sink::Pangea(client) => client.root(),
         }
     }
 }
 
 /// What the ledger said; it is `unavailable` where it could not be asked. The error itself has
 /// nothing to say; the host logs why a call failed.
-fn from_ledger<T>(answer: Result<Result<T, AuditError>, RpcError>) -> Result<T, AuditError> {
+fn from_ledger<T>(answer: Result<Result<T, Error>, RpcError>) -> Result<T, Error> {
     answer.unwrap_or_else(|_failed| {
-        Err(AuditError::Unavailable(
+        Err(Error::Unavailable(
             "the ledger could not be called".to_owned(),
         ))
     })

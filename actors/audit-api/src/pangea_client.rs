@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use fieldledger_audit::EventColumns;
-use fieldledger_audit::log::{Checkpoint, LogError, SearchPage, SearchQuery, Written};
 use fieldledger_audit::pangea;
+use fieldledger_contract::Error;
+use fieldledger_contract::audit::{Checkpoint, EventColumns, SearchPage, SearchQuery, Written};
 use wstd::http::body::util::Limited;
 use wstd::http::{Body, BodyExt, Client, HeaderValue, Method, Request, Uri};
 use wstd::runtime::block_on;
@@ -52,7 +52,7 @@ impl PangeaClient {
     }
 
     /// Writes events, in several requests where they are many: then not all or none.
-    pub(crate) fn write(&self, events: &EventColumns) -> Result<Written, LogError> {
+    pub(crate) fn write(&self, events: &EventColumns) -> Result<Written, Error> {
         for request in pangea::log_requests(events) {
             let answer = self.post(pangea::LOG_PATH, request.body)?;
             pangea::read_log_answer(answer.http_status, &answer.body, request.events)?;
@@ -61,13 +61,13 @@ impl PangeaClient {
     }
 
     /// Entries that match, from the first.
-    pub(crate) fn search(&self, query: &SearchQuery) -> Result<SearchPage, LogError> {
+    pub(crate) fn search(&self, query: &SearchQuery) -> Result<SearchPage, Error> {
         let answer = self.post(pangea::SEARCH_PATH, pangea::search_request(query)?)?;
         pangea::read_page(answer.http_status, &answer.body, None)
     }
 
     /// More of an earlier search.
-    pub(crate) fn page(&self, id: &str, offset: u32, limit: u32) -> Result<SearchPage, LogError> {
+    pub(crate) fn page(&self, id: &str, offset: u32, limit: u32) -> Result<SearchPage, Error> {
         let answer = self.post(
             pangea::RESULTS_PATH,
             pangea::results_request(id, offset, limit)?,
@@ -76,15 +76,15 @@ impl PangeaClient {
     }
 
     /// The newest published root.
-    pub(crate) fn root(&self) -> Result<Checkpoint, LogError> {
+    pub(crate) fn root(&self) -> Result<Checkpoint, Error> {
         let answer = self.post(pangea::ROOT_PATH, pangea::ROOT_REQUEST.to_owned())?;
         pangea::read_root(answer.http_status, &answer.body)
     }
 
-    fn post(&self, path: &str, body: String) -> Result<Answer, LogError> {
+    fn post(&self, path: &str, body: String) -> Result<Answer, Error> {
         let url = format!("{}{path}", self.base_url);
         block_on(self.exchange(&url, body))
-            .map_err(|error| LogError::Unavailable(format!("no answer from {url}: {error:#}")))
+            .map_err(|error| Error::Unavailable(format!("no answer from {url}: {error:#}")))
     }
 
     async fn exchange(&self, url: &str, body: String) -> Result<Answer, wstd::http::Error> {

@@ -2,7 +2,9 @@
 
 use fieldledger_audit::event::FIELDS;
 use fieldledger_audit::parse::{ParsedEvent, parse_events};
-use fieldledger_audit::{Event, EventColumns, InvalidField};
+use fieldledger_audit::{Event, EventRows as _};
+use fieldledger_contract::InvalidField;
+use fieldledger_contract::audit::EventColumns;
 use serde::Serialize;
 
 /// Most bytes of a message.

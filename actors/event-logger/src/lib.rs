@@ -39,10 +39,10 @@ mod bindings {
 
     export!(EventLogger);
 }
-mod convert;
 mod delivery;
 mod intake;
 mod numbering;
+mod outcome;
 mod stored;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -51,7 +51,7 @@ use bindings::exports::wasmcloud::messaging::handler::{BrokerMessage, Guest};
 use bindings::fieldledger::audit::log;
 use bindings::wasmcloud::messaging::consumer;
 use delivery::{ANOTHER_CHANCE, Failure, LAST_CHANCE};
-use fieldledger_audit::EventColumns;
+use fieldledger_contract::audit::EventColumns;
 use stored::{Acknowledgement, Stored};
 use wasmcloud_component::wasi::random::random::get_random_u64;
 use wasmcloud_component::{error, warn};
@@ -68,10 +68,10 @@ impl Guest for EventLogger {
         let events = events(&message, kept.map(|(_, stored)| stored));
         match kept {
             Some((reply, stored)) => {
-                let done = record(events, &ANOTHER_CHANCE);
+                let done = record(&events, &ANOTHER_CHANCE);
                 acknowledge(reply, conclude(&message, &stored, done))
             }
-            None => record(events, &LAST_CHANCE).map_err(|failure| {
+            None => record(&events, &LAST_CHANCE).map_err(|failure| {
                 report_loss(&message, &failure);
                 failure.to_string()
             }),
@@ -102,12 +102,11 @@ fn events(message: &BrokerMessage, stored: Option<Stored>) -> EventColumns {
     intake.events
 }
 
-fn record(events: EventColumns, pauses: &[Duration]) -> Result<(), Failure> {
+fn record(events: &EventColumns, pauses: &[Duration]) -> Result<(), Failure> {
     if events.is_empty() {
         return Ok(());
     }
-    let events = convert::event_columns(events);
-    let write = || convert::outcome(log::write(&events));
+    let write = || outcome::of(log::write(events));
     delivery::deliver(write, pauses, std::thread::sleep)
 }
 

@@ -8,7 +8,8 @@
 
 use std::time::Duration;
 
-use fieldledger_audit::{EventColumns, timestamp};
+use fieldledger_audit::timestamp;
+use fieldledger_contract::audit::EventColumns;
 
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 
@@ -38,8 +39,8 @@ pub(crate) fn date(events: &mut EventColumns, at: Duration) {
 
 #[cfg(test)]
 mod tests {
-    use fieldledger_audit::Event;
     use fieldledger_audit::validate::validate;
+    use fieldledger_audit::{Event, EventRows as _};
 
     use super::*;
 

@@ -28,16 +28,15 @@
 mod bindings {
     include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
 }
-mod convert;
-mod gaps;
 mod lattice;
 mod sites;
 
 use std::sync::Arc;
 
+use fieldledger_api::Parts;
 use lattice::Lattice;
 
 #[wstd_axum::http_server]
 fn main() -> axum::Router {
-    fieldledger_api::router(Arc::new(Lattice))
+    fieldledger_api::router(Parts::of(&Arc::new(Lattice)))
 }

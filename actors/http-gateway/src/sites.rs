@@ -1,6 +1,6 @@
 //! Which site's polling provider the next call goes to.
 
-use fieldledger_api::BackendError;
+use fieldledger_contract::Error;
 use wasmcloud_component::wasi::config::store as config;
 use wasmcloud_component::wasmcloud::bus::lattice::{CallTargetInterface, set_link_name};
 
@@ -14,9 +14,9 @@ const ONLY: &str = "main";
 const UNNAMED: &str = "default";
 
 /// The sites, the first of which is linked without a name.
-pub(crate) fn configured() -> Result<Vec<String>, BackendError> {
+pub(crate) fn configured() -> Result<Vec<String>, Error> {
     let setting = config::get(SETTING).map_err(|error| {
-        BackendError::Unavailable(format!("the setting {SETTING} cannot be read: {error:?}"))
+        Error::Unavailable(format!("the setting {SETTING} cannot be read: {error:?}"))
     })?;
     let names = setting.unwrap_or_default();
     let names = names
@@ -31,7 +31,7 @@ pub(crate) fn configured() -> Result<Vec<String>, BackendError> {
 }
 
 /// Has calls of the registry go to the polling provider of `site`.
-pub(crate) fn select(site: &str) -> Result<(), BackendError> {
+pub(crate) fn select(site: &str) -> Result<(), Error> {
     let sites = configured()?;
     let link = match sites.first().is_some_and(|first| first == site) {
         true if sites.len() == 1 => return Ok(()),
@@ -40,7 +40,7 @@ pub(crate) fn select(site: &str) -> Result<(), BackendError> {
     };
     let registry = CallTargetInterface::new("fieldledger", "field", "registry");
     set_link_name(link, vec![registry]).map_err(|problem| {
-        BackendError::Unavailable(format!(
+        Error::Unavailable(format!(
             "the polling of site {site} is not linked: {problem}"
         ))
     })

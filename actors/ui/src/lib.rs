@@ -7,14 +7,20 @@
 // Generated code exports functions to the host, which Rust counts as unsafe.
 #[allow(missing_docs, unsafe_code, clippy::all, clippy::pedantic)]
 mod bindings {
-    wit_bindgen::generate!({ path: "../../wit", world: "ui", generate_all });
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "ui",
+        with: { "fieldledger:ui/types@0.1.0": ::fieldledger_contract::ui },
+        generate_all,
+    });
 
     use super::Ui;
     export!(Ui with_types_in self);
 }
 mod files;
 
-use bindings::exports::fieldledger::ui::assets::{Asset, Guest};
+use bindings::exports::fieldledger::ui::assets::Guest;
+use fieldledger_contract::ui::Asset;
 
 struct Ui;
 

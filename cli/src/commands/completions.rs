@@ -1,9 +1,8 @@
 //! `fieldledger completions`: a script that teaches a shell this program's arguments.
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::arguments::Arguments;
 use crate::context::Context;
 use crate::exit::Exit;
 
@@ -14,15 +13,14 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-/// Prints the script.
-pub(crate) fn run(args: &CompletionsArgs, context: &Context) -> anyhow::Result<Exit> {
+/// Prints the script for the command line that `program` describes.
+pub(crate) fn run(
+    args: &CompletionsArgs,
+    program: &mut Command,
+    context: &Context,
+) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
-    clap_complete::generate(
-        args.shell,
-        &mut Arguments::command(),
-        "fieldledger",
-        &mut script,
-    );
+    clap_complete::generate(args.shell, program, "fieldledger", &mut script);
     context.output.write(&String::from_utf8(script)?)?;
     Ok(Exit::Ok)
 }

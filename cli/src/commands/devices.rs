@@ -1,9 +1,10 @@
-//! `fieldledger devices`: the sensors, the keys they show, and whose word those are.
+//! `fieldledger devices`: the sensors, the keys they show, and which of those are approved.
 
 use std::fmt;
 
 use clap::{Args, Subcommand};
-use serde::{Deserialize, Serialize};
+use fieldledger_api::answers::{DecidedKey, Sensor, SensorList};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::context::Context;
@@ -57,43 +58,25 @@ struct RetireArgs {
     reason: String,
 }
 
-/// A page of sensors, as the server answers.
-#[derive(Deserialize)]
-struct Page {
-    sensors: Vec<Device>,
-    #[serde(default)]
-    next_offset: Option<u32>,
-}
-
-/// A sensor.
-#[derive(Debug, Serialize, Deserialize)]
-struct Device {
-    id: String,
-    alias: String,
-    location: String,
-    standing: String,
-    key: String,
-    offered_key: String,
-}
-
 /// All of them.
 #[derive(Debug, Serialize)]
 struct Devices {
-    devices: Vec<Device>,
+    devices: Vec<Sensor>,
 }
 
 impl fmt::Display for Devices {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows = self.devices.iter().map(|device| {
-            let key = match device.offered_key.is_empty() {
-                true => device.key.clone(),
-                false => format!("{} (to be approved)", device.offered_key),
+            let state = &device.state;
+            let key = match state.offered_key.is_empty() {
+                true => state.key.clone(),
+                false => format!("{} (to be approved)", state.offered_key),
             };
             [
-                plain(&device.id),
-                plain(&device.alias),
-                plain(&device.location),
-                plain(&device.standing),
+                plain(&state.profile.id),
+                plain(&state.profile.alias),
+                plain(&state.profile.location),
+                state.standing.name().to_owned(),
                 plain(&key),
             ]
         });
@@ -102,23 +85,21 @@ impl fmt::Display for Devices {
     }
 }
 
-/// What was decided, as the server answers.
-#[derive(Debug, Serialize, Deserialize)]
-struct DecidedKey {
-    sensor: String,
-    key: String,
-    entry: Option<u64>,
-}
+/// What was decided.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct Decided(DecidedKey);
 
-impl fmt::Display for DecidedKey {
+impl fmt::Display for Decided {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let entry = self
+            .0
             .entry
             .map_or("unknown".to_owned(), |entry| entry.to_string());
         formatter.write_str(&pairs([
-            ("sensor", plain(&self.sensor)),
-            ("key", plain(&self.key)),
-            ("told by entry", entry),
+            ("sensor", plain(&self.0.sensor)),
+            ("key", plain(&self.0.key)),
+            ("recorded by entry", entry),
         ]))
     }
 }
@@ -132,7 +113,7 @@ pub(crate) fn run(args: &DevicesArgs, context: &Context) -> anyhow::Result<Exit>
             let mut offset = Some(0);
             while let Some(from) = offset {
                 let path = format!("/api/sensors?offset={from}&limit={PAGE}");
-                let page: Page = client.get(&path)?;
+                let page: SensorList = client.get(&path)?;
                 devices.extend(page.sensors);
                 offset = page.next_offset;
             }
@@ -148,6 +129,6 @@ pub(crate) fn run(args: &DevicesArgs, context: &Context) -> anyhow::Result<Exit>
             &json!({"sensor": args.sensor, "reason": args.reason}),
         )?,
     };
-    context.output.show(&decided)?;
+    context.output.show(&Decided(decided))?;
     Ok(Exit::Ok)
 }

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use clap::Args;
-use serde::{Deserialize, Serialize};
+use fieldledger_contract::calls::LogControl;
+use fieldledger_contract::ledger::Erasure;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::context::Context;
@@ -17,7 +19,7 @@ pub(crate) struct EraseArgs {
     /// The entry, by its position in the log, from 0.
     entry: u64,
 
-    /// Why. It stays in the log, so it must not tell what is erased.
+    /// Why. It stays in the log, so it must not say what is erased.
     #[arg(long, value_name = "TEXT")]
     reason: String,
 
@@ -25,24 +27,21 @@ pub(crate) struct EraseArgs {
     target: LedgerTarget,
 }
 
-/// The result, and what `POST /api/log/erase` answers.
-#[derive(Debug, Serialize, Deserialize)]
-struct Erasure {
-    entry: u64,
-    marker: u64,
-    already: bool,
-}
+/// The result.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct Erased(Erasure);
 
-impl fmt::Display for Erasure {
+impl fmt::Display for Erased {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match self.already {
+        let state = match self.0.already {
             true => "was erased before",
             false => "erased",
         };
         formatter.write_str(&pairs([
-            ("entry", self.entry.to_string()),
+            ("entry", self.0.entry.to_string()),
             ("payload", state.to_owned()),
-            ("told by entry", self.marker.to_string()),
+            ("recorded by entry", self.0.marker.to_string()),
         ]))
     }
 }
@@ -55,15 +54,12 @@ pub(crate) fn run(args: &EraseArgs, context: &Context) -> anyhow::Result<Exit> {
             client.post("/api/log/erase", &params)?
         }
         Target::Folder(ledger, actor) => {
-            let erasure = changed(ledger.erase(args.entry, &args.reason, &actor))?;
+            let erasure = LogControl::erase(&ledger, args.entry, &args.reason, &actor);
+            let erasure = changed(erasure)?;
             ledger.close();
-            Erasure {
-                entry: erasure.entry,
-                marker: erasure.marker,
-                already: erasure.already,
-            }
+            erasure
         }
     };
-    context.output.show(&erasure)?;
+    context.output.show(&Erased(erasure))?;
     Ok(Exit::Ok)
 }

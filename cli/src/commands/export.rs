@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
+use fieldledger_api::answers::{EntriesResponse, LogEvent, Root};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::client::{Client, ClientError, LONGEST_NOTE};
 use crate::commands::search::Filter;
 use crate::context::Context;
-use crate::entries::{self, Entry, PAGE, Range, Root};
+use crate::entries::{self, PAGE};
 use crate::exit::{Exit, InputError, LogError};
 use crate::export::Sink;
 use crate::export::csv::{self, Csv};
@@ -25,7 +26,7 @@ use crate::output::pairs;
 /// Options of `export`.
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
-    /// Terms, "phrases" and field:value; without any, and without the options below, the whole log.
+    /// Terms, "phrases" and column:value; without any, and without the options below, the whole log.
     query: Vec<String>,
 
     #[command(flatten)]
@@ -122,7 +123,7 @@ pub(crate) fn run(args: &ExportArgs, context: &Context) -> anyhow::Result<Exit> 
     let next = resumed.or(args.from).unwrap_or(0);
     let end = match is_log && args.format == Format::Jsonl {
         true => published(&client, &root, next, context)?,
-        false => root.clone(),
+        false => Published::from(&root),
     };
     let bound = args.to.unwrap_or(end.size).min(end.size);
     ensure!(
@@ -169,24 +170,46 @@ pub(crate) fn run(args: &ExportArgs, context: &Context) -> anyhow::Result<Exit> 
     Ok(Exit::Ok)
 }
 
+/// A tree that an export ends with.
+struct Published {
+    /// Entries in the tree.
+    size: u64,
+    /// The signed note.
+    note: String,
+}
+
+impl From<&Root> for Published {
+    fn from(root: &Root) -> Self {
+        Self {
+            size: root.size,
+            note: root.note.clone(),
+        }
+    }
+}
+
 /// The tree that an export of the whole log ends with: the one that the site shows to the world, with
 /// the cosignatures of its witnesses. `newest` where there is none, or the export is beyond it already.
-fn published(client: &Client, newest: &Root, next: u64, context: &Context) -> anyhow::Result<Root> {
+fn published(
+    client: &Client,
+    newest: &Root,
+    next: u64,
+    context: &Context,
+) -> anyhow::Result<Published> {
     let note = match client.get_bytes("/log/checkpoint", LONGEST_NOTE) {
         Ok(note) => String::from_utf8_lossy(&note).into_owned(),
         Err(error @ ClientError::Unavailable { .. }) => {
             let text = format!("{error}; the export ends with a tree head without cosignatures");
             context.output.note(&text);
-            return Ok(newest.clone());
+            return Ok(newest.into());
         }
-        Err(error) if error.is_not_found() => return Ok(newest.clone()),
+        Err(error) if error.is_not_found() => return Ok(newest.into()),
         Err(error) => return Err(error.into()),
     };
     // Whether it holds is for `verify` to see, as with all that is exported.
     let size = note.lines().nth(1).and_then(|size| size.parse().ok());
     let size = size.filter(|size| *size >= next);
     let Some(size) = size else {
-        return Ok(newest.clone());
+        return Ok(newest.into());
     };
     let later = newest.size.saturating_sub(size);
     if later > 0 {
@@ -195,11 +218,7 @@ fn published(client: &Client, newest: &Root, next: u64, context: &Context) -> an
              them once they are"
         ));
     }
-    Ok(Root {
-        tree_name: newest.tree_name.clone(),
-        size,
-        note,
-    })
+    Ok(Published { size, note })
 }
 
 fn check(args: &ExportArgs, is_standard_output: bool) -> anyhow::Result<()> {
@@ -268,7 +287,7 @@ impl Export<'_> {
     fn range(&mut self) -> anyhow::Result<()> {
         while self.next < self.bound {
             let limit = (self.bound - self.next).min(PAGE.into()) as u32;
-            let Range { entries, root } =
+            let EntriesResponse { entries, root } =
                 entries::read_in_order(&self.client, self.next, limit, self.with_proofs)?;
             let problem = || {
                 let (bound, size) = (self.bound, root.size);
@@ -291,7 +310,7 @@ impl Export<'_> {
         };
         if let Some(before) = self.next.checked_sub(1) {
             let range = entries::read_in_order(&self.client, before, 1, false)?;
-            let time = range.entries.first().and_then(Entry::received_at);
+            let time = range.entries.first().and_then(entries::received_at);
             let time = time.context("the server gives an entry without its leaf")?;
             query.start = later(query.start.take(), time);
         }
@@ -308,9 +327,9 @@ impl Export<'_> {
                         page.indexed_size, page.root.size
                     ));
                 }
-                last = page.events.last().and_then(Entry::received_at).or(last);
+                last = page.events.last().and_then(entries::received_at).or(last);
                 let mut events = page.events;
-                events.retain(|entry| entry.index >= self.next && entry.index < self.bound);
+                events.retain(|entry| (self.next..self.bound).contains(&entry.leaf_index));
                 self.take(&events, &page.root)
             })?;
             if count < LARGEST_RESULT.into() {
@@ -328,13 +347,13 @@ impl Export<'_> {
         }
     }
 
-    fn take(&mut self, entries: &[Entry], root: &Root) -> anyhow::Result<()> {
+    fn take(&mut self, entries: &[LogEvent], root: &Root) -> anyhow::Result<()> {
         if self.with_proofs && !entries.is_empty() {
             self.sink.checkpoint(&root.note)?;
         }
         for entry in entries {
             self.sink.entry(entry)?;
-            self.next = entry.index + 1;
+            self.next = entry.leaf_index + 1;
         }
         self.entries += entries.len() as u64;
         self.bar.inc(entries.len() as u64);

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use clap::Args;
-use fieldledger_ledger::Successor;
-use serde::{Deserialize, Serialize};
+use fieldledger_contract::calls::LogControl;
+use fieldledger_contract::ledger::{Freeze, Successor};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::context::Context;
@@ -32,29 +33,18 @@ pub(crate) struct FreezeArgs {
 }
 
 /// The result.
-#[derive(Debug, Serialize, Deserialize)]
-struct Frozen {
-    entry: u64,
-    checkpoint: Checkpoint,
-}
-
-/// The last tree head.
-#[derive(Debug, Serialize, Deserialize)]
-struct Checkpoint {
-    origin: String,
-    tree_size: u64,
-    root_hash: String,
-    note: String,
-}
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct Frozen(Freeze);
 
 impl fmt::Display for Frozen {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&pairs([
-            ("log", plain(&self.checkpoint.origin)),
-            ("state", "frozen for ever".to_owned()),
-            ("last entry", self.entry.to_string()),
-            ("entries", self.checkpoint.tree_size.to_string()),
-            ("root", plain(&self.checkpoint.root_hash)),
+            ("log", plain(&self.0.checkpoint.origin)),
+            ("state", "frozen forever".to_owned()),
+            ("last entry", self.0.entry.to_string()),
+            ("entries", self.0.checkpoint.tree_size.to_string()),
+            ("root", plain(&self.0.checkpoint.root_hash)),
         ]))
     }
 }
@@ -67,26 +57,16 @@ pub(crate) fn run(args: &FreezeArgs, context: &Context) -> anyhow::Result<Exit> 
     });
     let frozen = match args.target.open(context)? {
         Target::Server(client) => {
-            let successor = successor.map(|successor| {
-                json!({"origin": successor.origin, "verifier_key": successor.verifier_key})
-            });
             let params = json!({"reason": args.reason, "successor": successor});
             client.post("/api/log/freeze", &params)?
         }
         Target::Folder(ledger, actor) => {
-            let frozen = changed(ledger.freeze(successor, &args.reason, &actor))?;
+            let frozen = LogControl::freeze(&ledger, successor.as_ref(), &args.reason, &actor);
+            let frozen = changed(frozen)?;
             ledger.close();
-            Frozen {
-                entry: frozen.entry,
-                checkpoint: Checkpoint {
-                    origin: frozen.checkpoint.origin,
-                    tree_size: frozen.checkpoint.tree_size,
-                    root_hash: frozen.checkpoint.root_hash,
-                    note: frozen.checkpoint.note,
-                },
-            }
+            frozen
         }
     };
-    context.output.show(&frozen)?;
+    context.output.show(&Frozen(frozen))?;
     Ok(Exit::Ok)
 }

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use clap::{Args, ValueEnum};
-use serde::{Deserialize, Serialize};
+use clap::Args;
+use fieldledger_api::answers::GapsResponse;
+use fieldledger_contract::ledger::{Gap, GapState, GapTotals};
+use serde::Serialize;
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -28,8 +30,8 @@ pub(crate) struct GapsArgs {
     to: Option<String>,
 
     /// In this state only.
-    #[arg(long, value_enum)]
-    state: Option<State>,
+    #[arg(long, value_parser = ["open", "closed", "unknown"])]
+    state: Option<String>,
 
     /// How many to show, the newest first.
     #[arg(long, value_name = "GAPS", default_value_t = 100,
@@ -41,76 +43,13 @@ pub(crate) struct GapsArgs {
     check: bool,
 }
 
-/// Whether readings are missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum State {
-    /// They are.
-    Open,
-    /// They came later.
-    Closed,
-    /// Nobody can tell: the device began to count anew.
-    Unknown,
-}
-
-impl State {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Closed => "closed",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-/// What `GET /api/gaps` answers, as far as it is used here; the rest passes into the JSON as it is.
-#[derive(Debug, Deserialize)]
-struct Page {
-    gaps: Vec<Gap>,
-    next: Option<u64>,
-    totals: Totals,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Gap {
-    sensor: String,
-    boot: String,
-    state: State,
-    missing: Option<u64>,
-    lost: u64,
-    restarts: u64,
-    ranges: Vec<Range>,
-    start: String,
-    end: String,
-    #[serde(flatten)]
-    rest: serde_json::Map<String, serde_json::Value>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Range {
-    first: u64,
-    last: u64,
-    missing: u64,
-    #[serde(flatten)]
-    rest: serde_json::Map<String, serde_json::Value>,
-}
-
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Totals {
-    open: u64,
-    missing: u64,
-    closed: u64,
-    unknown: u64,
-    forgotten: u64,
-}
-
 /// The result.
 #[derive(Debug, Serialize)]
 struct Gaps {
     gaps: Vec<Gap>,
     /// There are more than were asked for.
     more: bool,
-    totals: Totals,
+    totals: GapTotals,
 }
 
 /// Asks and shows.
@@ -119,14 +58,14 @@ pub(crate) fn run(args: &GapsArgs, context: &Context) -> anyhow::Result<Exit> {
     let mut found = Gaps {
         gaps: Vec::new(),
         more: false,
-        totals: Totals::default(),
+        totals: GapTotals::default(),
     };
     let mut cursor = None;
     loop {
         // At most `limit`, which fits.
         let wanted = args.limit - found.gaps.len() as u32;
         let path = path(args, wanted.min(PAGE), cursor)?;
-        let page: Page = client.get(&path)?;
+        let page: GapsResponse = client.get(&path)?;
         let has_some = !page.gaps.is_empty();
         found.gaps.extend(page.gaps);
         found.gaps.truncate(args.limit as usize);
@@ -138,7 +77,7 @@ pub(crate) fn run(args: &GapsArgs, context: &Context) -> anyhow::Result<Exit> {
         }
     }
     context.output.show(&found)?;
-    let has_open = found.gaps.iter().any(|gap| gap.state == State::Open);
+    let has_open = found.gaps.iter().any(|gap| gap.state == GapState::Open);
     Ok(match args.check && has_open {
         true => Exit::Problems,
         false => Exit::Ok,
@@ -152,7 +91,7 @@ fn path(args: &GapsArgs, limit: u32, cursor: Option<u64>) -> anyhow::Result<Stri
         ("sensor", args.sensor.as_deref()),
         ("from", args.from.as_deref()),
         ("to", args.to.as_deref()),
-        ("state", args.state.map(State::name)),
+        ("state", args.state.as_deref()),
         ("limit", Some(limit.as_str())),
         ("cursor", cursor.as_deref()),
     ];
@@ -197,9 +136,9 @@ impl fmt::Display for Gaps {
 
 fn row(gap: &Gap) -> [String; 7] {
     let state = match gap.state {
-        State::Open => bad("open"),
-        State::Closed => good("closed"),
-        State::Unknown => "unknown".to_owned(),
+        GapState::Open => bad("open"),
+        GapState::Closed => good("closed"),
+        GapState::Unknown => "unknown".to_owned(),
     };
     let missing = match (gap.missing, gap.lost) {
         (None, _) => "?".to_owned(),
@@ -210,8 +149,8 @@ fn row(gap: &Gap) -> [String; 7] {
         state,
         plain(&gap.sensor),
         missing,
-        plain(&gap.start),
-        plain(&gap.end),
+        gap.start.to_string(),
+        gap.end.to_string(),
         plain(&gap.boot),
         numbers(gap),
     ]
@@ -241,18 +180,21 @@ fn numbers(gap: &Gap) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn what_is_missing_can_be_read_at_a_glance() {
-        let gap = serde_json::json!({
-            "id": 7, "sensor": "s\u{1b}", "boot": "b", "state": "open", "missing": 4, "lost": 5,
-            "restarts": 0, "start": "a", "end": "b",
-            "ranges": [
-                {"first": 3, "last": 3, "missing": 1, "start": "a"},
-                {"first": 5, "last": 6, "missing": 2},
-                {"first": 8, "last": 20, "missing": 1},
-            ],
+        let time = "2026-01-02T03:04:05.000006Z";
+        let range = |first: u64, last: u64, missing: u64| json!({"first": first, "last": last, "missing": missing, "start": time, "end": time});
+        let gap = json!({
+            "id": 7, "sensor": "s\u{1b}", "boot": "b", "previous_boot": "", "kind": "numbers",
+            "state": "open", "missing": 4, "lost": 5, "restarts": 0, "start": time, "end": time,
+            "device_start": null, "device_end": null, "before": 1, "after": 2, "opened_at": time,
+            "closed_at": null, "opened_entry": null, "closed_entry": null,
+            "ranges": [range(3, 3, 1), range(5, 6, 2), range(8, 20, 1)],
+            "of a later version": true,
         });
         let gap: Gap = serde_json::from_value(gap).unwrap();
         let [_, sensor, missing, _, _, _, numbers] = row(&gap);
@@ -269,7 +211,7 @@ mod tests {
             sensor: None,
             from: Some("2026-01-02T03:04:05+01:00".to_owned()),
             to: None,
-            state: Some(State::Open),
+            state: Some("open".to_owned()),
             limit: 5,
             check: false,
         };

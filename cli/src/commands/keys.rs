@@ -3,7 +3,9 @@
 use std::fmt;
 
 use clap::Args;
-use serde::{Deserialize, Serialize};
+use fieldledger_contract::calls::LogControl;
+use fieldledger_contract::ledger::KeyChange;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::context::Context;
@@ -31,22 +33,18 @@ pub(crate) enum Step {
     Retire,
 }
 
-/// The result, and what the server answers.
-#[derive(Debug, Serialize, Deserialize)]
-struct KeyChange {
-    entry: u64,
-    old: String,
-    new: String,
-    verifier_keys: Vec<String>,
-}
+/// The result.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct Changed(KeyChange);
 
-impl fmt::Display for KeyChange {
+impl fmt::Display for Changed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&pairs([
-            ("told by entry", self.entry.to_string()),
-            ("old key", plain(&self.old)),
-            ("new key", plain(&self.new)),
-            ("signing now", plain(&self.verifier_keys.join(" and "))),
+            ("recorded by entry", self.0.entry.to_string()),
+            ("old key", plain(&self.0.old)),
+            ("new key", plain(&self.0.new)),
+            ("signing now", plain(&self.0.verifier_keys.join(" and "))),
         ]))
     }
 }
@@ -63,18 +61,13 @@ pub(crate) fn run(step: Step, args: &KeyArgs, context: &Context) -> anyhow::Resu
         }
         Target::Folder(ledger, actor) => {
             let change = changed(match step {
-                Step::Rotate => ledger.rotate_key(&args.reason, &actor),
-                Step::Retire => ledger.retire_key(&args.reason, &actor),
+                Step::Rotate => LogControl::rotate_key(&ledger, &args.reason, &actor),
+                Step::Retire => LogControl::retire_key(&ledger, &args.reason, &actor),
             })?;
             ledger.close();
-            KeyChange {
-                entry: change.entry,
-                old: change.old,
-                new: change.new,
-                verifier_keys: change.verifier_keys,
-            }
+            change
         }
     };
-    context.output.show(&change)?;
+    context.output.show(&Changed(change))?;
     Ok(Exit::Ok)
 }

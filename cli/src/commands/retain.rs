@@ -1,4 +1,4 @@
-//! `fieldledger retain`: gives up the payloads of old entries, and tells what that freed.
+//! `fieldledger retain`: gives up the payloads of old entries, and shows what that freed.
 
 use std::fmt;
 use std::thread;
@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
-use fieldledger_api::{Moment, TimeInput};
-use fieldledger_ledger::{Clock, Ledger, RetentionScope, RetentionStatus};
+use fieldledger_api::TimeInput;
+use fieldledger_contract::WallTime;
+use fieldledger_contract::calls::LogControl;
+use fieldledger_contract::ledger::{Retained, Retention, RetentionScope};
+use fieldledger_ledger::{Clock, Ledger};
 use indicatif::HumanBytes;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::client::Client;
@@ -41,21 +44,6 @@ pub(crate) struct RetainArgs {
     target: LedgerTarget,
 }
 
-/// What the server answers.
-#[derive(Deserialize)]
-struct Retained {
-    marker: Option<u64>,
-    below: u64,
-}
-
-/// How far the server is.
-#[derive(Deserialize)]
-struct Retention {
-    freed_bytes: u64,
-    pending: bool,
-    problem: String,
-}
-
 /// The result.
 #[derive(Debug, Serialize)]
 struct Freed {
@@ -76,7 +64,7 @@ impl fmt::Display for Freed {
                 "given up",
                 format!("{} below entry {}", self.scope, self.below),
             ),
-            ("told by entry", marker),
+            ("recorded by entry", marker),
             ("freed", HumanBytes(self.freed_bytes).to_string()),
         ]))
     }
@@ -113,19 +101,20 @@ fn on_server(args: &RetainArgs, client: &Client) -> anyhow::Result<Freed> {
 }
 
 fn in_folder(args: &RetainArgs, ledger: &Ledger, actor: &str) -> anyhow::Result<Freed> {
-    let now = Moment(Clock::default().now());
+    let now = WallTime::from_micros(Clock::default().now());
     let before = TimeInput::from_text(&args.before).resolve(now);
     let before = before.map_err(|problem| InputError(format!("--before: {problem}")))?;
-    let earlier = ledger.retention_status().freed_bytes;
-    let retained = changed(ledger.retain(before.0, args.scope, &args.reason, actor))?;
+    let earlier = changed(ledger.retention())?.freed_bytes;
+    let retained = changed(LogControl::retain(
+        ledger,
+        before,
+        args.scope,
+        &args.reason,
+        actor,
+    ))?;
     let freed_bytes = wait(|| {
-        let RetentionStatus {
-            pending,
-            freed_bytes,
-            problem,
-            ..
-        } = ledger.retention_status();
-        Ok((pending, freed_bytes, problem))
+        let retention = changed(ledger.retention())?;
+        Ok((retention.pending, retention.freed_bytes, retention.problem))
     })?;
     Ok(Freed {
         marker: retained.marker,

@@ -24,15 +24,15 @@ pub(crate) struct Filter {
     #[arg(long, value_name = "TIME")]
     pub(crate) end: Option<String>,
 
-    /// Only entries whose field has exactly this value; several values of a field are alternatives.
-    #[arg(long = "where", value_name = "FIELD=VALUE")]
+    /// Only entries whose column has exactly this value; several values of a column are alternatives.
+    #[arg(long = "where", value_name = "COLUMN=VALUE")]
     pub(crate) restriction: Vec<String>,
 }
 
 /// Options of `search`.
 #[derive(Debug, Args)]
 pub(crate) struct SearchArgs {
-    /// Case-sensitive terms, "phrases" and field:value, such as `action:SENSOR_READING`; an entry
+    /// Case-sensitive terms, "phrases" and column:value, such as `action:SENSOR_READING`; an entry
     /// matches if it matches all of them.
     query: Vec<String>,
 
@@ -43,8 +43,8 @@ pub(crate) struct SearchArgs {
     #[arg(long, value_enum, default_value_t = Order::Desc)]
     order: Order,
 
-    /// Order by this field of the event instead of the time of receipt.
-    #[arg(long, value_name = "FIELD")]
+    /// Order by this column of the event instead of the time of receipt.
+    #[arg(long, value_name = "COLUMN")]
     order_by: Option<String>,
 
     /// Entries to show at most.
@@ -87,14 +87,14 @@ impl Filter {
     ///
     /// # Errors
     ///
-    /// [`InputError`] for a restriction that is none.
+    /// [`InputError`] for text that is not a restriction.
     pub(crate) fn query(&self, terms: &[String]) -> anyhow::Result<Query> {
         let mut search_restriction: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for text in &self.restriction {
-            let (field, value) = text.split_once('=').ok_or_else(|| {
-                InputError(format!("--where {text:?} is not of the form FIELD=VALUE"))
+            let (column, value) = text.split_once('=').ok_or_else(|| {
+                InputError(format!("--where {text:?} is not of the form COLUMN=VALUE"))
             })?;
-            let values = search_restriction.entry(field.to_owned()).or_default();
+            let values = search_restriction.entry(column.to_owned()).or_default();
             values.push(value.to_owned());
         }
         Ok(Query {

@@ -131,7 +131,7 @@ impl fmt::Display for Serving {
     }
 }
 
-/// Serves until it is told to stop, by Ctrl-C or a termination signal.
+/// Serves until it is stopped by Ctrl-C or a termination signal.
 pub(crate) fn run(args: &ServeArgs, context: &Context) -> anyhow::Result<Exit> {
     let mut config = Config::new(&args.folder);
     config.origin.clone_from(&args.origin);
@@ -163,8 +163,8 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let mut terminated = signal(SignalKind::terminate()).context("cannot wait for a signal")?;
     let cosigning = Arc::new(Cosigning::start(ledger, folder, cosigning)?);
-    let backend = OverLedger::new(ledger.clone()).with_cosigning(Arc::clone(&cosigning));
-    let server = Standalone::start_with(Arc::new(backend), listen).await?;
+    let served = OverLedger::new(ledger.clone()).with_cosigning(Arc::clone(&cosigning));
+    let server = Standalone::start_with(served, listen).await?;
     let checkpoint = ledger.checkpoint();
     context.output.show(&Serving {
         url: server.url(),

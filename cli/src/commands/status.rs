@@ -3,8 +3,11 @@
 use std::fmt;
 
 use clap::Args;
+use fieldledger_api::answers::Health;
+use fieldledger_contract::audit::Checkpoint;
+use fieldledger_contract::ledger::{ArchiveStatus, LedgerStatus, Witnessing};
 use indicatif::HumanBytes;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::client::{Client, ClientError};
 use crate::context::Context;
@@ -15,20 +18,12 @@ use crate::output::{bad, good, pairs, plain};
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {}
 
-/// What `GET /healthz` answers.
-#[derive(Debug, Deserialize)]
-struct Health {
-    sensors_ok: u64,
-    sensors_stale: u64,
-    sensors_down: u64,
-}
-
 /// Sensors by liveness.
 #[derive(Debug, Serialize)]
 struct Sensors {
-    ok: u64,
-    stale: u64,
-    down: u64,
+    ok: u32,
+    stale: u32,
+    down: u32,
 }
 
 impl From<Health> for Sensors {
@@ -41,113 +36,50 @@ impl From<Health> for Sensors {
     }
 }
 
-/// What `GET /api/checkpoint` answers.
-#[derive(Debug, Deserialize)]
-struct Checkpoint {
-    origin: String,
-    tree_size: u64,
-    root_hash: String,
-    verifier_key: String,
-}
-
-/// What `GET /api/status` answers.
-#[derive(Debug, Default, Deserialize)]
-struct LogStatus {
-    indexed_size: Option<u64>,
-    bytes_on_disk: Option<u64>,
-    ended: Option<String>,
-    index_problem: Option<String>,
-    archive: Option<Archive>,
-}
-
-/// What is in the archive of the log's full segments.
-#[derive(Debug, Deserialize, Serialize)]
-struct Archive {
-    segments: u64,
-    entries: u64,
-    bytes: u64,
-    /// Segments that are there only.
-    removed: u64,
-    /// Why nothing more can be archived at present.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    problem: String,
-}
-
-impl fmt::Display for Archive {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            segments,
-            entries,
-            removed,
-            ..
-        } = self;
-        let bytes = HumanBytes(self.bytes);
-        write!(
-            formatter,
-            "{entries} entries in {segments} segments, {bytes}; {removed} of them there only"
-        )?;
-        match self.problem.as_str() {
-            "" => Ok(()),
-            problem => write!(formatter, "; {} {}", bad("fails:"), plain(problem)),
-        }
+/// What is in the archive, in words.
+fn archived(archive: &ArchiveStatus) -> String {
+    let ArchiveStatus {
+        segments,
+        entries,
+        bytes,
+        removed,
+        problem,
+    } = archive;
+    let bytes = HumanBytes(*bytes);
+    let text =
+        format!("{entries} entries in {segments} segments, {bytes}; {removed} of them there only");
+    match problem.as_str() {
+        "" => text,
+        problem => format!("{text}; {} {}", bad("fails:"), plain(problem)),
     }
 }
 
-/// What `GET /api/log/witnesses` answers about this log.
-#[derive(Debug, Deserialize, Serialize)]
-struct Witnesses {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    own: Option<OwnWitnesses>,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-struct OwnWitnesses {
-    behaviour: String,
-    witnessed: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    published_size: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    witnessed_size: Option<u64>,
-    witnesses: Vec<Witness>,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-struct Witness {
-    name: String,
-    cosigned_size: u64,
-    lag: u64,
-    failures: u32,
-    last_error: String,
-    refuses: bool,
-}
-
-impl Witnesses {
-    fn lines(&self) -> Vec<(&'static str, String)> {
-        let Some(own) = &self.own else {
-            return vec![("witnesses", "none configured".to_owned())];
+/// How witnesses do, in words.
+fn witnessed(witnessing: &Witnessing) -> Vec<(&'static str, String)> {
+    let Some(own) = &witnessing.own else {
+        return vec![("witnesses", "none configured".to_owned())];
+    };
+    let published = match (own.witnessed, own.witnessed_size) {
+        (true, Some(size)) => good(&format!("the published tree of {size} is witnessed")),
+        (true, None) => good("none needed"),
+        (false, Some(size)) => bad(&format!("not witnessed beyond {size} entries")),
+        (false, None) => bad("nothing witnessed yet"),
+    };
+    let mut lines = vec![("witnesses", published)];
+    for witness in &own.witnesses {
+        let name = plain(&witness.name);
+        let progress = format!("{name}: {} cosigned", witness.cosigned_size);
+        let problem = plain(&witness.last_error);
+        let state = match witness {
+            witness if witness.refuses => format!("{progress}; {} {problem}", bad("REFUSES:")),
+            witness if witness.failures > 0 => {
+                format!("{progress}; {} {problem}", bad("fails:"))
+            }
+            _ => format!("{progress}, {} behind", witness.lag),
         };
-        let published = match (own.witnessed, own.witnessed_size) {
-            (true, Some(size)) => good(&format!("the published tree of {size} is witnessed")),
-            (true, None) => good("none needed"),
-            (false, Some(size)) => bad(&format!("not witnessed beyond {size} entries")),
-            (false, None) => bad("nothing witnessed yet"),
-        };
-        let mut lines = vec![("witnesses", published)];
-        for witness in &own.witnesses {
-            let name = plain(&witness.name);
-            let progress = format!("{name}: {} cosigned", witness.cosigned_size);
-            let problem = plain(&witness.last_error);
-            let state = match witness {
-                witness if witness.refuses => format!("{progress}; {} {problem}", bad("REFUSES:")),
-                witness if witness.failures > 0 => {
-                    format!("{progress}; {} {problem}", bad("fails:"))
-                }
-                _ => format!("{progress}, {} behind", witness.lag),
-            };
-            lines.push(("", state));
-        }
-        lines
+        lines.push(("", state));
     }
+    lines
 }
 
 /// The result.
@@ -172,13 +104,16 @@ struct Status {
     index_problem: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes_on_disk: Option<u64>,
+    /// How fast the log grows.
     #[serde(skip_serializing_if = "Option::is_none")]
-    archive: Option<Archive>,
+    bytes_per_day: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive: Option<ArchiveStatus>,
     root_hash: String,
     verifier_key: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     sensors: Option<Sensors>,
-    witnesses: Witnesses,
+    witnesses: Witnessing,
 }
 
 impl fmt::Display for Status {
@@ -206,8 +141,11 @@ impl fmt::Display for Status {
         if let Some(bytes) = self.bytes_on_disk {
             lines.push(("on disk", HumanBytes(bytes).to_string()));
         }
+        if let Some(bytes) = self.bytes_per_day {
+            lines.push(("appended", format!("{} a day", HumanBytes(bytes))));
+        }
         if let Some(archive) = &self.archive {
-            lines.push(("archive", archive.to_string()));
+            lines.push(("archive", archived(archive)));
         }
         lines.push(("root", plain(&self.root_hash)));
         lines.push(("key", plain(&self.verifier_key)));
@@ -218,7 +156,7 @@ impl fmt::Display for Status {
             );
             lines.push(("sensors", text));
         }
-        lines.extend(self.witnesses.lines());
+        lines.extend(witnessed(&self.witnesses));
         formatter.write_str(&pairs(lines))
     }
 }
@@ -233,7 +171,7 @@ pub(crate) fn run(_args: &StatusArgs, context: &Context) -> anyhow::Result<Exit>
         Err(ClientError::Unavailable { detail, .. }) => (None, Some(detail)),
         Err(error) => return Err(error.into()),
     };
-    let witnesses: Witnesses = client.get("/api/log/witnesses")?;
+    let witnesses: Witnessing = client.get("/api/log/witnesses")?;
     let status = log_status(&client)?;
     let healthy = problem.is_none();
     context.output.show(&Status {
@@ -242,11 +180,15 @@ pub(crate) fn run(_args: &StatusArgs, context: &Context) -> anyhow::Result<Exit>
         problem,
         origin: checkpoint.origin,
         tree_size: checkpoint.tree_size,
-        ended: status.ended,
-        indexed_size: status.indexed_size,
-        index_problem: status.index_problem,
-        bytes_on_disk: status.bytes_on_disk,
-        archive: status.archive,
+        ended: status.as_ref().and_then(|status| status.ended.clone()),
+        indexed_size: status.as_ref().map(|status| status.indexed_size),
+        index_problem: status
+            .as_ref()
+            .map(|status| status.index_problem.clone())
+            .filter(|problem| !problem.is_empty()),
+        bytes_on_disk: status.as_ref().map(|status| status.bytes_on_disk),
+        bytes_per_day: status.as_ref().map(|status| status.bytes_per_day),
+        archive: status.and_then(|status| status.archive),
         root_hash: checkpoint.root_hash,
         verifier_key: checkpoint.verifier_key,
         sensors,
@@ -258,11 +200,12 @@ pub(crate) fn run(_args: &StatusArgs, context: &Context) -> anyhow::Result<Exit>
     })
 }
 
-/// How the log is; nothing of it where the ledger does not answer, or the server does not tell.
-fn log_status(client: &Client) -> Result<LogStatus, ClientError> {
+/// How the log is; none where the ledger does not answer, or the server does not tell.
+fn log_status(client: &Client) -> Result<Option<LedgerStatus>, ClientError> {
     match client.get("/api/status") {
-        Err(error) if error.is_not_found() => Ok(LogStatus::default()),
-        Err(ClientError::Unavailable { .. }) => Ok(LogStatus::default()),
-        answered => answered,
+        Ok(status) => Ok(Some(status)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(ClientError::Unavailable { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }

@@ -92,7 +92,7 @@ pub(crate) fn run(args: &TailArgs, context: &Context) -> anyhow::Result<Exit> {
         largest = size;
         let is_empty = range.entries.is_empty();
         for entry in range.entries {
-            next = entry.index + 1;
+            next = entry.leaf_index + 1;
             context.output.line(&Shown::from(entry))?;
         }
         if let (Some(path), false) = (&args.resume, is_empty) {
@@ -118,7 +118,7 @@ fn read_position(path: &Path) -> anyhow::Result<Option<u64>> {
     };
     let position = text.trim().parse().map_err(|_| {
         InputError(format!(
-            "{:?} is no number of an entry; remove the file to begin anew",
+            "{:?} is not the number of an entry; remove the file to begin anew",
             text.trim()
         ))
     });

@@ -10,7 +10,8 @@ use csv::{ReaderBuilder, StringRecord, Terminator, Writer, WriterBuilder};
 use jiff::Timestamp;
 
 use super::table::{COLUMNS, Cell, Kind, row};
-use crate::entries::Entry;
+use fieldledger_api::answers::LogEvent;
+
 use crate::exit::InputError;
 use crate::export::Sink;
 
@@ -48,7 +49,7 @@ impl Csv {
 }
 
 impl Sink for Csv {
-    fn entry(&mut self, entry: &Entry) -> anyhow::Result<()> {
+    fn entry(&mut self, entry: &LogEvent) -> anyhow::Result<()> {
         for ((_, kind), cell) in COLUMNS.iter().zip(row(entry)) {
             match cell {
                 Cell::Empty => self.out.write_field("")?,

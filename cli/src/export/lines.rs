@@ -24,10 +24,10 @@ use std::io::{BufRead, BufReader, Read as _, Seek as _, SeekFrom, Write};
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
+use fieldledger_api::answers::LogEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::entries::Entry;
 use crate::exit::InputError;
 use crate::export::Sink;
 
@@ -121,10 +121,10 @@ impl Lines {
 }
 
 impl Sink for Lines {
-    fn entry(&mut self, entry: &Entry) -> anyhow::Result<()> {
+    fn entry(&mut self, entry: &LogEvent) -> anyhow::Result<()> {
         self.line(&EntryLine {
-            index: entry.index,
-            leaf: &entry.leaf,
+            index: entry.leaf_index,
+            leaf: entry.leaf.as_deref().unwrap_or_default(),
             envelope: entry.envelope.as_deref(),
             inclusion_proof: entry.inclusion_proof.as_deref(),
         })
@@ -219,7 +219,7 @@ pub(crate) fn resume(path: &Path, header: &Header) -> anyhow::Result<(Option<u64
         let index = read.map(|line| line.index);
         let index = index.map_err(|error| {
             InputError(format!(
-                "line {} is no line of an export: {error}",
+                "line {} is not a line of an export: {error}",
                 reader.number
             ))
         })?;

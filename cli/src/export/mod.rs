@@ -12,7 +12,7 @@ pub(crate) mod lines;
 pub(crate) mod parquet;
 mod table;
 
-use crate::entries::Entry;
+use fieldledger_api::answers::LogEvent;
 
 /// Takes the entries of an export.
 pub(crate) trait Sink {
@@ -21,7 +21,7 @@ pub(crate) trait Sink {
     /// # Errors
     ///
     /// Where it cannot be written.
-    fn entry(&mut self, entry: &Entry) -> anyhow::Result<()>;
+    fn entry(&mut self, entry: &LogEvent) -> anyhow::Result<()>;
 
     /// Takes a signed tree head: the one that the proofs of the entries after it lead to, or that
     /// covers all entries before it.

@@ -13,7 +13,8 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
 use super::table::{COLUMNS, Cell, Kind, row};
-use crate::entries::Entry;
+use fieldledger_api::answers::LogEvent;
+
 use crate::export::Sink;
 
 /// Rows in a group at most. A group is in memory until it is written.
@@ -93,7 +94,7 @@ impl Parquet {
 }
 
 impl Sink for Parquet {
-    fn entry(&mut self, entry: &Entry) -> anyhow::Result<()> {
+    fn entry(&mut self, entry: &LogEvent) -> anyhow::Result<()> {
         for (column, cell) in self.columns.iter_mut().zip(row(entry)) {
             column.filled.push(i16::from(cell != Cell::Empty));
             match cell {

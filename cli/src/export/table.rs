@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::entries::Entry;
+use fieldledger_api::answers::LogEvent;
+
+use crate::entries;
 use crate::event::Envelope;
 
 /// What a column holds.
@@ -17,7 +19,7 @@ pub(crate) enum Kind {
 }
 
 /// Names and kinds of the columns. The last one is a number, so that a line of CSV that was cut off
-/// can be told from a whole one.
+/// can be distinguished from a whole one.
 pub(crate) const COLUMNS: [(&str, Kind); 17] = [
     ("index", Kind::Number),
     ("received_at", Kind::Time),
@@ -50,7 +52,7 @@ pub(crate) enum Cell<'a> {
 }
 
 /// The row of an entry.
-pub(crate) fn row(entry: &Entry) -> [Cell<'_>; COLUMNS.len()] {
+pub(crate) fn row(entry: &LogEvent) -> [Cell<'_>; COLUMNS.len()] {
     let number = |number: Option<u64>| number.map_or(Cell::Empty, Cell::Number);
     let text = |text: Option<_>| text.map_or(Cell::Empty, Cell::Text);
     let Envelope {
@@ -60,11 +62,11 @@ pub(crate) fn row(entry: &Entry) -> [Cell<'_>; COLUMNS.len()] {
         producer,
         sequence,
         ..
-    } = Envelope::read(entry.text());
+    } = Envelope::read(entries::text(entry));
     let removed = entry.removed.as_ref();
     [
-        Cell::Number(entry.index),
-        number(entry.received_at()),
+        Cell::Number(entry.leaf_index),
+        number(entries::received_at(entry)),
         text(event.action),
         text(event.actor),
         text(event.source),
@@ -77,7 +79,7 @@ pub(crate) fn row(entry: &Entry) -> [Cell<'_>; COLUMNS.len()] {
         text(event.timestamp),
         text(signature),
         text(public_key),
-        text(removed.map(|removed| Cow::Borrowed(removed.kind.as_str()))),
+        text(removed.map(|removed| Cow::Borrowed(removed.kind.name()))),
         text(producer),
         number(sequence),
     ]

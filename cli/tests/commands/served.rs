@@ -252,6 +252,7 @@ fn the_end_of_a_log_and_its_archive_are_shown() {
     );
     assert_eq!(status["archive"]["segments"], 0, "{status}");
     assert!(status["bytes_on_disk"].as_u64() > Some(0), "{status}");
+    assert!(status["bytes_per_day"].is_u64(), "{status}");
     let text = run(&served.url, &["status"]);
     for line in ["ended", "archive", "the plant was closed"] {
         assert!(text.stdout.contains(line), "{text:?}");

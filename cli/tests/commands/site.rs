@@ -4,7 +4,6 @@ use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fieldledger_ledger::{Config, EventColumns, Ledger};
@@ -59,8 +58,8 @@ impl Site {
     }
 
     /// Serves the log with what goes with it.
-    pub(crate) fn serve_with(&mut self, backend: OverLedger, listen: SocketAddr) {
-        let started = Standalone::start_with(Arc::new(backend), listen);
+    pub(crate) fn serve_with(&mut self, served: OverLedger, listen: SocketAddr) {
+        let started = Standalone::start_with(served, listen);
         self.server = Some(self.runtime.block_on(started).unwrap());
     }
 

@@ -38,9 +38,9 @@ fn with_cosigning(site: &mut Site, folder: &Path, settings: CosigningSettings) -
     let _in_runtime = site.runtime.enter();
     let cosigning = Cosigning::start(&site.ledger, folder, settings).unwrap();
     let cosigning = Arc::new(cosigning);
-    let backend = OverLedger::new(site.ledger.clone()).with_cosigning(Arc::clone(&cosigning));
+    let served = OverLedger::new(site.ledger.clone()).with_cosigning(Arc::clone(&cosigning));
     let address = site.stop();
-    site.serve_with(backend, address);
+    site.serve_with(served, address);
     cosigning
 }
 

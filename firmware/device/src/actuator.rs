@@ -9,25 +9,11 @@
 use heapless::String;
 
 use crate::clock::Now;
-use crate::incoming::{Command, End};
+pub use crate::command::Value;
+use crate::command::{Command, End};
 
 /// The longest name of an output, in bytes.
 pub const MAX_CHANNEL_BYTES: usize = 32;
-
-/// What an output can be set to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Value {
-    /// On or off.
-    Switch(bool),
-    /// A level in the output's own units.
-    Level(i64),
-}
-
-impl Value {
-    fn is_like(self, other: Self) -> bool {
-        core::mem::discriminant(&self) == core::mem::discriminant(&other)
-    }
-}
 
 /// What an output is, before anyone commands it.
 #[derive(Debug, Clone)]

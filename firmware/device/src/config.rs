@@ -6,10 +6,13 @@ use fieldledger_attest::SensorId;
 use heapless::String;
 
 use crate::clock::SECOND;
-use crate::topics::Style;
+use crate::topics::{Style, Topics};
 
 /// The longest alias and location of a sensor, in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
+
+/// The longest boot id that a device gives itself, in bytes.
+pub const MAX_BOOT_BYTES: usize = 32;
 
 /// The longest topic prefix, in bytes.
 pub const MAX_PREFIX_BYTES: usize = 32;
@@ -49,6 +52,14 @@ pub struct Config {
 }
 
 impl Config {
+    /// Where the device publishes and listens.
+    pub(crate) fn topics(&self) -> Topics<'_> {
+        Topics {
+            prefix: &self.prefix,
+            style: self.style,
+        }
+    }
+
     /// Everything but the names at its usual value: a heartbeat every 30 s on the topic of all sensors, sampling after three
     /// silent intervals, history in messages of 64 a second apart, acknowledgements within 10 s to
     /// 5 min, a better broker tried after 10 min.

@@ -17,8 +17,9 @@ use heapless::Vec;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::actuator::Value;
 use crate::brokers::{Address, MAX_BROKERS};
+use crate::command::Value;
+pub use crate::command::{Command, End};
 
 /// The largest message that is looked at, in bytes.
 pub const MAX_INCOMING_BYTES: usize = 2_048;
@@ -50,45 +51,18 @@ pub enum IncomingError {
     Brokers,
 }
 
-/// When a command ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// So many milliseconds after it arrived.
-    For(u64),
-    /// At this time, microseconds since the Unix epoch. Better than [`End::For`], which begins anew
-    /// however long the command was under way; but the device must know the time.
-    Until(u64),
-}
-
-/// A command to an output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Command<'a> {
-    /// The boot that it is meant for, so that one which was kept somewhere does nothing after a reboot.
-    pub boot: &'a str,
-    /// Name of the output.
-    pub channel: &'a str,
-    /// Which owner of the output speaks; a later one has a higher number.
-    pub epoch: u64,
-    /// Number of the command within the epoch, rising.
-    pub seq: u64,
-    /// What to set.
-    pub value: Value,
-    /// Until when.
-    pub end: End,
-}
-
 /// A poll.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Poll<'a> {
     /// Its number.
     pub number: Option<u64>,
     /// What the poller says about earlier answers, if it is one that does.
-    pub stored: Option<Stored<'a>>,
+    pub stored: Option<StoredAnswers<'a>>,
 }
 
 /// Answers that are stored, of those since the poll before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored<'a> {
+pub struct StoredAnswers<'a> {
     /// The boot that they are of; empty where the poller knows of none.
     pub boot: &'a str,
     /// Their numbers, in any order.
@@ -101,7 +75,7 @@ struct PollMessage {
 }
 
 #[derive(Deserialize)]
-struct TellingPollMessage<'a> {
+struct NamingPollMessage<'a> {
     poll: u64,
     boot: &'a str,
     stored: Vec<u64, MAX_STORED>,
@@ -172,10 +146,10 @@ fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, IncomingError> {
 /// A poll. Anything can be one; one that is no JSON has no number, and says nothing of answers.
 #[must_use]
 pub fn poll(bytes: &[u8]) -> Poll<'_> {
-    if let Ok(TellingPollMessage { poll, boot, stored }) = read(bytes)
+    if let Ok(NamingPollMessage { poll, boot, stored }) = read(bytes)
         && in_range(poll)
     {
-        let stored = Stored {
+        let stored = StoredAnswers {
             boot,
             sequences: stored,
         };
@@ -304,7 +278,7 @@ mod tests {
         assert_eq!(server::MAX_STORED, MAX_STORED);
         let number = fieldledger_attest::NUMBERS_END - 1;
         for length in [0, 1, MAX_STORED] {
-            let stored = server::Stored {
+            let stored = server::StoredAnswers {
                 boot: "b".repeat(crate::device::MAX_BOOT_BYTES),
                 stored: std::vec![number; length],
             };
@@ -315,11 +289,11 @@ mod tests {
             let bytes = sent.payload();
             let Poll {
                 number: heard,
-                stored: told,
+                stored: named,
             } = poll(&bytes);
-            let told = told.unwrap();
-            assert_eq!((heard, told.boot), (Some(number), stored.boot.as_str()));
-            assert_eq!(*told.sequences, *stored.stored);
+            let named = named.unwrap();
+            assert_eq!((heard, named.boot), (Some(number), stored.boot.as_str()));
+            assert_eq!(*named.sequences, *stored.stored);
         }
         // One number too many, and it says nothing: what it could not name would be lost.
         let many = std::format!(r#"{{"poll":1,"boot":"b","stored":{:?}}}"#, [1; 17]);

@@ -19,6 +19,11 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
+/// Whether it can stand in a message as it is.
+pub(crate) fn is_quotable(text: &str) -> bool {
+    !text.contains(['"', '\\'])
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

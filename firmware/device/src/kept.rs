@@ -13,9 +13,10 @@ use fieldledger_attest::reading::{Clock, Reading};
 use fieldledger_attest::statement::BootId;
 use heapless::{Deque, String};
 
-use crate::device::{MAX_BOOT_BYTES, is_decimal, is_quotable};
+use crate::config::MAX_BOOT_BYTES;
+use crate::json::is_quotable;
 use crate::ring::Waiting;
-use crate::sensor::{MAX_UNIT_BYTES, Text};
+use crate::sensor::{MAX_UNIT_BYTES, Text, is_decimal};
 
 /// Most readings of earlier boots in memory: what goes into one message. The others stay where they are
 /// until these are stored.

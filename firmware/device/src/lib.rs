@@ -7,15 +7,18 @@
 //! | module | holds |
 //! |---|---|
 //! | [`device`] | the device itself |
+//! | [`action`] | what it says is to be done |
 //! | [`config`] | what it is told once |
 //! | [`sensor`] | what measures, and the sensors' ids |
 //! | [`topics`] | where it publishes and listens |
 //! | [`ring`] | readings of which nobody has said that they are stored |
 //! | [`kept`] | readings where a reboot does not reach them |
-//! | [`actuator`] | outputs: commands, epochs, expiry, neutral values |
+//! | [`actuator`] | outputs: epochs, expiry, neutral values |
+//! | [`command`] | what an output is commanded |
 //! | [`brokers`] | which broker next |
 //! | [`incoming`] | what arrives, parsed |
 //! | [`clock`] | the time as it is given |
+//! | `messages`, `json` | what it sends, written |
 //!
 //! ```text
 //! loop {
@@ -40,9 +43,11 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod action;
 pub mod actuator;
 pub mod brokers;
 pub mod clock;
+pub mod command;
 pub mod config;
 pub mod device;
 pub mod incoming;

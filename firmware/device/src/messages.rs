@@ -73,10 +73,7 @@ impl<'a> Source<'a> {
 
 impl Speaker<'_> {
     pub(crate) fn topics(&self) -> Topics<'_> {
-        Topics {
-            prefix: &self.config.prefix,
-            style: self.config.style,
-        }
+        self.config.topics()
     }
 
     /// A sensor announces itself.

@@ -78,6 +78,13 @@ pub fn derived_id(key: &PublicKey, number: u32) -> SensorId {
 /// The number by which the device's own id is derived: that of no sensor.
 pub const DEVICE_NUMBER: u32 = u32::MAX;
 
+/// What servers take for a number.
+pub(crate) fn is_decimal(text: &Text) -> bool {
+    let characters = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
+    let number: Option<f64> = text.parse().ok();
+    text.bytes().all(characters) && number.is_some_and(f64::is_finite)
+}
+
 #[cfg(test)]
 mod tests {
     use fieldledger_attest::identity::DeviceKey;

@@ -86,7 +86,7 @@ struct World {
     /// Whether the poll that is being answered says which answers are stored, by sensor.
     is_telling: BTreeMap<Uuid, bool>,
     /// What the server will say is stored, with its next poll.
-    to_tell: BTreeMap<Uuid, poll::Stored>,
+    to_tell: BTreeMap<Uuid, poll::StoredAnswers>,
     heard: Vec<Heard>,
     /// Whatever was ever published.
     emitted: BTreeMap<Number, Content>,
@@ -400,10 +400,13 @@ impl World {
         if !self.device.is_connected() {
             return;
         }
-        let stored = self.to_tell.get_mut(&sensor).map(|known| poll::Stored {
-            boot: known.boot.clone(),
-            stored: std::mem::take(&mut known.stored),
-        });
+        let stored = self
+            .to_tell
+            .get_mut(&sensor)
+            .map(|known| poll::StoredAnswers {
+                boot: known.boot.clone(),
+                stored: std::mem::take(&mut known.stored),
+            });
         let mut stored = stored.unwrap_or_default();
         if self.loses_told {
             stored.stored.clear();

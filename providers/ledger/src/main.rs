@@ -13,9 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod bindings;
-mod convert;
 mod exports;
-mod gaps;
 mod provider;
 mod settings;
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use fieldledger_cosigning::{Cosigning, CosigningSettings};
+use fieldledger_contract::Error;
+use fieldledger_cosigning::{Cosigning, CosigningSettings, WitnessedLog};
 use fieldledger_ledger::{Config, Ledger, OpenError};
 use fieldledger_lifeline::Parent;
-use fieldledger_rpc_server::{Server, work_on};
+use fieldledger_rpc_server::{server, work_on};
 use parking_lot::RwLock;
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
@@ -52,7 +53,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         .await
         .context("cannot start the provider")?;
     let connection = get_connection();
-    let calls = bindings::serve(&Server::of(connection), provider.clone())
+    let calls = bindings::serve(&server(connection).await?, provider.clone())
         .await
         .context("cannot reach the lattice")?;
     tokio::select! {
@@ -65,19 +66,25 @@ pub(crate) async fn run() -> anyhow::Result<()> {
 }
 
 impl LedgerProvider {
-    /// The ledger, or why there is none now.
-    pub(crate) fn ledger(&self) -> Result<Ledger, String> {
+    /// The ledger; unavailable, with the reason, where there is none now.
+    pub(crate) fn ledger(&self) -> Result<Ledger, Error> {
         self.open_parts().map(|(ledger, _)| ledger)
     }
 
-    /// The ledger and its witnesses, or why there are none now.
-    pub(crate) fn open_parts(&self) -> Result<(Ledger, Arc<Cosigning>), String> {
-        match &*self.state.read() {
-            State::Open(ledger, cosigning) => Ok((ledger.clone(), Arc::clone(cosigning))),
-            State::Opening => Err("the ledger is being opened".to_owned()),
-            State::Refused(reason) => Err(format!("the ledger could not be opened: {reason}")),
-            State::Closed => Err("the ledger is closed".to_owned()),
-        }
+    /// The ledger with its witnesses; unavailable, with the reason, where there are none now.
+    pub(crate) fn witnessed_log(&self) -> Result<WitnessedLog, Error> {
+        let (ledger, cosigning) = self.open_parts()?;
+        Ok(WitnessedLog::new(ledger, cosigning))
+    }
+
+    fn open_parts(&self) -> Result<(Ledger, Arc<Cosigning>), Error> {
+        let reason = match &*self.state.read() {
+            State::Open(ledger, cosigning) => return Ok((ledger.clone(), Arc::clone(cosigning))),
+            State::Opening => "the ledger is being opened".to_owned(),
+            State::Refused(reason) => format!("the ledger could not be opened: {reason}"),
+            State::Closed => "the ledger is closed".to_owned(),
+        };
+        Err(Error::Unavailable(reason))
     }
 
     fn enter(&self, state: State) -> State {

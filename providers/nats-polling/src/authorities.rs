@@ -1,4 +1,4 @@
-//! Whom the provider believes when they vouch for a NATS server.
+//! Whom the provider trusts to vouch for a NATS server.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use async_nats::rustls::{self, ClientConfig, RootCertStore};
 use fieldledger_polling::config::Authorities;
 use thiserror::Error;
 
-/// Why nobody can be believed.
+/// Why nobody can be trusted.
 #[derive(Debug, Error)]
 pub(crate) enum AuthoritiesError {
     /// The file cannot be read.
@@ -31,8 +31,8 @@ pub(crate) enum AuthoritiesError {
     Unusable(#[source] rustls::Error),
 }
 
-/// A client that believes these authorities and no others.
-pub(crate) fn believing(authorities: &Authorities) -> Result<ClientConfig, AuthoritiesError> {
+/// A client that trusts these authorities and no others.
+pub(crate) fn trusting(authorities: &Authorities) -> Result<ClientConfig, AuthoritiesError> {
     let text = match authorities {
         Authorities::Text(text) => text.as_bytes().to_vec(),
         Authorities::File(path) => {
@@ -74,10 +74,10 @@ mod tests {
                 "damaged",
             ),
         ] {
-            let refused = believing(&Authorities::Text(text.to_owned())).unwrap_err();
+            let refused = trusting(&Authorities::Text(text.to_owned())).unwrap_err();
             assert!(refused.to_string().contains(problem), "{refused}");
         }
-        let nowhere = believing(&Authorities::File("/nowhere/ca.pem".into())).unwrap_err();
+        let nowhere = trusting(&Authorities::File("/nowhere/ca.pem".into())).unwrap_err();
         assert!(nowhere.to_string().contains("/nowhere/ca.pem"), "{nowhere}");
     }
 }

@@ -12,8 +12,8 @@
 use std::collections::HashSet;
 
 use async_nats::jetstream::Message;
-use fieldledger_wire::batch::PollBatch;
 use fieldledger_polling::BatchLimits;
+use fieldledger_wire::batch::PollBatch;
 use tracing::debug;
 
 use crate::pacing::is_live;
@@ -55,8 +55,8 @@ impl Ahead {
 
     /// A call with all of them failed.
     pub(crate) fn failed(&mut self, together: &Together, error: &IngestError) {
-        // That the log is away is no batch's fault.
-        if !matches!(error, IngestError::Unavailable(_)) {
+        // That the log is away, or has ended, is no batch's fault.
+        if !error.is_of_every_batch() {
             self.alone = together.followers.len();
         }
     }

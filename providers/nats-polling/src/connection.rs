@@ -92,7 +92,7 @@ impl Connections {
     }
 }
 
-/// Connects now, and reconnects for ever should the connection be lost later.
+/// Connects now, and reconnects forever should the connection be lost later.
 pub(crate) async fn connect(
     connection: &Connection,
     connections: &Connections,
@@ -153,7 +153,7 @@ pub(crate) async fn probe(connection: &Connection, server: &str) -> Result<Clien
         })
 }
 
-/// Whom to believe, and who to be.
+/// Whom to trust, and who to be.
 fn options(connection: &Connection) -> Result<ConnectOptions, ConnectError> {
     let login = login(connection)?;
     let Some(known) = &connection.authorities else {
@@ -162,7 +162,7 @@ fn options(connection: &Connection) -> Result<ConnectOptions, ConnectError> {
     // Required, whatever a URL or a server says: who stands between could tell us to do without.
     Ok(login
         .require_tls(true)
-        .tls_client_config(authorities::believing(known)?))
+        .tls_client_config(authorities::trusting(known)?))
 }
 
 /// Who to be: the user of a JWT, of an nkey, or the one whom a server's URL names.

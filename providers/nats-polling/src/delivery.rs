@@ -1,8 +1,9 @@
 //! Batches out of the stream: one lane hands them to the reader, one after the other.
 //!
 //! A batch is acknowledged after the reader has recorded it, so it may be delivered twice but never
-//! lost; the ledger appends nothing twice. While the log is unavailable the lane waits: that is not
-//! the batch's fault. A batch that fails while others pass is put aside as a dead letter.
+//! lost; the ledger appends nothing twice. While the log is unavailable, or has ended, the lane waits: that
+//! is not the batch's fault ([`crate::recording`]). A batch that fails while others pass is put aside as a
+//! dead letter.
 //!
 //! What waited for long goes with what is behind it ([`crate::backlog`]), and in its turn
 //! ([`crate::pacing`]).
@@ -12,25 +13,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::{AckKind, Message};
-use fieldledger_wire::batch::PollBatch;
+use backon::Retryable;
 use fieldledger_polling::{BatchLimits, chain};
+use fieldledger_wire::batch::PollBatch;
 use futures::StreamExt;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::backlog::{Ahead, decode};
-use crate::backoff::Backoff;
+use crate::backoff::backoff;
 use crate::connection::Connections;
 use crate::pacing::{Pacing, is_live};
 use crate::progress::Progress;
-use crate::reader::{IngestError, Ingested, Reader};
+use crate::reader::{Ingested, Reader};
+use crate::recording::{Recorder, Verdict};
 use crate::storage::{DeadLetter, Storage, StorageError};
-
-/// A batch may fail this often before it is asked whether others pass.
-const PATIENCE: u32 = 5;
-
-/// So many failures with others passing in between show that the fault is the batch's.
-const PASSED_BY: u32 = 2;
 
 /// While a batch is worked on, the server is told so this often. It would deliver it again after 10 s.
 const PROGRESS_EVERY: Duration = Duration::from_secs(3);
@@ -48,18 +46,54 @@ const FETCH_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How long one request for batches stands.
 const PULL_EXPIRES: Duration = Duration::from_secs(30);
 
-pub(crate) struct Delivery {
-    pub(crate) storage: Storage,
-    pub(crate) lane: u32,
+/// What the deliveries of all lanes have in common.
+pub(crate) struct Deliveries {
     pub(crate) reader: Arc<dyn Reader>,
     pub(crate) call_timeout: Duration,
     /// Of batches that go in one call.
     pub(crate) limits: BatchLimits,
     pub(crate) progress: Arc<Progress>,
     pub(crate) pacing: Arc<Pacing>,
-    pub(crate) connections: Connections,
-    /// Once cancelled, the batch at hand is the last.
-    pub(crate) stop: CancellationToken,
+}
+
+impl Deliveries {
+    /// For each lane of a stream the task that hands its batches to the reader, until told to stop.
+    pub(crate) fn start(
+        &self,
+        storage: &Storage,
+        lanes: u32,
+        connections: &Connections,
+        stop: &CancellationToken,
+    ) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        for lane in 0..lanes {
+            let recorder = Recorder {
+                lane,
+                reader: Arc::clone(&self.reader),
+                call_timeout: self.call_timeout,
+                progress: Arc::clone(&self.progress),
+                stop: stop.clone(),
+            };
+            let delivery = Delivery {
+                storage: storage.clone(),
+                recorder,
+                limits: self.limits,
+                pacing: Arc::clone(&self.pacing),
+                connections: connections.clone(),
+            };
+            tasks.spawn(delivery.run());
+        }
+        tasks
+    }
+}
+
+struct Delivery {
+    storage: Storage,
+    /// Hands the lane's batches to the reader. Once it is told to stop, the batch at hand is the last.
+    recorder: Recorder,
+    limits: BatchLimits,
+    pacing: Arc<Pacing>,
+    connections: Connections,
 }
 
 /// Why no more batches are taken.
@@ -68,21 +102,12 @@ enum End {
     Reconnected,
 }
 
-/// What is to become of a batch.
-enum Verdict {
-    Recorded,
-    /// It can never be recorded, for this reason.
-    Hopeless(String),
-    /// Not recorded, and we are asked to stop.
-    Stopped,
-}
-
 impl Delivery {
     /// Delivers until told to stop.
-    pub(crate) async fn run(self) {
+    async fn run(self) {
         let mut afresh = true;
         let mut ahead = Ahead::default();
-        while !self.stop.is_cancelled() {
+        while !self.stop().is_cancelled() {
             match self.consume(&mut afresh, &mut ahead).await {
                 Ok(End::Stopped) => return,
                 // The server waits for the acknowledgement of a batch that went with the connection:
@@ -91,7 +116,7 @@ impl Delivery {
                 Err(error) => {
                     let error = chain(error.as_ref());
                     warn!(
-                        lane = self.lane,
+                        lane = self.lane(),
                         error, "batches cannot be fetched; trying again"
                     );
                     self.pause(FETCH_AGAIN_AFTER, None).await;
@@ -102,7 +127,7 @@ impl Delivery {
 
     async fn consume(&self, afresh: &mut bool, ahead: &mut Ahead) -> Result<End, StorageError> {
         let mut reconnected = std::pin::pin!(self.connections.next());
-        let consumer = self.storage.consumer(self.lane, *afresh).await?;
+        let consumer = self.storage.consumer(self.lane(), *afresh).await?;
         *afresh = false;
         let mut messages = consumer
             .stream()
@@ -113,7 +138,7 @@ impl Delivery {
             .await?;
         loop {
             let message = tokio::select! {
-                () = self.stop.cancelled() => return Ok(End::Stopped),
+                () = self.stop().cancelled() => return Ok(End::Stopped),
                 () = &mut reconnected => return Ok(End::Reconnected),
                 message = messages.next() => message,
             };
@@ -135,18 +160,17 @@ impl Delivery {
         if ahead.knows(&batch) {
             return self.acknowledge(message).await;
         }
-        let mut attempts = 0;
-        let caught_up = match is_live(&batch) {
+        let caught_up = match is_live(&batch) || self.progress().log_end.has_ended() {
             true => None,
             false => self.catch_up(message, &batch, ahead).await,
         };
         let verdict = match caught_up {
             Some(verdict) => verdict,
-            None => self.attempt(message, &batch, &mut attempts).await,
+            None => self.record(message, &batch).await,
         };
         match verdict {
-            Verdict::Recorded => self.acknowledge(message).await,
-            Verdict::Hopeless(reason) => {
+            Verdict::Recorded(_) => self.acknowledge(message).await,
+            Verdict::Hopeless { attempts, reason } => {
                 self.put_aside(message, &batch.id, attempts, &reason).await
             }
             Verdict::Stopped => {
@@ -154,6 +178,15 @@ impl Delivery {
                 message.ack_with(AckKind::Nak(None)).await
             }
         }
+    }
+
+    /// Records a batch alone.
+    async fn record(&self, message: &Message, batch: &PollBatch) -> Verdict {
+        let verdict = with_progress(message, self.recorder.record(batch)).await;
+        if let Verdict::Recorded(ingested) = verdict {
+            self.note_recorded(batch, 1, ingested);
+        }
+        verdict
     }
 
     /// Waits for the turn of a batch of a backlog, and tries once to record it with those behind it. No
@@ -164,22 +197,22 @@ impl Delivery {
         batch: &PollBatch,
         ahead: &mut Ahead,
     ) -> Option<Verdict> {
-        let gathered = ahead.gather((message, batch), (&self.storage, self.lane), self.limits);
+        let gathered = ahead.gather((message, batch), (&self.storage, self.lane()), self.limits);
         let gathered = with_progress(message, gathered).await;
         let whole = gathered.as_ref().map_or(batch, |together| &together.batch);
         let turn = self.pacing.turn_of(whole);
         if !turn.is_zero() {
             self.pause(turn, Some(message)).await;
-            if self.stop.is_cancelled() {
+            if self.stop().is_cancelled() {
                 return Some(Verdict::Stopped);
             }
         }
         let together = gathered?;
-        match with_progress(message, self.call(&together.batch)).await {
+        match with_progress(message, self.recorder.call(&together.batch)).await {
             Ok(ingested) => {
                 self.note_recorded(&together.batch, together.count(), ingested);
                 ahead.recorded(together);
-                Some(Verdict::Recorded)
+                Some(Verdict::Recorded(ingested))
             }
             Err(error) => {
                 debug!(
@@ -194,6 +227,18 @@ impl Delivery {
         }
     }
 
+    fn lane(&self) -> u32 {
+        self.recorder.lane
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.recorder.progress
+    }
+
+    fn stop(&self) -> &CancellationToken {
+        &self.recorder.stop
+    }
+
     fn note_recorded(&self, batch: &PollBatch, count: usize, ingested: Ingested) {
         debug!(
             batch = batch.id,
@@ -202,84 +247,7 @@ impl Delivery {
             duplicates = ingested.duplicates,
             "recorded"
         );
-        self.progress.batches_delivered(count as u64, batch);
-    }
-
-    /// Tries until there is a verdict.
-    async fn attempt(&self, message: &Message, batch: &PollBatch, attempts: &mut u32) -> Verdict {
-        let mut backoff = Backoff::new();
-        let mut failures = 0;
-        let mut passed_by = 0;
-        let mut delivered_before = self.progress.delivered();
-        loop {
-            *attempts += 1;
-            let error = match with_progress(message, self.call(batch)).await {
-                Ok(ingested) => {
-                    self.note_recorded(batch, 1, ingested);
-                    return Verdict::Recorded;
-                }
-                Err(IngestError::Malformed(reason)) => return Verdict::Hopeless(reason),
-                Err(error) => error,
-            };
-            let text = error.to_string();
-            if !matches!(error, IngestError::Unavailable(_)) {
-                failures += 1;
-                if failures > PATIENCE && self.others_pass(&error, delivered_before).await {
-                    passed_by += 1;
-                }
-                // Once is no proof: the log may have come back between this batch and the others.
-                if passed_by > PASSED_BY {
-                    return Verdict::Hopeless(format!(
-                        "{failures} failures while others pass: {text}"
-                    ));
-                }
-                delivered_before = self.progress.delivered();
-            }
-            self.progress.delivery_failed(&text);
-            let pause = backoff.pause();
-            warn!(
-                lane = self.lane,
-                batch = batch.id,
-                attempts,
-                retry_ms = pause.as_millis(),
-                error = text,
-                "batch not recorded; it stays in the stream and is tried again"
-            );
-            self.pause(pause, Some(message)).await;
-            if self.stop.is_cancelled() {
-                return Verdict::Stopped;
-            }
-        }
-    }
-
-    async fn call(&self, batch: &PollBatch) -> Result<Ingested, IngestError> {
-        let milliseconds = u64::try_from(self.call_timeout.as_millis()).unwrap_or(u64::MAX);
-        tokio::time::timeout(self.call_timeout, self.reader.ingest(batch))
-            .await
-            .unwrap_or(Err(IngestError::TimedOut(milliseconds)))
-    }
-
-    /// Whether the fault lies with one batch: others were recorded since its last failure, or an
-    /// empty one is now.
-    ///
-    /// A timeout is no proof that a batch is bad, since a full one takes longer than an empty one;
-    /// then only other batches count.
-    async fn others_pass(&self, error: &IngestError, delivered_before: u64) -> bool {
-        if self.progress.delivered() > delivered_before {
-            return true;
-        }
-        if matches!(error, IngestError::TimedOut(_)) {
-            return false;
-        }
-        let probe = PollBatch {
-            id: "probe".to_owned(),
-            epoch: "probe".to_owned(),
-            ..PollBatch::default()
-        };
-        matches!(
-            self.call(&probe).await,
-            Ok(_) | Err(IngestError::Malformed(_))
-        )
+        self.progress().batches_delivered(count as u64, batch);
     }
 
     /// Moves a batch to the dead letters, for as long as it takes.
@@ -291,37 +259,31 @@ impl Delivery {
         reason: &str,
     ) -> Result<(), StorageError> {
         error!(
-            lane = self.lane,
+            lane = self.lane(),
             batch = id,
             attempts,
             reason,
             "batch cannot be recorded; it goes to the stream FIELDLEDGER_DEAD_LETTERS"
         );
-        self.progress.set_last_error(reason);
-        let mut backoff = Backoff::new();
-        loop {
-            let letter = DeadLetter {
-                id,
-                reason,
-                attempts,
-                subject: &message.subject,
-                payload: message.payload.clone(),
-            };
-            let Err(error) = self.storage.store_dead_letter(letter).await else {
-                break;
-            };
-            let pause = backoff.pause();
-            warn!(
-                batch = id,
-                error = chain(error.as_ref()),
-                "dead letter not stored; trying again"
-            );
-            self.pause(pause, Some(message)).await;
-            if self.stop.is_cancelled() {
-                return Ok(());
-            }
+        self.progress().set_last_error(reason);
+        let letter = DeadLetter {
+            id,
+            reason,
+            attempts,
+            subject: &message.subject,
+            payload: &message.payload,
+        };
+        let stored = (|| self.storage.store_dead_letter(letter))
+            .retry(backoff())
+            .notify(|error, _pause| {
+                let error = chain(error.as_ref());
+                warn!(batch = id, error, "dead letter not stored; trying again");
+            });
+        tokio::select! {
+            stored = with_progress(message, stored) => stored?,
+            () = self.stop().cancelled() => return Ok(()),
         }
-        self.progress.batch_dead_lettered();
+        self.progress().batch_dead_lettered();
         self.acknowledge(message).await
     }
 
@@ -336,7 +298,7 @@ impl Delivery {
         };
         tokio::select! {
             () = passed => {}
-            () = self.stop.cancelled() => info!(lane = self.lane, "delivery stops"),
+            () = self.stop().cancelled() => info!(lane = self.lane(), "delivery stops"),
         }
     }
 
@@ -347,7 +309,7 @@ impl Delivery {
             let Err(error) = message.double_ack().await else {
                 return Ok(());
             };
-            if attempt == ACKNOWLEDGEMENTS || self.stop.is_cancelled() {
+            if attempt == ACKNOWLEDGEMENTS || self.stop().is_cancelled() {
                 return Err(error);
             }
             attempt += 1;

@@ -1,9 +1,9 @@
 //! Polls sensors over NATS and hands what they say to a reader, losing nothing it has accepted.
 //!
 //! ```text
-//!  heartbeats, answers ──▶ field (drives crates/field/polling) ──batches──▶ spool ──▶ JetStream
-//!                                                                              │
-//!                                      reader ◀── delivery ◀───────────────────┘
+//!  heartbeats, answers ──▶ polling_loop (drives crates/field/polling) ──batches──▶ spool ──▶ JetStream
+//!                                                                                     │
+//!                                      reader ◀── recording ◀── delivery ◀────────────┘
 //! ```
 //!
 //! | module | holds |
@@ -12,11 +12,25 @@
 //! | [`reader`] | who takes the batches, as a trait |
 //! | [`wasmcloud`] | the lattice's side: links, calls to the reader, the registry interface |
 //!
-//! Inside an instance: `connection`, `authorities` (who vouches for its server) and `clock`; `field` (the
-//! engine with a network), `sensor_store` (what a restart must know), `ranking` (which of several servers),
-//! `orders` (which others an operator sends), `rest` (when to move), `storage` (streams and buckets), `spool`
-//! (batches into the stream), `delivery` (batches out of it), `backlog` (many of them at a time), `pacing`
-//! (how fast these), `progress` and `latency` (what `status` says of all that).
+//! | inside an instance | |
+//! |---|---|
+//! | `runs`, `reaching`, `present_run` | run after run, each from a server that was reached; what others may know of it |
+//! | `connection`, `authorities`, `clock`, `backoff` | the NATS client, who vouches for its server, the time, pauses between attempts |
+//! | `polling_loop`, `questions` | the engine with a network, and what is asked of it |
+//! | `storage`, `sensor_store` | streams and buckets; what a restart must know of sensors |
+//! | `spool`, `room` | batches into the stream; how full it may be |
+//! | `delivery`, `recording`, `log_end` | batches out of the stream; one to the reader; a log that takes no more |
+//! | `backlog`, `pacing` | many old batches at a time, and how fast these |
+//! | `ranking`, `orders`, `rest` | which of several servers; which others an operator sends; when to move |
+//! | `progress`, `latency` | what `status` says of all that |
+//!
+//! # Invariants
+//!
+//! - What a device was told is stored is on disk: an acknowledgement follows JetStream's, and that its fsync.
+//! - A batch leaves the stream after the reader has recorded it, or as a dead letter; so it may be delivered
+//!   twice, and the log knows it then.
+//! - A sensor's results stay in order: they keep to one lane, and a lane has one batch under way.
+//! - Nothing that was accepted is dropped for want of room or of a log: polling stops instead.
 #![forbid(unsafe_code)]
 
 pub mod instance;
@@ -29,13 +43,20 @@ mod backoff;
 mod clock;
 mod connection;
 mod delivery;
-mod field;
 mod latency;
+mod log_end;
 mod orders;
 mod pacing;
+mod polling_loop;
+mod present_run;
 mod progress;
+mod questions;
 mod ranking;
+mod reaching;
+mod recording;
 mod rest;
+mod room;
+mod runs;
 mod sensor_store;
 mod spool;
 mod storage;

@@ -11,17 +11,17 @@ use std::sync::Arc;
 use async_nats::{Client, Message};
 use bytes::Bytes;
 use fieldledger_polling::brokers::{Order, OrderError, Ordered};
+use fieldledger_polling::chain;
 use fieldledger_polling::config::Connection;
-use fieldledger_polling::{Memory, chain};
 use futures::StreamExt;
 use serde_json::json;
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use crate::connection::{ConnectError, probe, takes};
-use crate::field::Question;
 use crate::progress::Progress;
+use crate::questions::{Question, remembered};
 use crate::rest::come_to_rest;
 use crate::storage::{Storage, StorageError};
 
@@ -226,11 +226,4 @@ impl Orders {
             warn!(%error, "who sent a list of brokers is not recorded");
         }
     }
-}
-
-/// What the engine knows of sensors and keys, unless it has ended.
-pub(crate) async fn remembered(questions: &mpsc::Sender<Question>) -> Option<Memory> {
-    let (sender, answer) = oneshot::channel();
-    questions.send(Question::Memory(sender)).await.ok()?;
-    answer.await.ok()
 }

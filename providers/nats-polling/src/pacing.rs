@@ -5,10 +5,11 @@
 //! results a second, and as many again as were polled meanwhile, without which a site that polls more
 //! than that would never catch up. Order is kept: what was polled later waits behind.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fieldledger_wire::batch::PollBatch;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::clock::wall_now;
@@ -67,7 +68,7 @@ impl Pacing {
 
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52 results")]
     fn take(&self, results: usize) -> Duration {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let (now, stored) = (Instant::now(), self.progress.results_stored());
         let elapsed = now.duration_since(state.looked).as_secs_f64();
         let share = (COUNTED.as_secs_f64() / elapsed).min(1.0);

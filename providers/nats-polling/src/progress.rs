@@ -1,13 +1,15 @@
 //! How far results have come on their way to the log: counters shared by an instance's tasks.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
 
 use fieldledger_wire::batch::{Outcome, PollBatch};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::clock::wall_now;
 use crate::latency::Latency;
+use crate::log_end::LogEnd;
+use crate::room::Room;
 
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
@@ -27,6 +29,10 @@ pub(crate) struct Progress {
     batches_retried: AtomicU64,
     batches_dead_lettered: AtomicU64,
     last_error: Mutex<String>,
+    /// Whether the log has ended, as far as is known.
+    pub(crate) log_end: LogEnd,
+    /// How much room the stream has.
+    pub(crate) room: Room,
     latency: Mutex<Latency>,
 }
 
@@ -45,6 +51,12 @@ pub struct DeliveryStatus {
     pub batches_dead_lettered: u64,
     /// Why the last delivery failed, or empty.
     pub last_error: String,
+    /// Why the log takes no more entries, so that delivery pauses; empty while it does.
+    pub ended: String,
+    /// Bytes of the batches in the stream, as of a second ago: of all that store there.
+    pub stored_bytes: u64,
+    /// At so many polling stops.
+    pub stored_bytes_max: u64,
     /// Poll to durable, microseconds, over the last minute: half stayed below.
     pub latency_p50: u64,
     /// Poll to durable, microseconds, over the last minute: 99 % stayed below.
@@ -59,6 +71,7 @@ impl Progress {
     /// Nothing is under way yet. What an earlier run could not store is lost, and was said to be.
     pub(crate) fn begin(&self) {
         self.buffered.store(0, Relaxed);
+        self.log_end.clear();
         self.hold(false);
     }
 
@@ -108,10 +121,7 @@ impl Progress {
         let answered =
             rows.filter(|(_, outcome)| matches!(outcome, Outcome::Value | Outcome::Unparsable));
         let latencies = answered.map(|(polled_at, _)| now.saturating_sub(*polled_at));
-        self.latency
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .note(latencies, now);
+        self.latency.lock().note(latencies, now);
     }
 
     pub(crate) fn batch_dead_lettered(&self) {
@@ -124,31 +134,21 @@ impl Progress {
     }
 
     pub(crate) fn set_last_error(&self, reason: &str) {
-        reason.clone_into(
-            &mut self
-                .last_error
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        reason.clone_into(&mut self.last_error.lock());
     }
 
     pub(crate) fn status(&self) -> DeliveryStatus {
-        let (latency_p50, latency_p99) = self
-            .latency
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .percentiles(wall_now());
+        let (latency_p50, latency_p99) = self.latency.lock().percentiles(wall_now());
         DeliveryStatus {
             results_buffered: self.buffered() as u64,
             batches_stored: self.batches_stored.load(Relaxed),
             batches_delivered: self.delivered(),
             batches_retried: self.batches_retried.load(Relaxed),
             batches_dead_lettered: self.batches_dead_lettered.load(Relaxed),
-            last_error: self
-                .last_error
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone(),
+            last_error: self.last_error.lock().clone(),
+            ended: self.log_end.reason().unwrap_or_default(),
+            stored_bytes: self.room.stored_bytes(),
+            stored_bytes_max: self.room.stored_bytes_max(),
             latency_p50,
             latency_p99,
         }

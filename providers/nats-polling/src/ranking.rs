@@ -5,24 +5,19 @@
 //! when it was lost lie there until somebody fetches them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_nats::Client;
 use async_nats::connection::State;
+use fieldledger_polling::chain;
 use fieldledger_polling::config::Connection;
-use fieldledger_polling::{BatchLimits, chain};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::connection::{Connections, probe};
-use crate::delivery::Delivery;
-use crate::field::Question;
-use crate::orders::remembered;
-use crate::pacing::Pacing;
+use crate::delivery::Deliveries;
 use crate::progress::Progress;
-use crate::reader::Reader;
+use crate::questions::{Question, remembered};
 use crate::rest::{LOOK_AGAIN, come_to_rest};
 use crate::storage::{Storage, StorageError};
 
@@ -32,16 +27,13 @@ pub(crate) struct Ranking {
     pub(crate) connections: Connections,
     pub(crate) storage: Storage,
     pub(crate) lanes: u32,
-    pub(crate) reader: Arc<dyn Reader>,
-    pub(crate) call_timeout: Duration,
-    pub(crate) limits: BatchLimits,
+    pub(crate) deliveries: Deliveries,
     pub(crate) progress: Arc<Progress>,
     pub(crate) questions: mpsc::Sender<Question>,
-    pub(crate) pacing: Arc<Pacing>,
 }
 
 impl Ranking {
-    /// Looks around every so often, for ever.
+    /// Looks around every so often, forever.
     pub(crate) async fn run(self) {
         if self.connection.servers.len() < 2 {
             return;
@@ -98,22 +90,10 @@ impl Ranking {
             "batches left behind on another server are delivered"
         );
         let stop = CancellationToken::new();
-        let mut deliveries = JoinSet::new();
-        for lane in 0..storage.all_lanes(self.lanes).await? {
-            let delivery = Delivery {
-                storage: storage.clone(),
-                lane,
-                reader: Arc::clone(&self.reader),
-                call_timeout: self.call_timeout,
-                limits: self.limits,
-                progress: Arc::clone(&self.progress),
-                pacing: Arc::clone(&self.pacing),
-                // Of the connection that is looked through; it is not made again.
-                connections: Connections::new(),
-                stop: stop.clone(),
-            };
-            deliveries.spawn(delivery.run());
-        }
+        let lanes = storage.all_lanes(self.lanes).await?;
+        // Of the connection that is looked through; it is not made again.
+        let connections = Connections::new();
+        let deliveries = self.deliveries.start(&storage, lanes, &connections, &stop);
         let delivered = tokio::time::timeout(self.connection.return_after, async {
             while storage.pending().await? > 0 {
                 tokio::time::sleep(LOOK_AGAIN).await;

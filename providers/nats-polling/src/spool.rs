@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use async_nats::Client;
 use bytes::Bytes;
+use fieldledger_polling::{Receipt, Sealed, StoredAnswer, chain};
 use fieldledger_wire::batch::PollBatch;
-use fieldledger_polling::{Receipt, Sealed, StoredAnswer};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::backoff::Backoff;
+use crate::backoff::pauses;
 use crate::connection::Connections;
 use crate::progress::Progress;
 use crate::storage::Storage;
@@ -40,7 +40,7 @@ impl Spool {
     pub(crate) async fn run(self, mut batches: mpsc::UnboundedReceiver<Sealed>) {
         while let Some(Sealed { batch, receipts }) = batches.recv().await {
             if self.store(&batch).await {
-                self.tell(receipts).await;
+                self.acknowledge(receipts).await;
             } else {
                 error!(
                     lane = self.lane,
@@ -54,15 +54,14 @@ impl Spool {
 
     /// Tells devices what is stored. One that does not hear it sends its readings again, and the log
     /// knows those it has.
-    async fn tell(&self, receipts: Vec<Receipt>) {
+    async fn acknowledge(&self, receipts: Vec<Receipt>) {
         let mut answers = Vec::new();
         for receipt in receipts {
             match receipt {
                 Receipt::Answer(answer) => answers.push(answer),
                 Receipt::History { subject, ack } => {
-                    // A text and a number.
-                    let payload = Bytes::from(serde_json::to_vec(&ack).unwrap_or_default());
-                    let publish = self.client.publish(subject.to_string(), payload);
+                    let payload = serde_json::to_vec(&ack).expect("a text and a number are JSON");
+                    let publish = self.client.publish(subject.to_string(), payload.into());
                     let _ = tokio::time::timeout(RECEIPT_PATIENCE, publish).await;
                 }
             }
@@ -74,9 +73,9 @@ impl Spool {
     }
 
     async fn store(&self, batch: &PollBatch) -> bool {
-        // Strings, numbers and a fixed shape: there is nothing in it that JSON could not hold.
-        let payload = Bytes::from(serde_json::to_vec(batch).unwrap_or_default());
-        let mut backoff = Backoff::new();
+        let payload = serde_json::to_vec(batch).expect("columns of texts and numbers are JSON");
+        let payload = Bytes::from(payload);
+        let mut pauses = pauses();
         loop {
             let connected = self.connections.next();
             let attempt = self
@@ -93,14 +92,14 @@ impl Spool {
                 self.progress.batch_stored(batch.sensor.len());
                 return true;
             };
-            let pause = backoff.pause();
+            let pause = pauses.pause();
             warn!(
                 lane = self.lane,
                 batch = batch.id,
                 buffered = self.progress.buffered(),
                 retry_ms = pause.as_millis(),
-                error = %fieldledger_polling::chain(error.as_ref()),
-                "batch not stored; kept in memory"
+                error = chain(error.as_ref()),
+                "batch not stored; it stays in memory"
             );
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}

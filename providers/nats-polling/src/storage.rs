@@ -21,6 +21,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use tracing::info;
 use uuid::Uuid;
 
+use crate::room::Level;
+
 /// Work queue of batches, subjects `fieldledger.polls.<instance>.<lane>`.
 const POLLS: &str = "FIELDLEDGER_POLLS";
 /// Batches given up, subjects `fieldledger.dead.<instance>`.
@@ -254,6 +256,19 @@ impl Storage {
         Ok(pending)
     }
 
+    /// How full the stream of batches is: with those of all instances that store there.
+    pub(crate) async fn level(&self) -> Result<Level, StorageError> {
+        let stream = self.context.get_stream_no_info(POLLS).await?;
+        let info = stream.get_info().await?;
+        Ok(Level {
+            bytes: info.state.bytes,
+            // Zero and below mean that there is none.
+            bound: u64::try_from(info.config.max_bytes)
+                .ok()
+                .filter(|bound| *bound > 0),
+        })
+    }
+
     /// Stores what could not be delivered, with the reason in its headers.
     pub(crate) async fn store_dead_letter(
         &self,
@@ -266,7 +281,7 @@ impl Storage {
         headers.insert("Fieldledger-Subject", letter.subject);
         let subject = format!("fieldledger.dead.{}", self.instance);
         self.context
-            .publish_with_headers(subject, headers, letter.payload)
+            .publish_with_headers(subject, headers, letter.payload.clone())
             .await?
             .await?;
         Ok(())
@@ -279,7 +294,7 @@ impl Storage {
         Ok(())
     }
 
-    /// Deletes a sensor's record, without the marker a key-value client would leave for ever.
+    /// Deletes a sensor's record, without the marker a key-value client would leave forever.
     pub(crate) async fn delete_sensor(&self, id: Uuid) -> Result<(), StorageError> {
         let stream = self.sensors().await?;
         stream
@@ -442,14 +457,14 @@ fn bucket(name: &str, description: &str) -> stored_stream::Config {
 }
 
 /// A batch to be given up.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct DeadLetter<'a> {
     pub(crate) id: &'a str,
     pub(crate) reason: &'a str,
     pub(crate) attempts: u32,
     /// Where it was stored before.
     pub(crate) subject: &'a str,
-    pub(crate) payload: Bytes,
+    pub(crate) payload: &'a Bytes,
 }
 
 /// A header is one line, and not too long a one.

@@ -78,14 +78,120 @@ async fn an_unavailable_log_is_waited_for_and_nothing_is_lost() {
         (reader.texts(1).len() == device.said.lock().unwrap().len()).then_some(())
     })
     .await;
-    let said: Vec<String> = device
-        .said
-        .lock()
-        .unwrap()
-        .iter()
-        .map(u64::to_string)
-        .collect();
-    assert_eq!(reader.texts(1), said);
+    assert_eq!(reader.texts(1), said(&device));
+}
+
+/// What a device said, as the reader has it.
+fn said(device: &Device) -> Vec<String> {
+    let said = device.said.lock().unwrap();
+    said.iter().map(u64::to_string).collect()
+}
+
+/// A log that takes no more entries until this is true.
+fn ended_until(is_open: &Arc<AtomicBool>) -> Arc<TestReader> {
+    let is_open = Arc::clone(is_open);
+    TestReader::new(move |_, _| {
+        let ended = || IngestError::Ended("frozen by an operator".to_owned());
+        is_open.load(SeqCst).then_some(()).ok_or_else(ended)
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_has_ended_is_left_alone_until_the_next_start_and_nothing_is_lost() {
+    let server = Server::start().await;
+    let is_open = Arc::new(AtomicBool::new(false));
+    let reader = ended_until(&is_open);
+    let settings = [("LANES", "2")];
+    let instance = start(config(&server, &settings), &reader).await;
+    let mut devices = Vec::new();
+    for n in 1..=4 {
+        devices.push(Device::start(&server, n, Answers::ReadTopic).await);
+    }
+    let status = eventually("batches of both lanes that wait", || async {
+        let status = instance.status().await;
+        (status.batches_pending >= 20).then_some(status)
+    })
+    .await;
+    assert_eq!(status.delivery.ended, "frozen by an operator");
+    assert!(status.delivery.last_error.contains("frozen by an operator"));
+    assert_eq!(
+        (
+            status.delivery.batches_retried,
+            status.delivery.batches_dead_lettered
+        ),
+        (0, 0)
+    );
+    // At most once in each lane: a log that has ended is asked again after a minute.
+    assert!(reader.calls() <= 2, "{} calls", reader.calls());
+    instance.stop().await;
+    let said_before: Vec<Vec<String>> = devices.iter().map(said).collect();
+    for said in &said_before {
+        assert!(said.len() > 2, "polling goes on meanwhile");
+    }
+
+    // What a new start, or other settings, bring: another question at once.
+    is_open.store(true, SeqCst);
+    let started = std::time::Instant::now();
+    let instance = start(config(&server, &settings), &reader).await;
+    eventually("all that was said", || async {
+        let is_read = |(n, said): (u32, &Vec<String>)| reader.texts(n).starts_with(said);
+        (1..).zip(&said_before).all(is_read).then_some(())
+    })
+    .await;
+    assert!(
+        started.elapsed() < Duration::from_secs(45),
+        "not after a minute"
+    );
+    assert_eq!(instance.status().await.delivery.ended, "");
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_bound_of_the_stream_polling_stops_and_all_that_was_polled_is_stored() {
+    let server = Server::start().await;
+    let is_open = Arc::new(AtomicBool::new(false));
+    let reader = ended_until(&is_open);
+    let settings = [("STORED_BYTES_MAX", "1000000"), ("LATE_WINDOW_MS", "0")];
+    let instance = start(config(&server, &settings), &reader).await;
+    let mut devices = Vec::new();
+    for n in 1..=100 {
+        devices.push(Device::start(&server, n, Answers::Directly).await);
+    }
+    eventually("a bound that is shown before it is reached", || async {
+        let delivery = instance.status().await.delivery;
+        let is_shown = delivery.stored_bytes_max == 1_000_000;
+        (is_shown && (1..1_000_000).contains(&delivery.stored_bytes)).then_some(())
+    })
+    .await;
+    let full = eventually("a stream at its bound, and nothing in memory", || async {
+        let status = instance.status().await;
+        let is_full = status.delivery.stored_bytes >= 1_000_000;
+        (is_full && status.delivery.results_buffered == 0).then_some(status)
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let later = instance.status().await;
+    assert!(
+        later.counters.polls.polls < full.counters.polls.polls + 200,
+        "polling has stopped"
+    );
+    assert_eq!(later.delivery.ended, "frozen by an operator");
+    instance.stop().await;
+
+    is_open.store(true, SeqCst);
+    let instance = start(config(&server, &settings), &reader).await;
+    eventually("polling again", || async {
+        (instance.status().await.counters.polls.polls > 500).then_some(())
+    })
+    .await;
+    instance.stop().await;
+    for (n, device) in (1..).zip(&devices) {
+        let (read, said) = (reader.texts(n), said(device));
+        // The last may still be in the stream: the next start delivers them.
+        assert_eq!(read[..], said[..read.len()], "sensor {n}");
+    }
+    let stored = usize::try_from(full.counters.polls.polls).unwrap();
+    assert!(reader.results() > stored, "with all from before the bound");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -365,14 +471,7 @@ async fn a_full_stream_stops_polling_until_there_is_room_and_loses_nothing() {
     .await;
     instance.stop().await;
     for (n, device) in (1..).zip(&devices) {
-        let said: Vec<String> = device
-            .said
-            .lock()
-            .unwrap()
-            .iter()
-            .map(u64::to_string)
-            .collect();
-        let read = reader.texts(n);
+        let (read, said) = (reader.texts(n), said(device));
         // The last may still be in the stream: the next start delivers them.
         assert_eq!(read[..], said[..read.len()], "sensor {n}");
     }

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use async_nats::jetstream;
 use common::keeper::Keeper;
 use common::{Server, TestReader, config_of, eventually, free_port, heartbeat, id, start};
-use fieldledger_wire::batch::PollBatch;
 use fieldledger_provider_nats_polling::instance::Instance;
+use fieldledger_wire::batch::PollBatch;
 use futures::StreamExt as _;
 use tokio::task::JoinHandle;
 

@@ -173,7 +173,7 @@ async fn a_farewell_and_a_removed_link_end_polling() {
         }
     };
     polled(&leaver, 2).await;
-    // As long as it answers, a farewell is not believed.
+    // As long as it answers, a farewell does not count.
     let said = leaver.said.clone();
     drop(leaver);
     client

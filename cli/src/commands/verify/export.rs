@@ -13,7 +13,7 @@ use fieldledger_verifier::log::LogCheck;
 use fieldledger_verifier::note::TreeHead;
 
 use super::report::Report;
-use super::witnesses::Trust;
+use super::trust::Trust;
 use crate::context::Context;
 use crate::exit::InputError;
 use crate::export::lines::{FORMAT, Header, LOG, Line, LineReader, SELECTION};
@@ -33,7 +33,7 @@ struct Check<'a> {
 ///
 /// # Errors
 ///
-/// [`InputError`] where the file is no export of a version that is known.
+/// [`InputError`] where the file is not an export of a known version.
 pub(super) fn verify(
     input: impl BufRead,
     path: &Path,
@@ -49,7 +49,7 @@ pub(super) fn verify(
     let header: Header = header.filter(known).ok_or_else(|| {
         let path = path.display();
         InputError(format!(
-            "{path} is no export of a version that this program knows"
+            "{path} is not an export of a version that this program knows"
         ))
     })?;
     let is_log = header.what == LOG;
@@ -134,7 +134,7 @@ impl Check<'_> {
             return self.report.add(Some(position), problem);
         };
         let Ok(leaf) = BASE64_STANDARD.decode(leaf) else {
-            let problem = format!("line {number}: the leaf is no base64");
+            let problem = format!("line {number}: the leaf is not base64");
             return self.report.add(Some(position), problem);
         };
         if index != position {

@@ -11,7 +11,7 @@ use crate::files;
 ///
 /// # Errors
 ///
-/// [`InputError`] says which is no key and why.
+/// [`InputError`] says which is not a key and why.
 pub(super) fn read(given: &[String]) -> anyhow::Result<Vec<LogKey>> {
     let mut keys = Vec::new();
     for text in given {

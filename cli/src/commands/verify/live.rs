@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::report::Report;
 use super::state::State;
-use super::witnesses::Trust;
+use super::trust::Trust;
 use crate::client::{Client, ClientError, LONGEST_NOTE};
 use crate::context::Context;
 use crate::entries::{self, PAGE};
@@ -149,8 +149,8 @@ impl Live<'_> {
                 break;
             }
             for entry in &range.entries {
-                let leaf = entry.leaf_bytes();
-                let envelope = entry.text().map(str::as_bytes);
+                let leaf = entries::leaf_bytes(entry);
+                let envelope = entries::text(entry).map(str::as_bytes);
                 let index = check.edge().size();
                 let full = check.add(&leaf, envelope, &mut problems);
                 if self.payloads {
@@ -284,7 +284,7 @@ impl Live<'_> {
 /// The newest signed tree head, and whether the log is served as tiles.
 fn newest(client: &Client) -> Result<(String, bool), ClientError> {
     match client.get_bytes("/log/checkpoint", LONGEST_NOTE) {
-        // What is no text has no signature either.
+        // What is not text has no signature either.
         Ok(note) => Ok((String::from_utf8_lossy(&note).into_owned(), true)),
         Err(error) if error.is_not_found() => {
             let claim: Claim = client.get("/api/checkpoint")?;

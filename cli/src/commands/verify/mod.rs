@@ -6,7 +6,8 @@
 //! export.rs    a whole log, or a selection, from a file
 //! live.rs      a log that is served, from the start or since the last time
 //! state.rs     what is remembered of a log between two times
-//! witnesses.rs whether enough witnesses have cosigned
+//! trust.rs     the keys and the witness policy that a tree head is held against
+//! witnesses.rs which witnesses have cosigned, and whether they are enough
 //! report.rs    what was found
 //! ```
 //!
@@ -18,6 +19,7 @@ mod live;
 mod proof;
 mod report;
 mod state;
+mod trust;
 mod witnesses;
 
 use std::fs::File;
@@ -28,11 +30,11 @@ use anyhow::Context as _;
 use clap::Args;
 
 use self::live::Extent;
-use self::witnesses::Trust;
+use self::trust::Trust;
 use crate::context::Context;
 use crate::exit::{Exit, InputError};
 
-/// How each file but an export in JSON lines is told from one.
+/// How an export in JSON lines begins, and no other file.
 const EXPORT: &[u8] = b"{\"export\":";
 
 /// Options of `verify`.

@@ -13,7 +13,7 @@ use fieldledger_verifier::note::LogKey;
 use serde::Deserialize;
 
 use super::report::Report;
-use super::witnesses::Trust;
+use super::trust::Trust;
 use crate::exit::InputError;
 
 /// Longest proof that is read, bytes: an envelope has at most a mebibyte, twice that in JSON.
@@ -31,7 +31,7 @@ struct Extras {
 ///
 /// # Errors
 ///
-/// [`InputError`] where the file is no proof at all.
+/// [`InputError`] where the file is not a proof at all.
 pub(super) fn verify(input: impl Read, path: &Path, trust: &Trust) -> anyhow::Result<Report> {
     let mut text = String::new();
     let read = input.take(LONGEST).read_to_string(&mut text);

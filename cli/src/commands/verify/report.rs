@@ -10,7 +10,7 @@ use fieldledger_verifier::note::TreeHead;
 use serde::Serialize;
 
 use super::witnesses::Witnesses;
-use crate::output::{bad, good, plain};
+use crate::output::{bad, chain, good, plain};
 
 /// Problems that are listed; the rest are counted.
 const LISTED: usize = 100;
@@ -92,14 +92,8 @@ impl Report {
     }
 
     /// Notes an error with its causes.
-    pub(super) fn add_error(&mut self, index: Option<u64>, error: &dyn Error) {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            text.push_str(&format!(": {error}"));
-            cause = error.source();
-        }
-        self.add(index, text);
+    pub(super) fn add_error(&mut self, index: Option<u64>, error: &(dyn Error + 'static)) {
+        self.add(index, chain(error).join(": "));
     }
 
     /// Notes what was found in a log.

@@ -28,7 +28,7 @@ pub(super) struct State {
 
 /// The file.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct StateFile {
     /// The last tree head that was checked.
     checkpoint: String,
     /// The last tile of each level of its tree, base64.
@@ -59,32 +59,32 @@ impl State {
     /// Where it cannot be written.
     pub(super) fn write(&self, path: &Path) -> anyhow::Result<()> {
         let levels = self.edge.levels().iter();
-        let kept = Kept {
+        let file = StateFile {
             checkpoint: self.note.clone(),
             edge: levels
                 .map(|hashes| BASE64_STANDARD.encode(hashes.concat()))
                 .collect(),
             received_at: self.received_at,
         };
-        files::replace(path, serde_json::to_string_pretty(&kept)?.as_bytes())
+        files::replace(path, serde_json::to_string_pretty(&file)?.as_bytes())
     }
 }
 
 fn parse(text: &str, keys: &[LogKey]) -> Result<State, String> {
-    let kept: Kept = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let file: StateFile = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let (head, _) =
-        note::open_with_any(&kept.checkpoint, keys).map_err(|error| error.to_string())?;
-    let levels: Option<Vec<Vec<Hash>>> = kept.edge.iter().map(|level| hashes(level)).collect();
-    let edge = levels.ok_or("its edge is no base64 of hashes")?;
+        note::open_with_any(&file.checkpoint, keys).map_err(|error| error.to_string())?;
+    let levels: Option<Vec<Vec<Hash>>> = file.edge.iter().map(|level| hashes(level)).collect();
+    let edge = levels.ok_or("its edge is not base64 of hashes")?;
     let edge = Edge::from_levels(edge)?;
     if edge.size() != head.size || edge.root() != head.root {
         return Err("its edge is not that of the tree in its checkpoint".to_owned());
     }
     Ok(State {
-        note: kept.checkpoint,
+        note: file.checkpoint,
         head,
         edge,
-        received_at: kept.received_at,
+        received_at: file.received_at,
     })
 }
 

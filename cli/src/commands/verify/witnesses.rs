@@ -1,86 +1,15 @@
-//! Whom to believe: the keys that may have signed a tree head, and the witnesses that must have
-//! cosigned it.
+//! Which witnesses have cosigned a tree head, and whether they are enough.
 
-use std::path::Path;
-
-use fieldledger_verifier::note::{self, LogKey, NoteError, TreeHead};
-use fieldledger_verifier::policy::{Judgement, Policy};
+use fieldledger_verifier::policy::Judgement;
 use serde::Serialize;
 
-use super::keys;
-use super::report::Report;
-use crate::exit::InputError;
-use crate::files;
 use crate::output::plain;
-
-/// What a tree head is held against.
-pub(super) struct Trust {
-    /// Any of these may have signed it; none where nobody has said.
-    pub(super) keys: Vec<LogKey>,
-    policy: Option<Policy>,
-}
-
-impl Trust {
-    /// Reads the keys, and the policy where there is one. A policy that lists logs has their keys.
-    ///
-    /// # Errors
-    ///
-    /// [`InputError`] says which is no key, or what is wrong with the policy.
-    pub(super) fn read(given: &[String], policy: Option<&Path>) -> anyhow::Result<Self> {
-        let mut keys = keys::read(given)?;
-        let Some(path) = policy else {
-            return Ok(Self { keys, policy: None });
-        };
-        let policy = Policy::parse(&files::read(path)?)
-            .map_err(|error| InputError(format!("--policy {}: {error}", path.display())))?;
-        if keys.is_empty() {
-            keys = policy.logs().to_vec();
-        }
-        Ok(Self {
-            keys,
-            policy: Some(policy),
-        })
-    }
-
-    /// Opens a signed tree head by one of the keys.
-    ///
-    /// # Errors
-    ///
-    /// [`NoteError`] says what does not hold.
-    pub(super) fn open<'k>(&'k self, note: &str) -> Result<(TreeHead, &'k LogKey), NoteError> {
-        note::open_with_any(note, &self.keys)
-    }
-
-    /// Judges a tree head that was opened, and notes in the report who has cosigned it. A head that
-    /// does not satisfy the policy is a problem of `index`, if it is in one entry.
-    pub(super) fn judge(&self, note: &str, index: Option<u64>, report: &mut Report) {
-        let Some(policy) = &self.policy else {
-            return;
-        };
-        if !policy.logs().is_empty()
-            && let Err(error) = note::open_with_any(note, policy.logs())
-        {
-            let problem = format!("the policy is not about this log: {error}");
-            report.add(index, problem);
-        }
-        match policy.judge(note) {
-            Ok(judgement) => {
-                let witnesses = Witnesses::from(judgement);
-                if !witnesses.satisfied {
-                    report.add(index, witnesses.refusal());
-                }
-                report.witnesses = Some(witnesses);
-            }
-            Err(error) => report.add_error(index, &error),
-        }
-    }
-}
 
 /// Who has cosigned a tree head.
 #[derive(Debug, Serialize)]
 pub(super) struct Witnesses {
     /// They are enough.
-    satisfied: bool,
+    pub(super) satisfied: bool,
     /// The name on the policy's quorum line.
     quorum: String,
     /// The members of the quorum that must have cosigned, or hold as groups themselves.
@@ -121,7 +50,8 @@ impl From<Judgement> for Witnesses {
 }
 
 impl Witnesses {
-    fn refusal(&self) -> String {
+    /// Why the tree head is not accepted, where they are too few.
+    pub(super) fn refusal(&self) -> String {
         format!(
             "too few witnesses have cosigned this tree head: {}; no cosignature from {}",
             self.count(),

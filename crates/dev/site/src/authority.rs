@@ -1,7 +1,7 @@
 //! The authority that vouches for the field's servers, where those speak TLS.
 //!
 //! A site has one of its own, because no public authority vouches for `localhost` or for an address of a
-//! plant's network, and devices need believe nobody else. It is made once and does not end: whoever has its
+//! plant's network, and devices need trust nobody else. It is made once and does not end: whoever has its
 //! certificate would have to be visited to be given another. A server's certificate is made at each of its
 //! starts, for the names and addresses that the machine has then, so nobody has to renew it.
 
@@ -42,7 +42,7 @@ impl FieldAuthority {
         }
     }
 
-    /// Its certificate, in PEM: what everybody who connects has to believe.
+    /// Its certificate, in PEM: what everybody who connects has to trust.
     #[must_use]
     pub fn certificate(&self) -> PathBuf {
         self.folder.join("authority.pem")
@@ -98,7 +98,7 @@ impl FieldAuthority {
     }
 
     /// The key is the authority. The certificate is written from it each time, and always means the same:
-    /// who believes an earlier one believes this one.
+    /// who trusts an earlier one trusts this one.
     fn issuer(&self) -> Result<(Certificate, KeyPair), SiteError> {
         let (path, certificate_file) = (self.key(), self.certificate());
         let unusable = |error| self.unusable(&error);
@@ -112,7 +112,7 @@ impl FieldAuthority {
                 secret::write(&path, &key.serialize_pem())?;
                 key
             }
-            // Devices believe this one. A new one in its place would lock them all out without a word.
+            // Devices trust this one. A new one in its place would lock them all out without a word.
             (false, true) => {
                 return Err(self.unusable(
                     &"its key is gone; put authority.key back, or delete authority.pem for a new \
@@ -135,7 +135,7 @@ impl FieldAuthority {
 
 fn params(key: &KeyPair) -> CertificateParams {
     let mut params = CertificateParams::default();
-    // A name of its own: a device may believe the authorities of several sites. The first byte says only
+    // A name of its own: a device may trust the authorities of several sites. The first byte says only
     // how the others are to be read.
     let bytes = key.public_key_raw().iter().skip(1).take(4);
     let name: String = bytes.map(|byte| format!("{byte:02x}")).collect();

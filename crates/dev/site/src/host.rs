@@ -57,7 +57,7 @@ pub enum Manager {
     Elsewhere,
     /// It runs here, beside others perhaps.
     Here,
-    /// It runs here and forgets earlier hosts, which it would believe alive for 70 s. Right only for
+    /// It runs here and forgets earlier hosts, which it would take to be alive for 70 s. Right only for
     /// the first host of a lattice.
     First,
 }

@@ -112,7 +112,7 @@ impl Lattice {
         }
     }
 
-    /// Says of a host that ended without a word that it has stopped. wadm would believe it alive for
+    /// Says of a host that ended without a word that it has stopped. wadm would take it to be alive for
     /// 70 s, and place nothing anew.
     ///
     /// # Errors

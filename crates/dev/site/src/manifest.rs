@@ -216,13 +216,14 @@ impl Manifest {
     #[must_use]
     pub fn to_yaml(&self) -> String {
         let mut document = self.document.clone();
-        let content = serde_yaml_ng::to_string(&document).unwrap_or_default();
+        let content =
+            serde_yaml_ng::to_string(&document).expect("what was read as YAML is written as YAML");
         let mut hasher = DefaultHasher::new();
         content.hash(&mut hasher);
         let version = &mut document["metadata"]["annotations"]["version"];
         let base = version.as_str().unwrap_or("0.0.0");
         *version = Value::String(format!("{base}+{:016x}", hasher.finish()));
-        serde_yaml_ng::to_string(&document).unwrap_or_default()
+        serde_yaml_ng::to_string(&document).expect("what was read as YAML is written as YAML")
     }
 
     /// Where it was read from.

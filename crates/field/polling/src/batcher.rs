@@ -2,21 +2,23 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fieldledger_wire::batch::{PollBatch, SensorProfile};
 use uuid::Uuid;
 
-use crate::engine::PollResult;
+use crate::moment::micros;
+use crate::poll_result::PollResult;
 use crate::receipt::Receipt;
 
 /// A result in JSON without its texts: 16 values and separators, four of them times of 16 digits,
 /// two numbers of at most 20, a word of at most 12.
 const RESULT_BYTES: usize = 200;
 
-/// A profile in JSON without its texts: field names, id and five numbers of at most 24 characters.
+/// A profile in JSON without its texts: member names, id and five numbers of at most 24 characters.
 const PROFILE_BYTES: usize = 320;
 
-/// A batch in JSON without its contents: field names, id and epoch.
+/// A batch in JSON without its contents: member names, id and epoch.
 const BATCH_BYTES: usize = 400;
 
 /// When a batch is full.
@@ -26,8 +28,8 @@ pub struct BatchLimits {
     pub count: usize,
     /// Most bytes as JSON, unless a single result needs more.
     pub bytes: usize,
-    /// Longest wait of a result, in milliseconds.
-    pub age_ms: u64,
+    /// Longest wait of a result.
+    pub age: Duration,
 }
 
 /// A batch, and what is to be said once it is stored.
@@ -115,7 +117,7 @@ impl Batcher {
     #[must_use]
     pub fn next_wake(&self) -> Option<u64> {
         let has_results = !self.open.batch.sensor.is_empty();
-        has_results.then(|| self.open.since + self.limits.age_ms * 1_000)
+        has_results.then(|| self.open.since + micros(self.limits.age))
     }
 
     fn close(&mut self) {
@@ -210,7 +212,7 @@ mod tests {
     const LIMITS: BatchLimits = BatchLimits {
         count: 10,
         bytes: 4_000,
-        age_ms: 200,
+        age: Duration::from_millis(200),
     };
 
     fn opened(sealed: Vec<Sealed>) -> Vec<PollBatch> {

@@ -7,6 +7,7 @@
 
 use fieldledger_attest::evidence::Evidence;
 use fieldledger_attest::identity::{Fingerprint, PublicKey};
+use fieldledger_contract::field::Standing;
 use fieldledger_wire::batch::Attestation;
 use fieldledger_wire::bulk::Bulk;
 use fieldledger_wire::heartbeat::Identity;
@@ -22,21 +23,6 @@ pub struct Keys {
     pub approved: Option<PublicKey>,
     /// The key that was retired last.
     pub retired: Option<PublicKey>,
-}
-
-/// How far a sensor's enrolment is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Standing {
-    /// It shows no key.
-    Unsigned,
-    /// It shows a key that nobody has approved.
-    Discovered,
-    /// Its key was approved.
-    Approved,
-    /// Its key was approved, and somebody who claims to be it shows another one.
-    KeyOffered,
-    /// Its key was retired, and none approved since.
-    Retired,
 }
 
 /// Why a heartbeat is not that of the sensor it names.
@@ -358,7 +344,9 @@ mod tests {
         assert_eq!(enrolment.offered(), Some(key(1).public()));
         let refused = enrolment.approve(SENSOR, &fingerprint(&key(2)));
         let shown = fingerprint(&key(1));
-        assert!(matches!(refused, Err(EnrolError::NotShown { shown: told, .. }) if told == shown));
+        assert!(
+            matches!(refused, Err(EnrolError::NotShown { shown: named, .. }) if named == shown)
+        );
         let again = approved(&key(1));
         let unchanged = again.approve(SENSOR, &fingerprint(&key(1)));
         assert_eq!(unchanged, Ok(again.keys));

@@ -1,6 +1,6 @@
 //! When to poll which sensor, and what to make of the answers.
 //!
-//! [`Engine`] is a state machine without I/O: it is told the time and what arrived, and says what to
+//! [`Engine`] is a state machine without I/O: it is given the time and what arrived, and says what to
 //! do ([`Action`]) and when to be woken. `providers/nats-polling` gives it a NATS connection; the
 //! tests give it any history they like.
 //!
@@ -12,12 +12,23 @@
 //! | [`enrolment`] | which key is a sensor's, and what its signatures are worth |
 //! | [`batcher`] | results gathered into batches |
 //! | [`state`] | what can be asked of an engine |
+//! | `moment`, `error_chain` | the time on two clocks; an error with its causes in one line |
 //!
-//! Inside the engine: `sensor` (one sensor's state), `poll_book` (polls under way and lately given
-//! up), `poll_queue`, `heartbeat_rates` and `history_turns` (so that one takes nothing of others),
-//! `routes` (subjects to sensors), `origin` (who may announce whom), `agenda` (what is due when),
-//! `token_bucket` (rates), `receipt` and `stored_answers` (what devices wait to hear) and `record` (what
-//! survives a restart).
+//! | inside the engine | |
+//! |---|---|
+//! | `sensor`, `record` | one sensor's state, and what of it survives a restart |
+//! | `poll_queue`, `poll_book`, `poll_result` | polls that wait, polls under way and lately given up, how one ended |
+//! | `heartbeat_rates`, `history_turns`, `token_bucket` | rates, so that one sensor takes nothing of others |
+//! | `routes`, `origin` | subjects to sensors; who may announce whom |
+//! | `agenda` | what is due when |
+//! | `receipt`, `unheard` | what devices wait to hear, and have not heard yet |
+//!
+//! # Invariants
+//!
+//! - There is at most one poll of a sensor under way, so an answer on its read topic belongs to no other.
+//! - Every poll that is sent ends in exactly one result; a late answer is a second one, and says so.
+//! - Waiting is measured on the steady clock, what is recorded carries the wall clock.
+//! - A device hears that something is stored only after it is.
 #![forbid(unsafe_code)]
 
 pub mod batcher;
@@ -36,19 +47,22 @@ mod moment;
 mod origin;
 mod poll_book;
 mod poll_queue;
+mod poll_result;
 mod receipt;
 mod record;
 mod routes;
 mod sensor;
-mod stored_answers;
 mod token_bucket;
+mod unheard;
 
 pub use batcher::{BatchLimits, Batcher, Sealed};
 pub use config::{Config, ConfigError};
-pub use engine::{Action, Engine, Memory, PollResult, Rejection, RestoreError, Settings};
-pub use enrolment::{EnrolError, Impostor, Keys, Standing};
+pub use engine::{Action, Engine, Memory, Rejection, RestoreError, Settings};
+pub use enrolment::{EnrolError, Impostor, Keys};
 pub use error_chain::chain;
 pub use moment::Moment;
 pub use origin::OriginError;
+pub use poll_result::PollResult;
 pub use receipt::{Receipt, StoredAnswer};
-pub use state::{Counters, HistoryCounters, Liveness, LivenessCounts, PollCounters, SensorState};
+pub use fieldledger_contract::field::{Liveness, Standing};
+pub use state::{Counters, HistoryCounters, LivenessCounts, PollCounters, SensorState};

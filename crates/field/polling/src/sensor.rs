@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use fieldledger_wire::batch::SensorProfile;
 use fieldledger_wire::heartbeat::Device;
-use fieldledger_wire::poll::Stored;
+use fieldledger_wire::poll::StoredAnswers;
 use fieldledger_wire::reply::Reply;
 
 use crate::enrolment::{Enrolment, Standing};
 use crate::moment::Moment;
 use crate::record::Record;
 use crate::state::{Liveness, PollCounters, SensorState};
-use crate::stored_answers::StoredAnswers;
 use crate::token_bucket::TokenBucket;
+use crate::unheard::Unheard;
 
-/// Heartbeats of one sensor: the original's come every 30 or 60 s, a restarting one sends a few.
+/// Heartbeats of one sensor: those of a Pico W or the simulator come every 30 or 60 s, a restarting one sends a few.
 pub(crate) const HEARTBEATS_PER_SECOND: u32 = 1;
 pub(crate) const HEARTBEAT_BURST: u32 = 10;
 
@@ -92,7 +92,7 @@ pub(crate) struct Sensor {
     /// The highest sequence number of the device's present boot.
     last_sequence: Option<(String, u64)>,
     /// Of which it is to hear.
-    pub(crate) stored_answers: StoredAnswers,
+    pub(crate) unheard: Unheard,
 }
 
 impl Sensor {
@@ -127,13 +127,13 @@ impl Sensor {
             history_bucket: TokenBucket::full(HISTORIES_PER_SECOND, HISTORY_BURST, now.steady),
             booted: VecDeque::new(),
             last_sequence: None,
-            stored_answers: StoredAnswers::default(),
+            unheard: Unheard::default(),
         }
     }
 
     /// Whether polls are to say which answers are stored. A device without a key has no history that it
     /// could send instead, and that of a retired key is refused.
-    pub(crate) fn is_to_keep_answers(&self) -> bool {
+    pub(crate) fn holds_answers(&self) -> bool {
         let is_refused = matches!(
             self.enrolment.standing(),
             Standing::Unsigned | Standing::Retired
@@ -142,9 +142,8 @@ impl Sensor {
     }
 
     /// What a poll that is sent now says of stored answers.
-    pub(crate) fn stored_for_poll(&mut self) -> Option<Stored> {
-        self.is_to_keep_answers()
-            .then(|| self.stored_answers.for_poll())
+    pub(crate) fn stored_for_poll(&mut self) -> Option<StoredAnswers> {
+        self.holds_answers().then(|| self.unheard.for_poll())
     }
 
     pub(crate) fn may_send_heartbeat(&mut self, steady_now: u64) -> bool {

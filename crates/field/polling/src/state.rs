@@ -4,20 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use fieldledger_attest::identity::Fingerprint;
+use fieldledger_contract::field::{Liveness, Standing};
 use fieldledger_wire::batch::SensorProfile;
-
-use crate::enrolment::Standing;
-
-/// How well a sensor is heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Liveness {
-    /// Heartbeats arrive and polls are answered.
-    Ok,
-    /// Heartbeats were missed.
-    Stale,
-    /// Several polls in a row went unanswered.
-    Down,
-}
 
 /// One sensor. Times are microseconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,9 +4,9 @@
 mod common;
 
 use common::{Field, SECOND, heartbeat, id, settings};
+use fieldledger_polling::{Rejection, Settings};
 use fieldledger_wire::batch::Outcome;
 use fieldledger_wire::topic::TopicRules;
-use fieldledger_polling::{Rejection, Settings};
 use serde_json::{Value, json};
 
 /// A field where devices with users have their place beside the open one.

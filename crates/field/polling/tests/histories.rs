@@ -5,8 +5,8 @@ mod common;
 
 use common::signed::{declared, key, proven, signed_heartbeat};
 use common::{Field, SECOND, heartbeat, id, settings};
-use fieldledger_wire::batch::Outcome;
 use fieldledger_polling::{Action, Engine, Liveness, Moment, Rejection, RestoreError, chain};
+use fieldledger_wire::batch::Outcome;
 use serde_json::json;
 
 #[test]

@@ -7,8 +7,8 @@ use common::signed::{BOOT, approve, bulk, bulk_of, key, signed_heartbeat};
 use common::{Field, SECOND, heartbeat, id, settings};
 use fieldledger_attest::reading::{Clock, Reading};
 use fieldledger_attest::statement::{BootId, Statement};
-use fieldledger_wire::batch::{Attestation, Outcome};
 use fieldledger_polling::{PollResult, Receipt, Rejection};
+use fieldledger_wire::batch::{Attestation, Outcome};
 use serde_json::{Value, json};
 
 fn send(field: &mut Field, n: u32, message: &Value) -> Vec<PollResult> {

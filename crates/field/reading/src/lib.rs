@@ -1,7 +1,18 @@
 //! From poll results to audit events: quality, calibration, and the reading inside an event.
 //!
-//! `ARCHITECTURE.md` ("The reading as an audit event") says which field holds what. Everything here
-//! is pure and compiles for wasm.
+//! | module | holds |
+//! |---|---|
+//! | [`mod@grade`] | a batch of results to audit events: its checks, the value, what speaks against it |
+//! | [`quality`] | OPC UA qualities, and how severe they are |
+//! | [`record`] | the reading inside an event's message |
+//!
+//! # Invariants
+//!
+//! - Everything here is pure and compiles for wasm.
+//! - The same batch always yields the same events, with the same producers and sequences, so that the log
+//!   knows a batch that is delivered again.
+//! - What a device did wrong is a quality, never an error; what it said is recorded as it said it.
+//! - A reading of Bad quality carries no value; any other carries one.
 #![forbid(unsafe_code)]
 
 pub mod grade;

@@ -179,8 +179,7 @@ impl<'a> Recorded<'a> {
     /// The message that tells of this reading.
     #[must_use]
     pub fn to_message(&self) -> String {
-        // A struct of strings and integers cannot fail to serialise into memory.
-        serde_json::to_string(self).unwrap_or_default()
+        serde_json::to_string(self).expect("strings and integers are JSON")
     }
 
     /// The engineering value as a finite number; none where there is no value.

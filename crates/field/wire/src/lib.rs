@@ -11,8 +11,14 @@
 //! | [`attestation`] | from signed messages to evidence for the log |
 //! | [`batch`] | results on their way to the log |
 //!
-//! Everything here is pure: no clock, no network, no wasm. Bytes from a device are hostile until
-//! one of these types holds them.
+//! Beside them `unit` (what may stand as a unit) and `excerpt` (hostile text, cut for an error message).
+//!
+//! # Invariants
+//!
+//! - Everything here is pure: no clock, no network, no wasm.
+//! - Bytes from a device are hostile until one of these types holds them. What is too long, not of the right
+//!   kind, or signed by somebody else is refused with a message that names the member and what would be right.
+//! - A number is the text that the device wrote, and numbers of messages lie below 2^53.
 #![forbid(unsafe_code)]
 
 pub mod attestation;
@@ -24,3 +30,4 @@ pub mod reply;
 pub mod topic;
 
 mod excerpt;
+mod unit;

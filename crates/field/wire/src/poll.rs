@@ -5,13 +5,13 @@
 //! {"poll":13,"boot":"a1b2","stored":[6,7]}
 //! ```
 //!
-//! The original sent the word `poll`; its devices ignore the payload, and so may any device. One
+//! The proof of concept this grew out of sent the word `poll`; its devices ignore the payload, and so may any device. One
 //! that reads it can repeat the number in its answer, which then is matched exactly.
 //!
 //! To a sensor with a key the server also says which answers it has stored since the poll before. Such a
-//! device keeps each answer until it is named there, and sends one that is not as history
+//! device holds each answer until it is named there, and sends one that is not as history
 //! ([`bulk`](crate::bulk)). Where `boot` and `stored` are missing the server will never say so, and
-//! nothing is kept for it.
+//! nothing is held for it.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,14 +24,14 @@ pub const MAX_STORED: usize = 16;
 pub struct Poll {
     /// Number of the poll within the provider's run, below 2^53.
     pub poll: u64,
-    /// Which answers are stored, for a sensor that keeps them until then.
+    /// Which answers are stored, for a sensor that holds them until then.
     #[serde(flatten)]
-    pub stored: Option<Stored>,
+    pub stored: Option<StoredAnswers>,
 }
 
 /// Answers that are stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stored {
+pub struct StoredAnswers {
     /// The boot that they are of; empty where the server has none of this run.
     pub boot: String,
     /// Their sequence numbers, at most [`MAX_STORED`].
@@ -48,8 +48,7 @@ impl Poll {
     /// The bytes to send.
     #[must_use]
     pub fn payload(&self) -> Vec<u8> {
-        // A text and numbers: there is nothing in it that JSON could not hold.
-        serde_json::to_vec(self).unwrap_or_default()
+        serde_json::to_vec(self).expect("a text and numbers are JSON")
     }
 }
 
@@ -61,16 +60,16 @@ mod tests {
     #[test]
     fn the_payload_is_what_devices_read() {
         let numbered = Poll::numbered(17);
-        let telling = Poll {
+        let naming = Poll {
             poll: 18,
-            stored: Some(Stored {
+            stored: Some(StoredAnswers {
                 boot: "a1b2".to_owned(),
                 stored: vec![6, 7],
             }),
         };
         for (poll, text) in [
             (numbered, r#"{"poll":17}"#),
-            (telling, r#"{"poll":18,"boot":"a1b2","stored":[6,7]}"#),
+            (naming, r#"{"poll":18,"boot":"a1b2","stored":[6,7]}"#),
         ] {
             assert_eq!(poll.payload(), text.as_bytes());
             assert_eq!(serde_json::from_str::<Poll>(text).unwrap(), poll);

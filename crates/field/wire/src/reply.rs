@@ -16,15 +16,17 @@
 //! covers `value`, `seq`, `boot`, the time and `unit`; a signed answer has all of them but the unit.
 //! The signature is kept here and verified by [`Reply::attested`], with the key of the sensor.
 
-use fieldledger_attest::reading::Clock;
+pub use fieldledger_attest::NUMBERS_END;
+use fieldledger_attest::reading::{Clock, MAX_UNIT_BYTES};
 use fieldledger_attest::signature::{SIGNATURE_CHARACTERS, Signature};
+use fieldledger_attest::statement::MAX_BOOT_BYTES;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::excerpt::quoted;
-use crate::heartbeat::{MAX_UNIT_BYTES, is_unit};
+use crate::unit::is_unit;
 
 /// The largest answer, in bytes.
 pub const MAX_REPLY_BYTES: usize = 4_096;
@@ -32,14 +34,8 @@ pub const MAX_REPLY_BYTES: usize = 4_096;
 /// The longest number, in bytes. The longest that a 64-bit float can need is 24.
 pub const MAX_NUMBER_BYTES: usize = 64;
 
-/// The longest boot id, in bytes.
-pub const MAX_BOOT_BYTES: usize = 64;
-
 /// How much of an unparsable answer is kept, in bytes.
 pub const MAX_UNPARSABLE_BYTES: usize = 256;
-
-/// Sequence numbers, poll numbers and times lie below this, so that JSON numbers hold them exactly.
-pub const NUMBERS_END: u64 = 1 << 53;
 
 /// An answer that holds a number.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use wit_bindgen_core::wit_parser::{
     WorldItem,
 };
 use wit_bindgen_core::{Files, WorldGenerator as _};
+use wit_bindgen_rust::WithOption;
 
 /// From the folder of the component whose build script asks.
 const WIT: &str = "../../wit";
@@ -24,7 +25,9 @@ const WIT: &str = "../../wit";
 /// They are what `wit_bindgen::generate!` makes, `export!` macro included, but for the functions
 /// that the world imports from packages of the namespace `fieldledger`: each returns
 /// `Result<what the contract says, wrpc::rpc::error::Error>`. Other imports, such as the host's own
-/// secrets, do not travel over the lattice and stay as they are, and so do exports.
+/// secrets, do not travel over the lattice and stay as they are, and so do exports. The types of
+/// interfaces with the name `types` are those of `fieldledger-contract`, on which the component
+/// depends.
 ///
 /// # Errors
 /// Where there is no such world, it does not import `wrpc:rpc/error`, a contract cannot be read, or
@@ -54,6 +57,7 @@ fn bindings(world_name: &str) -> Result<Vec<u8>> {
 
     let options = wit_bindgen_rust::Opts {
         generate_all: true,
+        with: contract_types(&resolve, world),
         ..Default::default()
     };
     let mut files = Files::default();
@@ -87,6 +91,27 @@ fn is_ours(resolve: &Resolve, interface: InterfaceId) -> bool {
 fn namespace(resolve: &Resolve, interface: InterfaceId) -> Option<&str> {
     let package = resolve.interfaces[interface].package?;
     Some(&resolve.packages[package].name.namespace)
+}
+
+/// The interfaces of types that the world uses, each with the module of `fieldledger-contract` that
+/// has these types: the bindings use them in place of their own.
+fn contract_types(resolve: &Resolve, world: WorldId) -> Vec<(String, WithOption)> {
+    let imports = resolve.worlds[world].imports.iter();
+    imports
+        .filter_map(|(key, item)| match item {
+            WorldItem::Interface { id, .. } if is_of_types(resolve, *id) => {
+                let package = resolve.interfaces[*id].package?;
+                let module = resolve.packages[package].name.name.replace('-', "_");
+                let path = format!("::fieldledger_contract::{module}");
+                Some((resolve.name_world_key(key), WithOption::Path(path)))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+fn is_of_types(resolve: &Resolve, interface: InterfaceId) -> bool {
+    is_ours(resolve, interface) && resolve.interfaces[interface].name.as_deref() == Some("types")
 }
 
 /// Lets each function of the interface return `result<what it returned, own<rpc-error>>`.

@@ -1,64 +1,39 @@
 //! Events as they cross a component boundary: column by column.
 
+use fieldledger_contract::audit::EventColumns;
+
 use crate::event::{Event, EventRow, Origin, Signature};
 
-/// The Rust twin of `fieldledger:audit/types.event-columns` in `wit/`, where the limits stand.
-///
-/// `message` has one item per event. Every other list is either as long as `message`, or empty
-/// where no event has that field; an empty string means that the event lacks the field.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct EventColumns {
-    /// Who numbers these events; see `sequence`.
-    pub producer: Vec<String>,
-    /// The producer's number for the event, below 2^53. An event with a producer is appended once
-    /// for each pair of producer and sequence.
-    pub sequence: Vec<u64>,
-    /// What happened. Required.
-    pub message: Vec<String>,
-    /// Who did it.
-    pub actor: Vec<String>,
-    /// What was done.
-    pub action: Vec<String>,
-    /// The value after the action.
-    pub new: Vec<String>,
-    /// The value before the action.
-    pub old: Vec<String>,
-    /// From where it was done.
-    pub source: Vec<String>,
-    /// How it ended.
-    pub status: Vec<String>,
-    /// What it was done to.
-    pub target: Vec<String>,
-    /// The tenant it belongs to.
-    pub tenant_id: Vec<String>,
-    /// The client's own time of the event, RFC 3339.
-    pub timestamp: Vec<String>,
-    /// The client's signature of the event, base64.
-    pub signature: Vec<String>,
-    /// The key that verifies the signature.
-    pub public_key: Vec<String>,
+/// Events into columns and out of them.
+pub trait EventRows {
+    /// Appends an event. Columns that no event has used stay empty.
+    fn push(&mut self, event: Event, origin: Option<Origin>);
+
+    /// Appends an event with its client's signature.
+    fn push_signed(&mut self, event: Event, origin: Option<Origin>, signed: Signature<'_>);
+
+    /// The event at `item`; none beyond the end. A column that is too short counts as empty there.
+    #[must_use]
+    fn row(&self, item: usize) -> Option<EventRow<'_>>;
+
+    /// Producer and sequence of the event at `item`; none where it has no producer.
+    #[must_use]
+    fn origin(&self, item: usize) -> Option<(&str, u64)>;
+
+    /// The client's signature of the event at `item`.
+    #[must_use]
+    fn signature(&self, item: usize) -> Signature<'_>;
+
+    /// Every event, in order.
+    fn rows(&self) -> impl Iterator<Item = EventRow<'_>>;
 }
 
-impl EventColumns {
-    /// Number of events.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.message.len()
-    }
-
-    /// True where there is no event.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.message.is_empty()
-    }
-
-    /// Appends an event. Columns that no event has used stay empty.
-    pub fn push(&mut self, event: Event, origin: Option<Origin>) {
+impl EventRows for EventColumns {
+    fn push(&mut self, event: Event, origin: Option<Origin>) {
         self.push_signed(event, origin, Signature::default());
     }
 
-    /// Appends an event with its client's signature.
-    pub fn push_signed(&mut self, event: Event, origin: Option<Origin>, signed: Signature<'_>) {
+    fn push_signed(&mut self, event: Event, origin: Option<Origin>, signed: Signature<'_>) {
         let earlier = self.message.len();
         let (producer, sequence) = match origin {
             Some(origin) => (origin.producer, origin.sequence),
@@ -85,9 +60,7 @@ impl EventColumns {
         self.message.push(event.message);
     }
 
-    /// The event at `item`; none beyond the end. A column that is too short counts as empty there.
-    #[must_use]
-    pub fn row(&self, item: usize) -> Option<EventRow<'_>> {
+    fn row(&self, item: usize) -> Option<EventRow<'_>> {
         let message = self.message.get(item)?;
         Some(EventRow {
             action: text_at(&self.action, item),
@@ -103,25 +76,20 @@ impl EventColumns {
         })
     }
 
-    /// Producer and sequence of the event at `item`; none where it has no producer.
-    #[must_use]
-    pub fn origin(&self, item: usize) -> Option<(&str, u64)> {
+    fn origin(&self, item: usize) -> Option<(&str, u64)> {
         let producer = text_at(&self.producer, item);
         let sequence = *self.sequence.get(item)?;
         (!producer.is_empty()).then_some((producer, sequence))
     }
 
-    /// The client's signature of the event at `item`.
-    #[must_use]
-    pub fn signature(&self, item: usize) -> Signature<'_> {
+    fn signature(&self, item: usize) -> Signature<'_> {
         Signature {
             signature: text_at(&self.signature, item),
             public_key: text_at(&self.public_key, item),
         }
     }
 
-    /// Every event, in order.
-    pub fn rows(&self) -> impl Iterator<Item = EventRow<'_>> {
+    fn rows(&self) -> impl Iterator<Item = EventRow<'_>> {
         (0..self.len()).filter_map(|item| self.row(item))
     }
 }

@@ -27,6 +27,7 @@ pub mod stringify;
 pub mod timestamp;
 pub mod validate;
 
-pub use columns::EventColumns;
+pub use columns::EventRows;
 pub use event::{Event, EventRow, Origin, Signature};
-pub use validate::InvalidField;
+pub use fieldledger_contract::InvalidField;
+pub use fieldledger_contract::audit::EventColumns;

@@ -14,18 +14,19 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use fieldledger_contract::audit::{
+    Checkpoint, Entry, EventColumns, Order, SearchPage, SearchQuery, Written,
+};
+use fieldledger_contract::{Error, WallTime};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::columns::EventColumns;
-use crate::log::{
-    Checkpoint, Entry, LogError, Order, RECEIVED_AT, SearchPage, SearchQuery, Written,
-};
+use crate::columns::EventRows as _;
+use crate::log::RECEIVED_AT;
 use crate::stringify;
 use crate::timestamp;
-use crate::validate::InvalidField;
 
 /// Path that takes many events.
 pub const LOG_PATH: &str = "/v2/log";
@@ -110,7 +111,7 @@ pub fn log_requests(columns: &EventColumns) -> Vec<LogRequest> {
 /// # Errors
 ///
 /// Where the query cannot be put in JSON, which does not happen.
-pub fn search_request(query: &SearchQuery) -> Result<String, LogError> {
+pub fn search_request(query: &SearchQuery) -> Result<String, Error> {
     let restriction: serde_json::Map<String, Value> = query
         .restriction
         .iter()
@@ -137,7 +138,7 @@ pub fn search_request(query: &SearchQuery) -> Result<String, LogError> {
 /// # Errors
 ///
 /// Where the id cannot be put in JSON, which does not happen.
-pub fn results_request(id: &str, offset: u32, limit: u32) -> Result<String, LogError> {
+pub fn results_request(id: &str, offset: u32, limit: u32) -> Result<String, Error> {
     to_json(&ResultsRequest { id, offset, limit })
 }
 
@@ -149,11 +150,11 @@ pub const ROOT_REQUEST: &str = "{}";
 /// # Errors
 ///
 /// Where the service refused, failed, or answered for another number of events.
-pub fn read_log_answer(http_status: u16, body: &[u8], events: usize) -> Result<(), LogError> {
+pub fn read_log_answer(http_status: u16, body: &[u8], events: usize) -> Result<(), Error> {
     let answer: LogAnswer = read_answer(http_status, body)?;
     if answer.results.len() != events {
         let found = answer.results.len();
-        return Err(LogError::Unavailable(format!(
+        return Err(Error::Unavailable(format!(
             "the audit service answered with {found} results for {events} events; it must give one each"
         )));
     }
@@ -177,7 +178,7 @@ pub fn written(events: usize) -> Written {
 /// # Errors
 ///
 /// Where the service refused or failed.
-pub fn read_page(http_status: u16, body: &[u8], id: Option<&str>) -> Result<SearchPage, LogError> {
+pub fn read_page(http_status: u16, body: &[u8], id: Option<&str>) -> Result<SearchPage, Error> {
     let answer: SearchAnswer = read_answer(http_status, body)?;
     let checkpoint = answer
         .root
@@ -198,9 +199,9 @@ pub fn read_page(http_status: u16, body: &[u8], id: Option<&str>) -> Result<Sear
             .expires_at
             .as_deref()
             .and_then(timestamp::to_micros)
-            .unwrap_or(0),
+            .map(WallTime::from_micros),
         count: answer.count,
-        entries: entries.collect::<Result<Vec<Entry>, LogError>>()?,
+        entries: entries.collect::<Result<Vec<Entry>, Error>>()?,
         indexed_size: published,
         checkpoint,
     })
@@ -211,7 +212,7 @@ pub fn read_page(http_status: u16, body: &[u8], id: Option<&str>) -> Result<Sear
 /// # Errors
 ///
 /// Where the service refused or failed.
-pub fn read_root(http_status: u16, body: &[u8]) -> Result<Checkpoint, LogError> {
+pub fn read_root(http_status: u16, body: &[u8]) -> Result<Checkpoint, Error> {
     let answer: RootAnswer = read_answer(http_status, body)?;
     answer.data.into_checkpoint()
 }
@@ -288,11 +289,11 @@ struct Root {
 }
 
 impl FoundEvent {
-    fn into_entry(self, published: u64) -> Result<Entry, LogError> {
+    fn into_entry(self, published: u64) -> Result<Entry, Error> {
         Ok(Entry {
             index: self.leaf_index.unwrap_or(published),
             envelope: stringify::sorted(&self.envelope).map_err(|error| {
-                LogError::Unavailable(format!("an envelope from the audit service {error}"))
+                Error::Unavailable(format!("an envelope from the audit service {error}"))
             })?,
             envelope_hash: self
                 .hash
@@ -308,7 +309,7 @@ impl FoundEvent {
 }
 
 impl Root {
-    fn into_checkpoint(self) -> Result<Checkpoint, LogError> {
+    fn into_checkpoint(self) -> Result<Checkpoint, Error> {
         Ok(Checkpoint {
             root_hash: base64_of_hex(&self.root_hash)?,
             origin: self.tree_name,
@@ -320,17 +321,16 @@ impl Root {
     }
 }
 
-fn to_json(request: &impl Serialize) -> Result<String, LogError> {
-    serde_json::to_string(request).map_err(|error| {
-        LogError::Unsupported(format!("the request cannot be written as JSON: {error}"))
-    })
+fn to_json(request: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(request)
+        .map_err(|error| Error::Refused(format!("the request cannot be written as JSON: {error}")))
 }
 
 /// Takes the result out of its wrapper, or says why there is none.
 ///
 /// A refused token is `Unavailable`, not the caller's fault: it is mended by the operator, and the
 /// events must wait for that rather than be given up.
-fn read_answer<T: DeserializeOwned>(http_status: u16, body: &[u8]) -> Result<T, LogError> {
+fn read_answer<T: DeserializeOwned>(http_status: u16, body: &[u8]) -> Result<T, Error> {
     let wrapper: Option<Wrapper<'_>> = serde_json::from_slice(body).ok();
     let words = match &wrapper {
         Some(wrapper) => described(http_status, wrapper),
@@ -339,27 +339,26 @@ fn read_answer<T: DeserializeOwned>(http_status: u16, body: &[u8]) -> Result<T, 
     match (http_status, wrapper) {
         (200..=299, Some(wrapper)) if wrapper.status == "Success" => {
             serde_json::from_str(wrapper.result.map_or("null", RawValue::get)).map_err(|error| {
-                LogError::Unavailable(format!(
+                Error::Unavailable(format!(
                     "the audit service's answer cannot be read: {error}"
                 ))
             })
         }
         (400..=499, Some(wrapper)) if wrapper.status.contains("Expired") => {
-            Err(LogError::Expired(words))
+            Err(Error::Expired(words))
         }
-        (400 | 413 | 422, _) => Err(LogError::Invalid(vec![InvalidField {
-            item: 0,
-            field: String::new(),
-            problem: format!("was refused by the audit service: {words}"),
-        }])),
-        (401 | 403, _) => Err(LogError::Unavailable(format!(
+        (400 | 413 | 422, _) => Err(Error::invalid(
+            "",
+            format!("was refused by the audit service: {words}"),
+        )),
+        (401 | 403, _) => Err(Error::Unavailable(format!(
             "the audit service refuses the token ({words}); set pangea_token or pangea_token_secret"
         ))),
-        (404, Some(_)) => Err(LogError::NotFound(words)),
-        (404, None) => Err(LogError::Unavailable(format!(
+        (404, Some(_)) => Err(Error::NotFound(words)),
+        (404, None) => Err(Error::Unavailable(format!(
             "no audit service at this URL ({words}); check pangea_url"
         ))),
-        _ => Err(LogError::Unavailable(format!(
+        _ => Err(Error::Unavailable(format!(
             "the audit service answered {words}"
         ))),
     }
@@ -371,9 +370,9 @@ fn described(http_status: u16, wrapper: &Wrapper<'_>) -> String {
     words.chars().take(QUOTED_CHARACTERS).collect()
 }
 
-fn base64_of_hex(hash: &str) -> Result<String, LogError> {
+fn base64_of_hex(hash: &str) -> Result<String, Error> {
     let bytes = hex::decode(hash).map_err(|error| {
-        LogError::Unavailable(format!(
+        Error::Unavailable(format!(
             "the audit service gave a hash that is no hexadecimal text: {error}"
         ))
     })?;
@@ -480,7 +479,7 @@ mod tests {
         assert_eq!(read_log_answer(200, &body, 2), Ok(()));
         assert!(matches!(
             read_log_answer(200, &body, 3),
-            Err(LogError::Unavailable(_))
+            Err(Error::Unavailable(_))
         ));
         assert_eq!(written(2).indices, [None, None]);
     }
@@ -501,7 +500,11 @@ mod tests {
         let page = read_page(200, &wrapped("Success", &result), None).unwrap();
         assert_eq!(
             (page.id.as_str(), page.count, page.expires_at),
-            ("pas_1", 2, 1_767_323_045_000_006)
+            (
+                "pas_1",
+                2,
+                Some(WallTime::from_micros(1_767_323_045_000_006))
+            )
         );
         assert_eq!(
             page.entries[0].envelope,
@@ -530,7 +533,7 @@ mod tests {
         let result = json!({ "data": { "tree_name": "tree", "size": 9, "root_hash": "xyz" } });
         assert!(matches!(
             read_root(200, &wrapped("Success", &result)),
-            Err(LogError::Unavailable(_))
+            Err(Error::Unavailable(_))
         ));
     }
 
@@ -539,33 +542,30 @@ mod tests {
         let fault = |http_status, status: &str| {
             read_root(http_status, &wrapped(status, &Value::Null)).unwrap_err()
         };
-        assert!(matches!(
-            fault(400, "ValidationError"),
-            LogError::Invalid(_)
-        ));
+        assert!(matches!(fault(400, "ValidationError"), Error::Invalid(_)));
         assert!(
-            matches!(fault(401, "Unauthorized"), LogError::Unavailable(text) if text.contains("token"))
+            matches!(fault(401, "Unauthorized"), Error::Unavailable(text) if text.contains("token"))
         );
-        assert!(matches!(fault(404, "NotFound"), LogError::NotFound(_)));
+        assert!(matches!(fault(404, "NotFound"), Error::NotFound(_)));
         assert!(matches!(
             fault(400, "SearchResultsExpired"),
-            LogError::Expired(_)
+            Error::Expired(_)
         ));
         assert!(matches!(
             fault(429, "TooManyRequests"),
-            LogError::Unavailable(_)
+            Error::Unavailable(_)
         ));
-        assert!(matches!(fault(202, "Accepted"), LogError::Unavailable(_)));
+        assert!(matches!(fault(202, "Accepted"), Error::Unavailable(_)));
         assert!(
-            matches!(fault(503, "Down"), LogError::Unavailable(text) if text.contains("in short"))
+            matches!(fault(503, "Down"), Error::Unavailable(text) if text.contains("in short"))
         );
         assert!(matches!(
             read_root(404, b"nginx"),
-            Err(LogError::Unavailable(_))
+            Err(Error::Unavailable(_))
         ));
         assert!(matches!(
             read_root(200, b"<html>"),
-            Err(LogError::Unavailable(_))
+            Err(Error::Unavailable(_))
         ));
     }
 

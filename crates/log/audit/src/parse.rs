@@ -1,10 +1,11 @@
 //! Events out of JSON that anybody may have written.
 
+use fieldledger_contract::InvalidField;
 use serde_json::value::RawValue;
 
 use crate::event::{Event, FIELDS};
 use crate::stringify::{self, Members};
-use crate::validate::{InvalidField, Problems};
+use crate::validate::Problems;
 
 /// Most bytes of a hostile key that an error repeats.
 const QUOTED_CHARACTERS: usize = 40;

@@ -1,6 +1,9 @@
 //! Holds events against the limits of the schema and names every fault.
 
-use crate::columns::EventColumns;
+use fieldledger_contract::InvalidField;
+use fieldledger_contract::audit::EventColumns;
+
+use crate::columns::EventRows as _;
 use crate::event::{EventRow, FIELDS, MAX_SIGNATURE_BYTES};
 use crate::timestamp;
 
@@ -15,17 +18,6 @@ pub const SEQUENCE_END: u64 = 1 << 53;
 
 /// Most faults that are listed; one more item then says how many were left out.
 pub const MAX_LISTED: usize = 100;
-
-/// A fault in an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidField {
-    /// Position of the event in the call.
-    pub item: u32,
-    /// Name of the field; empty where the event as a whole is meant.
-    pub field: String,
-    /// What is wrong and what would be right.
-    pub problem: String,
-}
 
 /// Gathers faults up to [`MAX_LISTED`] and counts the rest.
 #[derive(Debug, Default)]

@@ -8,10 +8,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use fieldledger_contract::WallTime;
+use fieldledger_contract::ledger::{OwnWitnesses, WitnessState};
 use fieldledger_ledger::Checkpoint;
 use fieldledger_witness::{Cosignature, Policy, SignedCheckpoint};
-
-use crate::status::{CollectorStatus, WitnessProgress};
 
 /// What is published while the quorum is missing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -79,7 +79,7 @@ pub(crate) struct Board {
     settled: Vec<bool>,
     published: Option<Published>,
     witnessed_size: Option<u64>,
-    progress: Vec<WitnessProgress>,
+    progress: Vec<WitnessState>,
 }
 
 impl Board {
@@ -88,7 +88,7 @@ impl Board {
         policy: Policy,
         behaviour: Behaviour,
         witnessed: Option<Checkpoint>,
-        progress: Vec<WitnessProgress>,
+        progress: Vec<WitnessState>,
     ) -> Self {
         let count = policy.witnesses().len();
         Self {
@@ -158,7 +158,7 @@ impl Board {
     ) -> Option<Checkpoint> {
         let progress = &mut self.progress[witness];
         progress.cosigned_size = candidate.checkpoint.tree_size;
-        progress.cosigned_at = cosignature.time;
+        progress.cosigned_at = Some(WallTime::from_seconds(cosignature.time));
         progress.failures = 0;
         progress.refuses = false;
         let current = self.candidate.as_ref();
@@ -258,11 +258,11 @@ impl Board {
     }
 
     /// All of it, for a log of this size.
-    pub(crate) fn status(&self, tree_size: u64) -> CollectorStatus {
+    pub(crate) fn status(&self, tree_size: u64) -> OwnWitnesses {
         let published = self.published.as_ref();
         let shown = self.behaviour == Behaviour::Serve;
-        CollectorStatus {
-            behaviour: self.behaviour,
+        OwnWitnesses {
+            behaviour: self.behaviour.to_string(),
             tree_size,
             published_size: published
                 .map(|published| published.checkpoint.tree_size)
@@ -272,7 +272,7 @@ impl Board {
             witnesses: self
                 .progress
                 .iter()
-                .map(|progress| WitnessProgress {
+                .map(|progress| WitnessState {
                     lag: tree_size.saturating_sub(progress.cosigned_size),
                     ..progress.clone()
                 })
@@ -300,10 +300,10 @@ mod tests {
             signer(2).key()
         );
         let policy = Policy::parse(policy.as_bytes()).unwrap();
-        let progress = policy.witnesses().iter().map(|witness| WitnessProgress {
+        let progress = policy.witnesses().iter().map(|witness| WitnessState {
             name: witness.name.clone(),
             url: witness.url.clone().unwrap(),
-            ..WitnessProgress::default()
+            ..WitnessState::default()
         });
         let progress = progress.collect();
         Board::new(policy, behaviour, None, progress)

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fieldledger_contract::WallTime;
+use fieldledger_contract::ledger::{OwnWitnesses, WitnessState};
 use fieldledger_ledger::{Checkpoint, Ledger};
 use fieldledger_witness::{
     AddCheckpoint, Answer, Cosignature, LogKey, Policy, PolicyWitness, SignedCheckpoint, Verifier,
@@ -21,7 +23,6 @@ use crate::backoff;
 use crate::board::{Behaviour, Board, Candidate};
 use crate::files::{self, FileError};
 use crate::post::Client;
-use crate::status::{CollectorStatus, WitnessProgress};
 
 /// How often a witness may correct the old size within one attempt.
 const CORRECTIONS: usize = 2;
@@ -184,7 +185,7 @@ impl Collector {
 
     /// How things stand.
     #[must_use]
-    pub fn status(&self) -> CollectorStatus {
+    pub fn status(&self) -> OwnWitnesses {
         let tree_size = self.shared.ledger.checkpoint().tree_size;
         self.shared.board().status(tree_size)
     }
@@ -253,12 +254,12 @@ fn remembered(
     config: &CollectorConfig,
     witness: &PolicyWitness,
     newest: &Checkpoint,
-) -> Result<WitnessProgress, FileError> {
-    let mut progress = WitnessProgress {
+) -> Result<WitnessState, FileError> {
+    let mut progress = WitnessState {
         name: witness.name.clone(),
         key: witness.key.to_string(),
         url: witness.url.clone().unwrap_or_default(),
-        ..WitnessProgress::default()
+        ..WitnessState::default()
     };
     if witness.url.is_none() {
         progress.last_error = "the policy gives no URL, so it is never asked".to_owned();
@@ -276,7 +277,7 @@ fn remembered(
     match cosigned {
         Some((size, time)) => {
             progress.cosigned_size = size;
-            progress.cosigned_at = time;
+            progress.cosigned_at = Some(WallTime::from_seconds(time));
         }
         None => warn!(path = %path.display(), "this is no cosigned checkpoint; passed over"),
     }

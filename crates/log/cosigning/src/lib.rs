@@ -4,7 +4,8 @@
 //! - [`Collector`] sends the newest checkpoint to every witness of a policy, once a second where
 //!   the log grows, and says which checkpoint is to be published. Appends never wait for it.
 //! - [`Witness`] answers `add-checkpoint`. What it has cosigned is on disk before the answer leaves.
-//! - [`Cosigning`] is both, as the settings of a site have them.
+//! - [`Cosigning`] is both, as the settings of a site have them, and [`WitnessedLog`] what can be asked
+//!   of it and its ledger.
 //!
 //! ```text
 //! board.rs       what is asked for, what came back, what is published; no input or output
@@ -16,6 +17,7 @@
 //! witness.rs     the witness
 //! files.rs       files that survive a crash
 //! settings.rs    what an operator can set
+//! witnessed.rs   what others can ask
 //! ```
 //!
 //! **Invariants.** What this site cosigned is on disk before the answer leaves; a memory that cannot be read
@@ -30,8 +32,8 @@ mod collector;
 mod files;
 mod post;
 mod settings;
-mod status;
 mod witness;
+mod witnessed;
 
 pub use authorities::{Authorities, AuthoritiesError};
 pub use board::Behaviour;
@@ -39,5 +41,5 @@ pub use collector::{Collector, CollectorConfig, CollectorError, Pace};
 pub use fieldledger_witness::Reply;
 pub use files::FileError;
 pub use settings::{Cosigning, CosigningError, CosigningSettings, DEFAULT_WITNESS_DIR};
-pub use status::{CollectorStatus, WatchedStatus, WitnessProgress, WitnessStatus};
 pub use witness::{Witness, WitnessError};
+pub use witnessed::WitnessedLog;

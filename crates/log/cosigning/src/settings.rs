@@ -5,13 +5,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use fieldledger_contract::ledger::{AsWitness, OwnWitnesses};
 use fieldledger_ledger::{Checkpoint, InclusionProof, Ledger, QueryError};
 use fieldledger_witness::{Policy, PolicyError, Reply, WatchedError, WatchedLogs};
 
 use crate::authorities::{Authorities, AuthoritiesError};
 use crate::board::Behaviour;
 use crate::collector::{Collector, CollectorConfig, CollectorError, Pace};
-use crate::status::{CollectorStatus, WitnessStatus};
 use crate::witness::{Witness, WitnessError};
 
 /// Where a witness keeps its key and memory where nothing is configured.
@@ -228,13 +228,13 @@ impl Cosigning {
 
     /// How the ledger's checkpoints are witnessed; none where no policy is configured.
     #[must_use]
-    pub fn collector_status(&self) -> Option<CollectorStatus> {
+    pub fn collector_status(&self) -> Option<OwnWitnesses> {
         self.collector.as_ref().map(Collector::status)
     }
 
     /// How this site does as a witness; none where it is none.
     #[must_use]
-    pub fn witness_status(&self) -> Option<WitnessStatus> {
+    pub fn witness_status(&self) -> Option<AsWitness> {
         self.witness.as_ref().map(Witness::status)
     }
 

@@ -10,6 +10,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use fieldledger_contract::WallTime;
+use fieldledger_contract::ledger::{self as contract, AsWitness};
 use fieldledger_witness::{
     AddCheckpoint, Cosigned, Refusal, Reply, SignedCheckpoint, WatchedLog, WatchedLogs,
     WitnessSigner, judge,
@@ -19,7 +21,6 @@ use sha2::{Digest as _, Sha256};
 use tracing::{error, info};
 
 use crate::files::{self, FileError};
-use crate::status::{WatchedStatus, WitnessStatus};
 
 /// Why this site cannot be a witness.
 #[derive(Debug, thiserror::Error)]
@@ -233,14 +234,16 @@ impl Witness {
 
     /// How things stand.
     #[must_use]
-    pub fn status(&self) -> WitnessStatus {
+    pub fn status(&self) -> AsWitness {
         let logs = self.memories.iter().map(|(origin, memory)| {
             let memory = locked(memory);
             let (size, cosigned_at) = match &memory.state {
-                State::Cosigned { tree, time, .. } => (tree.size, *time),
-                State::New | State::Unknown => (0, 0),
+                State::Cosigned { tree, time, .. } => {
+                    (tree.size, Some(WallTime::from_seconds(*time)))
+                }
+                State::New | State::Unknown => (0, None),
             };
-            WatchedStatus {
+            contract::WatchedLog {
                 origin: origin.clone(),
                 size,
                 cosigned_at,
@@ -248,7 +251,7 @@ impl Witness {
                 problem: memory.problem.clone(),
             }
         });
-        WitnessStatus {
+        AsWitness {
             key: self.signer.key().to_string(),
             logs: logs.collect(),
         }

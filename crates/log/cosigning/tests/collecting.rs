@@ -6,7 +6,8 @@ mod common;
 use std::fs;
 
 use common::{Manner, Site, append, config, eventually, fork_of, ledger, policy, watching};
-use fieldledger_cosigning::{Behaviour, Collector, CollectorError, CollectorStatus};
+use fieldledger_contract::ledger::OwnWitnesses;
+use fieldledger_cosigning::{Behaviour, Collector, CollectorError};
 use fieldledger_ledger::Ledger;
 use fieldledger_verifier as verifier;
 
@@ -25,7 +26,7 @@ fn is_witnessed(collector: &Collector, ledger: &Ledger) -> bool {
     status.witnessed && status.published_size == Some(ledger.checkpoint().tree_size)
 }
 
-fn errors(status: &CollectorStatus) -> Vec<&str> {
+fn errors(status: &OwnWitnesses) -> Vec<&str> {
     let witnesses = status.witnesses.iter();
     witnesses
         .map(|witness| witness.last_error.as_str())

@@ -7,7 +7,8 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fieldledger_audit::log::Written;
+use fieldledger_contract::WallTime;
+use fieldledger_contract::audit::Written;
 use fieldledger_formats::envelope::leaf_of;
 use fieldledger_formats::frame::{Frame, FrameFault, read_frame};
 use parking_lot::RwLock;
@@ -162,6 +163,7 @@ impl Committer {
             return Ok(());
         }
         let read_back = self.append(first, &frames.bytes)?;
+        self.stats.grown(received_at, frames.bytes.len() as u64);
         self.received_at = received_at + frames.ends.len() as u64 - 1;
         // From here on the entries are in the log whatever fails, so a failure must stop all
         // writing: only a start sorts out what is there.
@@ -299,7 +301,7 @@ impl Committer {
                 }
                 if let Some(mut reading) = event.reading {
                     reading.index = next;
-                    reading.received_at = received_at;
+                    reading.received_at = WallTime::from_micros(received_at);
                     latest.update(reading);
                 }
                 next += 1;

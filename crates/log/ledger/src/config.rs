@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::anchor::AnchorPlace;
 use crate::clock::Clock;
-use crate::markers::RetentionScope;
 use crate::objects::ObjectFolder;
 use crate::store::faults::Faults;
+use fieldledger_contract::ledger::RetentionScope;
 
 /// The name under which a ledger signs where none is configured.
 pub const DEFAULT_ORIGIN: &str = "fieldledger.local/ledger";

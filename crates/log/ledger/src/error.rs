@@ -1,11 +1,11 @@
-//! Why the ledger could not do what it was asked; the variants of [`AppendError`] and
-//! [`QueryError`] are those of `fieldledger:audit/types.audit-error`.
+//! Why the ledger could not do what it was asked. [`AppendError`], [`QueryError`] and
+//! [`ControlError`] each have those variants of the contract's error that can occur.
 
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fieldledger_audit::InvalidField;
+use fieldledger_contract::{Error as Refusal, InvalidField};
 use fieldledger_formats::query::QueryFault;
 
 /// Why events were not appended. Nothing of the call is in the log then, unless the error is
@@ -23,6 +23,16 @@ pub enum AppendError {
     /// The log cannot take events now. Retry.
     #[error("the ledger cannot append: {0}")]
     Unavailable(String),
+}
+
+impl From<AppendError> for Refusal {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Invalid(fields) => Self::Invalid(fields),
+            AppendError::Ended(reason) => Self::Ended(reason),
+            AppendError::Unavailable(reason) => Self::Unavailable(reason),
+        }
+    }
 }
 
 /// Why a question was not answered.
@@ -50,6 +60,17 @@ impl QueryError {
             field: name.to_owned(),
             problem: problem.into(),
         }])
+    }
+}
+
+impl From<QueryError> for Refusal {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::Invalid(fields) => Self::Invalid(fields),
+            QueryError::NotFound(what) => Self::NotFound(what),
+            QueryError::Expired(what) => Self::Expired(what),
+            QueryError::Unavailable(reason) => Self::Unavailable(reason),
+        }
     }
 }
 
@@ -83,6 +104,17 @@ pub enum ControlError {
     /// The log cannot do this now. Retry.
     #[error("the ledger cannot do this: {0}")]
     Unavailable(String),
+}
+
+impl From<ControlError> for Refusal {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::Invalid(fields) => Self::Invalid(fields),
+            ControlError::NotFound(what) => Self::NotFound(what),
+            ControlError::Refused(reason) => Self::Refused(reason),
+            ControlError::Unavailable(reason) => Self::Unavailable(reason),
+        }
+    }
 }
 
 impl From<StoreError> for ControlError {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use fieldledger_audit::log::Checkpoint;
+use fieldledger_contract::audit::Checkpoint;
 use fieldledger_tlog::{CheckpointError, Edge, Hash};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use fieldledger_audit::EventColumns;
-use fieldledger_audit::log::Written;
+use fieldledger_contract::audit::Written;
 use futures::channel::oneshot;
 
 use crate::error::AppendError;

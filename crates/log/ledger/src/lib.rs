@@ -44,7 +44,8 @@
 //! tree          tiles and bundles, for whoever computes proofs
 //! pangea        the log as Pangea's clients know it; publishes roots
 //! usage, stats  numbers for the status
-//! types         what is answered
+//! growth        how fast the log grows
+//! calls         what the contract asks, by all of these
 //! ```
 //!
 //! And these open, change and check a log:
@@ -85,6 +86,7 @@
 
 mod anchor;
 mod archiver;
+mod calls;
 mod clock;
 mod commit;
 mod config;
@@ -94,6 +96,7 @@ pub mod fsck;
 mod gap_recorder;
 mod gaps;
 mod grower;
+mod growth;
 mod head;
 mod index;
 mod intake;
@@ -115,28 +118,25 @@ mod search;
 mod stats;
 mod store;
 mod tree;
-mod types;
 mod usage;
 
 pub use anchor::AnchorPlace;
 pub use clock::Clock;
 pub use config::{Config, DEFAULT_ORIGIN, Publication, RetentionPolicy};
 pub use error::{AppendError, ControlError, OpenError, QueryError, StoreError};
-pub use fieldledger_audit::log::{
-    Checkpoint, Entry, Order, Removal, RemovalKind, SearchPage, SearchQuery, Written,
+pub use fieldledger_contract::InvalidField;
+pub use fieldledger_contract::audit::{
+    Checkpoint, Entry, EntryRange, EventColumns, InclusionProof, Order, Removal, RemovalKind,
+    Restriction, SearchPage, SearchQuery, Written,
 };
-pub use fieldledger_audit::{EventColumns, InvalidField};
+pub use fieldledger_contract::ledger::{
+    ArchiveStatus, Bucket, Erasure, Freeze, Gap, GapKind, GapPage, GapQuery, GapState, GapTotals,
+    KeyChange, LedgerStatus, MissingRange, PangeaEvent, PangeaLogged, PangeaPage, PangeaRoot,
+    Reading, Retained, Retention, RetentionScope, Series, Successor, UnknownScope,
+};
 pub use fieldledger_formats::own::{Details, OWN_PRODUCERS, OwnKind};
-pub use gaps::{Gap, GapKind, GapPage, GapQuery, GapState, GapTotals, MissingRange};
-pub use ledger::{Ledger, Restriction};
+pub use ledger::Ledger;
 pub use life::backup::{Backup, BackupError, BackupReport, Progress, backup};
-pub use life::erasure::Erasure;
-pub use life::freeze::{Freeze, Successor};
-pub use life::key_change::KeyChange;
 pub use life::restore::{RestoreMode, Restored, restore};
-pub use life::retention::{Retained, RetentionStatus};
-pub use markers::{RetentionScope, UnknownScope};
 pub use objects::ObjectFolder;
-pub use pangea::{Logged, PangeaEvent, PangeaPage, PangeaRoot};
 pub use store::faults::{Done, Fault, Faults, PowerLoss};
-pub use types::{ArchiveStatus, Bucket, EntryRange, InclusionProof, LedgerStatus, Reading, Series};

@@ -1,10 +1,9 @@
 //! What entries of the log say of other entries: that they were erased or given up, and which keys
 //! sign.
 
-use std::fmt;
 use std::ops::Range;
-use std::str::FromStr;
 
+use fieldledger_contract::ledger::RetentionScope;
 use fieldledger_formats::envelope::Envelope;
 use fieldledger_formats::own::{self, OwnKind};
 use fieldledger_reading::record::ACTION;
@@ -23,17 +22,6 @@ pub(crate) struct Markers {
     pub(crate) key_entry: Option<u64>,
 }
 
-/// Which old payloads are given up.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RetentionScope {
-    /// Those of readings; what people and programs did is kept.
-    #[default]
-    Readings,
-    /// All but the log's own.
-    All,
-}
-
 /// What an entry says is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct GivenUp {
@@ -44,45 +32,12 @@ pub(crate) struct GivenUp {
     pub(crate) scope: RetentionScope,
 }
 
-impl RetentionScope {
-    /// `readings` or `all`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Readings => "readings",
-            Self::All => "all",
-        }
-    }
-
-    /// Whether an entry stays whole.
-    pub(crate) fn keeps(self, envelope: &Envelope<'_>) -> bool {
-        envelope.is_own() || self == Self::Readings && envelope.event().action != ACTION
-    }
+/// Whether an entry stays whole where this is given up.
+pub(crate) fn keeps(scope: RetentionScope, envelope: &Envelope<'_>) -> bool {
+    envelope.is_own() || scope == RetentionScope::Readings && envelope.event().action != ACTION
 }
 
-impl fmt::Display for RetentionScope {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
-    }
-}
-
-/// A text that does not name a scope.
-#[derive(Debug, thiserror::Error)]
-#[error("{0:?} is not a scope of retention; it must be readings or all")]
-pub struct UnknownScope(String);
-
-impl FromStr for RetentionScope {
-    type Err = UnknownScope;
-
-    fn from_str(text: &str) -> Result<Self, UnknownScope> {
-        [Self::Readings, Self::All]
-            .into_iter()
-            .find(|scope| scope.name() == text)
-            .ok_or_else(|| UnknownScope(text.to_owned()))
-    }
-}
-
-/// What is given up because of an entry of the log at `marker`; none where it is no such entry.
+/// What is given up because of an entry of the log at `marker`; none where it is not such an entry.
 pub(crate) fn given_up_by(marker: u64, envelope: &Envelope<'_>) -> Option<GivenUp> {
     if envelope.origin() != Some((OwnKind::Retention.producer(), marker)) {
         return None;
@@ -123,7 +78,7 @@ impl Gone {
 }
 
 /// Up to which entry payloads may be gone because of an entry of the log at `marker`; none where it
-/// is no such entry. An erasure is about one entry, which is then in the range.
+/// is not such an entry. An erasure is about one entry, which is then in the range.
 pub(crate) fn explained_by(marker: u64, envelope: &Envelope<'_>) -> Option<Range<u64>> {
     let (producer, sequence) = envelope.origin()?;
     if producer == OwnKind::Erasure.producer() {

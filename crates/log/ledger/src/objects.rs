@@ -114,7 +114,7 @@ impl ObjectFolder {
                 Self::new(url.to_owned(), Arc::new(store), prefix, None)
             }
             _ => Err(format!(
-                "{url:?} is no object store; right would be file:///folder or s3://bucket/prefix"
+                "{url:?} is not an object store; right would be file:///folder or s3://bucket/prefix"
             )),
         }
     }
@@ -288,7 +288,7 @@ fn s3<'a>(
     for (name, value) in settings {
         let key: AmazonS3ConfigKey = name
             .parse()
-            .map_err(|_| format!("{name} is no setting of S3"))?;
+            .map_err(|_| format!("{name} is not a setting of S3"))?;
         builder = builder.with_config(key, value);
     }
     builder.build().map_err(|error| error.to_string())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use fieldledger_audit::log::{Entry, Removal, RemovalKind};
+use fieldledger_contract::audit::{Entry, Removal, RemovalKind};
 use fieldledger_formats::envelope::Envelope;
 use fieldledger_formats::own::{self, OwnKind};
 use fieldledger_tlog::{

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use fieldledger_audit::EventRow;
+use fieldledger_contract::WallTime;
+use fieldledger_contract::ledger::Reading;
 use fieldledger_reading::Recorded;
 use fieldledger_reading::record::ACTION;
-
-use crate::types::Reading;
 
 /// The reading that an event tells of, if it does.
 pub(crate) fn reading_of(event: &EventRow<'_>, index: u64, received_at: u64) -> Option<Reading> {
@@ -30,8 +30,8 @@ pub(crate) fn reading_and_clock(
         quality: recorded.quality.name().to_owned(),
         value: recorded.number(),
         unit: recorded.unit.as_deref().unwrap_or_default().to_owned(),
-        polled_at: recorded.polled_at,
-        received_at,
+        polled_at: WallTime::from_micros(recorded.polled_at),
+        received_at: WallTime::from_micros(received_at),
     };
     Some((reading, recorded.device_at))
 }
@@ -115,8 +115,8 @@ mod tests {
             quality: "Good".to_owned(),
             value: Some(21.5),
             unit: "Cel".to_owned(),
-            polled_at: 7,
-            received_at: 9,
+            polled_at: WallTime::from_micros(7),
+            received_at: WallTime::from_micros(9),
         };
         assert_eq!(reading(3, 7), expected);
     }

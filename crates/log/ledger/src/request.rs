@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use fieldledger_audit::log::Written;
-use fieldledger_audit::{EventColumns, InvalidField, validate};
+use fieldledger_audit::{EventColumns, EventRows as _, InvalidField, validate};
+use fieldledger_contract::audit::Written;
 use futures::channel::oneshot;
 
 use crate::error::AppendError;
 use crate::gaps::{Noted, noted_in};
 use crate::readings::reading_and_clock;
-use crate::types::Reading;
+use fieldledger_contract::ledger::Reading;
 
 /// Memory that a queued event takes besides its texts, roughly.
 const OVERHEAD_BYTES: usize = 128;
@@ -66,7 +66,7 @@ pub(crate) fn prepare(columns: &EventColumns) -> Result<Prepared, Vec<InvalidFie
         let reading = reading_and_clock(&row, 0, 0);
         let times = reading
             .as_ref()
-            .map(|(reading, device_at)| (reading.polled_at, *device_at));
+            .map(|(reading, device_at)| (reading.polled_at.micros, *device_at));
         let event = PreparedEvent {
             producer: producer.to_owned(),
             sequence,

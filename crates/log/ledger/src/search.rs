@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use fieldledger_audit::event::FIELDS;
-use fieldledger_audit::log::{Entry, Order, RECEIVED_AT, SearchPage, SearchQuery};
+use fieldledger_audit::log::RECEIVED_AT;
 use fieldledger_audit::{log, timestamp};
+use fieldledger_contract::WallTime;
+use fieldledger_contract::audit::{Entry, Order, SearchPage, SearchQuery};
+use fieldledger_contract::ledger::{Reading, Series};
 use fieldledger_formats::envelope::Envelope;
 use fieldledger_formats::frame::Frame;
 use fieldledger_formats::query::cursor::{Cursor, Filter, LIFETIME};
@@ -17,7 +20,6 @@ use crate::index::{Summary, View, Views};
 use crate::proofs::Proofs;
 use crate::readings::{Latest, reading_of};
 use crate::store::reader::LogReader;
-use crate::types::{Reading, Series};
 
 /// Readings, or buckets, that a series has at most.
 const MAX_SERIES: u32 = 10_000;
@@ -32,7 +34,7 @@ pub(crate) struct Search {
 }
 
 impl Search {
-    /// Entries that can be found by text, field and sensor.
+    /// Entries that can be found by text, column and sensor.
     pub(crate) fn indexed_size(&self) -> u64 {
         self.views.as_ref().map_or(0, |views| views.newest().size)
     }
@@ -122,7 +124,7 @@ impl Search {
         let (offset, limit) = (offset as usize, limit as usize);
         let (count, page) = match cursor.order_column() {
             None => self.page_in_log_order(cursor, filter, offset, limit)?,
-            Some(field) => self.page_by_field(cursor, filter, field, offset, limit)?,
+            Some(column) => self.page_by_column(cursor, filter, column, offset, limit)?,
         };
         let mut entries = entries(&page, cursor.verbose, &head, proofs)?;
         if !filter.is_empty() {
@@ -131,7 +133,7 @@ impl Search {
         }
         Ok(SearchPage {
             id: cursor.encode(),
-            expires_at: cursor.expires_at,
+            expires_at: Some(WallTime::from_micros(cursor.expires_at)),
             count: count - (page.len() - entries.len()) as u64,
             entries,
             checkpoint: head.checkpoint.clone(),
@@ -154,18 +156,18 @@ impl Search {
     }
 
     /// The result is the first `max_results` entries in the order of the log; only those are sorted.
-    fn page_by_field(
+    fn page_by_column(
         &self,
         cursor: &Cursor,
         filter: &Filter,
-        field: usize,
+        column: usize,
         offset: usize,
         limit: usize,
     ) -> Result<(u64, Vec<u64>), QueryError> {
         let (count, found) = self.find(cursor, filter, cursor.max_results as usize)?;
         let mut keyed = Vec::with_capacity(found.len());
         for index in found {
-            keyed.push((self.sort_key(index, field)?, index));
+            keyed.push((self.sort_key(index, column)?, index));
         }
         keyed.sort_unstable();
         if cursor.order() == Order::Descending {
@@ -200,7 +202,7 @@ impl Search {
     }
 
     /// Times of events are compared as times, not as texts; what the event lacks comes first.
-    fn sort_key(&self, index: u64, field: usize) -> Result<(u64, String), QueryError> {
+    fn sort_key(&self, index: u64, column: usize) -> Result<(u64, String), QueryError> {
         let stored = self.log.entry(index)?;
         let Some(bytes) = stored.envelope() else {
             return Ok((0, String::new()));
@@ -208,8 +210,8 @@ impl Search {
         let envelope =
             Envelope::parse(bytes).map_err(|problem| self.log.damaged(index, problem))?;
         let event = envelope.event();
-        let text = event.values()[field];
-        if FIELDS[field].name == "timestamp" {
+        let text = event.values()[column];
+        if FIELDS[column].name == "timestamp" {
             return Ok((timestamp::to_micros(text).unwrap_or(0), String::new()));
         }
         Ok((0, text.to_owned()))

@@ -6,6 +6,8 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
+use crate::growth::Growth;
+
 /// The time to durable is summed up over so many commits at least, once there are, and over less than
 /// twice as many.
 const WINDOW: u64 = 512;
@@ -17,13 +19,14 @@ const LONGEST: u64 = 3_600 * 1_000_000;
 const DIGITS: u8 = 3;
 
 /// Counters since the ledger was opened.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Stats {
     pub(crate) appended: AtomicU64,
     pub(crate) duplicates: AtomicU64,
     pub(crate) rejected: AtomicU64,
     pub(crate) commits: AtomicU64,
     latencies: Mutex<Latencies>,
+    growth: Mutex<Growth>,
 }
 
 /// Microseconds from request to durable of the newest commits.
@@ -62,6 +65,28 @@ impl Latencies {
 }
 
 impl Stats {
+    /// Counts from now on, microseconds since the Unix epoch.
+    pub(crate) fn new(now: u64) -> Self {
+        Self {
+            appended: AtomicU64::new(0),
+            duplicates: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
+            latencies: Mutex::default(),
+            growth: Mutex::new(Growth::new(now)),
+        }
+    }
+
+    /// Notes what was appended to the log's file.
+    pub(crate) fn grown(&self, now: u64, bytes: u64) {
+        self.growth.lock().add(now, bytes);
+    }
+
+    /// See [`Growth::bytes_per_day`].
+    pub(crate) fn bytes_per_day(&self, now: u64) -> u64 {
+        self.growth.lock().bytes_per_day(now)
+    }
+
     /// Notes what a commit has done, and how long its first caller waited.
     pub(crate) fn committed(&self, appended: u64, duplicates: u64, waited: Duration) {
         self.appended.fetch_add(appended, Ordering::Relaxed);
@@ -90,7 +115,7 @@ mod tests {
 
     #[test]
     fn percentiles_are_over_the_newest_commits() {
-        let stats = Stats::default();
+        let stats = Stats::new(0);
         assert_eq!(stats.percentiles(), (0, 0));
         let newest = 5_000_u64;
         for micros in 0..newest {
@@ -111,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_commit_of_duplicates_writes_nothing() {
-        let stats = Stats::default();
+        let stats = Stats::new(0);
         stats.committed(0, 3, Duration::from_micros(9));
         assert_eq!(stats.commits.load(Ordering::Relaxed), 0);
         assert_eq!(stats.duplicates.load(Ordering::Relaxed), 3);

@@ -386,7 +386,7 @@ fn a_backup_that_was_torn_or_damaged_is_made_whole_by_the_next() {
         .restore("copy", None, RestoreMode::ReadOnly)
         .unwrap_err();
     assert!(
-        refused.to_string().contains("no finished backup"),
+        refused.to_string().contains("not a finished backup"),
         "{refused}"
     );
     site.back_up(false).unwrap();

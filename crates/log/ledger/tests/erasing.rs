@@ -223,7 +223,7 @@ fn the_newest_reading_is_the_newest_that_is_left() {
         }
         let newest = |ledger: &Ledger, sensor: &str| {
             let found = ledger.latest(&[sensor.to_owned()]).unwrap();
-            found.first().map(|reading| reading.polled_at)
+            found.first().map(|reading| reading.polled_at.micros)
         };
         assert_eq!(newest(&ledger, "s"), Some(30));
         ledger.erase(2, "r", "a").unwrap();

@@ -276,14 +276,14 @@ fn segments_in_the_archive_are_given_up_too() {
     config.local_segments = Some(1);
     let ledger = Ledger::open(config.clone()).unwrap();
     readings(&ledger, 0, 60);
-    let archived = wait_for_archive(&ledger);
+    let archived = wait_for_archive(&ledger, &config);
     ledger
         .retain(u64::MAX, RetentionScope::All, "due", "test")
         .unwrap();
     wait_until_given_up(&ledger);
     // What was written anew is archived again.
     readings(&ledger, 60, 61);
-    let smaller = wait_for_archive(&ledger);
+    let smaller = wait_for_archive(&ledger, &config);
     assert_eq!(smaller.segments, archived.segments);
     assert!(
         smaller.bytes * 2 < archived.bytes,
@@ -294,12 +294,15 @@ fn segments_in_the_archive_are_given_up_too() {
     assert_in_order(&config);
 }
 
-/// Waits until all but the newest full segment are in the archive only.
-fn wait_for_archive(ledger: &Ledger) -> fieldledger_ledger::ArchiveStatus {
+/// Waits until all full segments are in the archive, and all but the newest of them there only.
+fn wait_for_archive(ledger: &Ledger, config: &Config) -> fieldledger_ledger::ArchiveStatus {
     let started = Instant::now();
     loop {
         let status = ledger.archive_status().unwrap();
-        if status.segments > 3 && status.segments == status.removed + 1 {
+        // The newest full one, and the one that is written to.
+        let on_disk = fs::read_dir(config.folder.join("segments")).unwrap();
+        let is_settled = status.segments == status.removed + 1 && on_disk.count() == 2;
+        if status.segments > 3 && is_settled {
             return status;
         }
         assert!(started.elapsed() < Duration::from_secs(60), "{status:?}");

@@ -13,6 +13,7 @@ use common::{
     all, append, config, config_without_index, indices, message, numbered, query, reading, verify,
     wait_for_index,
 };
+use fieldledger_contract::WallTime;
 use fieldledger_ledger::{
     Bucket, Clock, Config, EventColumns, Ledger, Order, QueryError, SearchQuery, Series,
 };
@@ -219,7 +220,8 @@ fn a_result_is_frozen_until_it_expires() {
             ..query(text)
         };
         let first = ledger.search(&newest).unwrap();
-        assert_eq!(first.expires_at, now.load(Ordering::SeqCst) + 3_600_000_000);
+        let an_hour_later = now.load(Ordering::SeqCst) + 3_600_000_000;
+        assert_eq!(first.expires_at.map(|at| at.micros), Some(an_hour_later));
         append(&ledger, numbered("p", size, size + 5)).unwrap();
         wait_for_index(&ledger);
         let again = ledger.page(&first.id, 0, 10).unwrap();
@@ -440,7 +442,7 @@ fn a_series_comes_raw_or_summed_up() {
     };
     let polled: Vec<u64> = raw
         .iter()
-        .map(|reading| reading.polled_at / 1_000_000)
+        .map(|reading| reading.polled_at.seconds())
         .collect();
     assert_eq!(polled, (10..20).collect::<Vec<u64>>());
     assert_eq!((raw[0].value, raw[9].value), (Some(10.0), None));
@@ -454,7 +456,7 @@ fn a_series_comes_raw_or_summed_up() {
     };
     assert_eq!(buckets.len(), 10);
     let expected = Bucket {
-        start: 20_000_000,
+        start: WallTime::from_seconds(20),
         count: 10,
         bad: 1,
         min: Some(20.0),

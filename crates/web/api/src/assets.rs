@@ -5,12 +5,12 @@ use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use crate::Shared;
 use crate::cached::{REVALIDATED, is_known};
+use crate::parts::Shared;
 use crate::problem::Problem;
 
 pub(crate) async fn serve_asset(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     request: Request,
 ) -> Result<Response, Problem> {
     let path = request.uri().path();
@@ -33,7 +33,7 @@ pub(crate) async fn serve_asset(
         return Ok(([(ALLOW, "GET, HEAD")], problem).into_response());
     }
 
-    let asset = backend.asset(path)?.ok_or_else(nothing_here)?;
+    let asset = parts.pages.asset(path)?.ok_or_else(nothing_here)?;
     let etag = header_value(&asset.etag)?;
     let content_type = header_value(&asset.content_type)?;
     // A new version of the page shows at the next load; an unchanged one costs no body.

@@ -1,11 +1,11 @@
-//! Answers that a client may keep, and need not be sent again while they are the same.
+//! Answers that a client may cache, and that need not be sent again while they are the same.
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest as _, Sha256};
 
-/// For what never changes: kept for a year, and not asked for again within it.
+/// For what never changes: cached for a year, and not asked for again within it.
 pub(crate) const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
 /// For what is asked for again each time, and answered without a body while it is the same.

@@ -1,4 +1,4 @@
-//! `POST /api/devices/approve` and `/retire`: whose word a sensor's key is, for tokens with the scope
+//! `POST /api/devices/approve` and `/retire`: which key is a sensor's own, for tokens with the scope
 //! `admin`.
 //!
 //! What an operator decides is in the log before it counts: an entry says that it was asked for, and
@@ -6,15 +6,16 @@
 
 use axum::Json;
 use axum::extract::State;
-use fieldledger_audit::EventColumns;
+use fieldledger_contract::Error;
+use fieldledger_contract::audit::EventColumns;
+use fieldledger_contract::calls::Log;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::Shared;
-use crate::backend::{Backend, BackendError};
 use crate::extract::JsonBody;
 use crate::life::Admin;
+use crate::parts::Shared;
 use crate::problem::Problem;
 use crate::sites;
 
@@ -52,14 +53,14 @@ pub(crate) struct RetireParams {
 }
 
 /// What was decided.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct DecidedKey {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct DecidedKey {
     /// UUID of the sensor.
-    sensor: String,
+    pub sensor: String,
     /// The key, `ed25519:<base64>`.
-    key: String,
+    pub key: String,
     /// The entry of the log that says so; null where that is not known.
-    entry: Option<u64>,
+    pub entry: Option<u64>,
 }
 
 /// Makes a key that a sensor shows the sensor's own. From then on only what is signed with it is taken
@@ -72,11 +73,12 @@ pub(crate) struct DecidedKey {
         (status = 200, description = "The key is the sensor's", body = DecidedKey),
         (status = 404, description = "No such sensor is known", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The sensor does not show that key", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "The log has ended, and cannot record it", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn approve_key(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     Admin(actor): Admin,
     JsonBody(params): JsonBody<ApproveParams>,
 ) -> Result<Json<DecidedKey>, Problem> {
@@ -88,9 +90,9 @@ pub(crate) async fn approve_key(
         reason: &params.reason,
         actor: &actor,
     };
-    let decided = deed.carry_out(backend.as_ref(), || {
-        sites::decide(backend.as_ref(), &sensor, |site| {
-            backend.approve_key(site, &sensor, &params.fingerprint)
+    let decided = deed.carry_out(parts.log.as_ref(), || {
+        sites::decide(parts.plant.as_ref(), &sensor, |site| {
+            parts.plant.approve_key(site, &sensor, &params.fingerprint)
         })
     })?;
     Ok(Json(decided))
@@ -106,11 +108,12 @@ pub(crate) async fn approve_key(
         (status = 200, description = "The key is retired", body = DecidedKey),
         (status = 404, description = "No such sensor is known", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The sensor has no approved key", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "The log has ended, and cannot record it", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn retire_key(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     Admin(actor): Admin,
     JsonBody(params): JsonBody<RetireParams>,
 ) -> Result<Json<DecidedKey>, Problem> {
@@ -122,9 +125,9 @@ pub(crate) async fn retire_key(
         reason: &params.reason,
         actor: &actor,
     };
-    let decided = deed.carry_out(backend.as_ref(), || {
-        sites::decide(backend.as_ref(), &sensor, |site| {
-            backend.retire_key_of(site, &sensor)
+    let decided = deed.carry_out(parts.log.as_ref(), || {
+        sites::decide(parts.plant.as_ref(), &sensor, |site| {
+            parts.plant.retire_key_of(site, &sensor)
         })
     })?;
     Ok(Json(decided))
@@ -142,13 +145,13 @@ struct Deed<'a> {
 impl Deed<'_> {
     fn carry_out(
         &self,
-        backend: &dyn Backend,
-        decide: impl FnOnce() -> Result<String, BackendError>,
+        log: &dyn Log,
+        decide: impl FnOnce() -> Result<String, Error>,
     ) -> Result<DecidedKey, Problem> {
-        self.log(backend, "REQUESTED", self.fingerprint, self.reason)?;
+        self.log(log, "REQUESTED", self.fingerprint, self.reason)?;
         match decide() {
             Ok(key) => {
-                let entry = self.log(backend, "SUCCESS", &key, self.reason)?;
+                let entry = self.log(log, "SUCCESS", &key, self.reason)?;
                 Ok(DecidedKey {
                     sensor: self.sensor.to_owned(),
                     key,
@@ -157,7 +160,7 @@ impl Deed<'_> {
             }
             Err(error) => {
                 let why = Problem::from(error);
-                self.log(backend, "FAILURE", self.fingerprint, &why.detail)?;
+                self.log(log, "FAILURE", self.fingerprint, &why.detail)?;
                 Err(why)
             }
         }
@@ -166,12 +169,12 @@ impl Deed<'_> {
     /// Returns the entry once it is durable, as far as that is known.
     fn log(
         &self,
-        backend: &dyn Backend,
+        log: &dyn Log,
         status: &str,
         key: &str,
         message: &str,
-    ) -> Result<Option<u64>, BackendError> {
-        let indices = backend.write(EventColumns {
+    ) -> Result<Option<u64>, Error> {
+        let written = log.write(EventColumns {
             message: vec![message.to_owned()],
             actor: vec![self.actor.to_owned()],
             action: vec![self.action.to_owned()],
@@ -180,6 +183,6 @@ impl Deed<'_> {
             status: vec![status.to_owned()],
             ..EventColumns::default()
         })?;
-        Ok(indices.first().copied().flatten())
+        Ok(written.indices.first().copied().flatten())
     }
 }

@@ -4,12 +4,13 @@
 
 use axum::Json;
 use axum::extract::State;
+use fieldledger_contract::audit::EntryRange;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::Shared;
 use crate::extract::{QueryString, whole_number};
 use crate::logs::{DEFAULT_PAGE, LARGEST_PAGE, LogEvent, Root, log_event};
+use crate::parts::Shared;
 use crate::problem::{FieldProblem, Problem, excerpt};
 
 /// Which entries.
@@ -29,12 +30,12 @@ pub(crate) struct EntriesQuery {
 }
 
 /// Entries that follow each other. Hashes are in base64.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct EntriesResponse {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct EntriesResponse {
     /// The entries; fewer than asked for where they are large or the log ends, none beyond its end.
-    entries: Vec<LogEvent>,
+    pub entries: Vec<LogEvent>,
     /// The newest signed tree; it covers the entries.
-    root: Root,
+    pub root: Root,
 }
 
 /// Gives entries that follow each other, in the order of the log.
@@ -48,7 +49,7 @@ pub(crate) struct EntriesResponse {
     )
 )]
 pub(crate) async fn list_entries(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     QueryString(query): QueryString<EntriesQuery>,
 ) -> Result<Json<EntriesResponse>, Problem> {
     let mut problems = Vec::new();
@@ -77,7 +78,10 @@ pub(crate) async fn list_entries(
     if !problems.is_empty() {
         return Err(Problem::bad_parameters(problems));
     }
-    let (entries, checkpoint) = backend.entries(first, limit, with_proofs)?;
+    let EntryRange {
+        entries,
+        checkpoint,
+    } = parts.log.entries(first, limit, with_proofs)?;
     let entries: Result<Vec<LogEvent>, Problem> = entries
         .into_iter()
         .map(|entry| log_event(entry, true, with_proofs))

@@ -8,6 +8,7 @@ use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::problem::{FieldProblem, Problem, excerpt};
@@ -62,7 +63,7 @@ fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     Ok(value)
 }
 
-/// 400 where the body is no JSON, 422 where it is but says something else than what is wanted.
+/// 400 where the body is not JSON, 422 where it is, but not of the shape that is wanted.
 fn json_problem(field: &str, error: &serde_json::Error) -> Problem {
     if error.is_data() {
         let field = match field {
@@ -105,6 +106,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for QueryString<T>
             .map_err(|error| Problem::bad_parameter("query", excerpt(&error.to_string())))
     }
 }
+
+/// A query string that has no parameters.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NoQuery {}
 
 /// The one parameter of a path such as `/api/proof/{entry}`.
 pub(crate) struct PathParameter(pub(crate) String);

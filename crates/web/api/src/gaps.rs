@@ -4,15 +4,16 @@
 
 use axum::Json;
 use axum::extract::State;
+use fieldledger_contract::WallTime;
+use fieldledger_contract::ledger::{Gap, GapQuery, GapState, GapTotals};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::Shared;
-use crate::backend::{Gap, GapQuery, GapState, GapTotals};
 use crate::extract::{QueryString, whole_number};
-use crate::moment::{Moment, resolve};
+use crate::parts::Shared;
 use crate::problem::{FieldProblem, Problem, excerpt};
 use crate::sensors::parse_sensor_id;
+use crate::time_input::resolve;
 
 const DEFAULT_GAPS: u32 = 100;
 const MOST_GAPS: u32 = 1_000;
@@ -41,17 +42,17 @@ pub(crate) struct GapsQuery {
 }
 
 /// Some gaps, the newest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct GapsResponse {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct GapsResponse {
     /// The gaps.
-    gaps: Vec<Gap>,
+    pub gaps: Vec<Gap>,
     /// `cursor` for more of them; none at the end.
-    next: Option<u64>,
+    pub next: Option<u64>,
     /// Of all sensors and times.
-    totals: GapTotals,
+    pub totals: GapTotals,
 }
 
-/// Lists readings that are missing, or may be. A poll without an answer is no gap but an entry of
+/// Lists readings that are missing, or may be. A poll without an answer is not a gap but an entry of
 /// the log; a gap is where a device's own numbers lack some, or where it began to count anew.
 #[utoipa::path(
     get,
@@ -63,10 +64,12 @@ pub(crate) struct GapsResponse {
     )
 )]
 pub(crate) async fn list_gaps(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     QueryString(query): QueryString<GapsQuery>,
 ) -> Result<Json<GapsResponse>, Problem> {
-    let page = backend.gaps(&query.check(backend.now())?)?;
+    let page = parts
+        .readings
+        .gaps(&query.check(parts.environment.now())?)?;
     Ok(Json(GapsResponse {
         gaps: page.gaps,
         next: page.next,
@@ -75,7 +78,7 @@ pub(crate) async fn list_gaps(
 }
 
 impl GapsQuery {
-    fn check(&self, now: Moment) -> Result<GapQuery, Problem> {
+    fn check(&self, now: WallTime) -> Result<GapQuery, Problem> {
         let mut problems = Vec::new();
         let sensor = self.sensor.as_deref().and_then(|text| {
             let id = parse_sensor_id(text);

@@ -1,4 +1,4 @@
-//! The HTTP interface of Fieldledger, as an [`axum::Router`] over a [`Backend`].
+//! The HTTP interface of Fieldledger, as an [`axum::Router`] over the [`Parts`] that answer.
 //!
 //! ```text
 //! router.rs     every route, and the OpenAPI description that comes with it
@@ -14,25 +14,26 @@
 //! witness.rs    POST /witness/add-checkpoint ...       a witness of other logs; GET /api/log/witnesses
 //! status.rs     GET /api/status                         how the log is
 //! health.rs     GET /healthz
-//! metrics.rs    GET /metrics
+//! metrics/      GET /metrics
 //! assets.rs     everything else                        the page
 //! sites.rs      several sites, asked as one
 //! cached.rs     answers that a client may keep
 //! extract.rs    how bodies, query strings and paths are read
 //! problem.rs    errors, all of one shape (RFC 9457)
-//! moment.rs     times
+//! time_input.rs times as clients write them
 //! pangea/       POST /audit/...                         Pangea's API
 //! tokens.rs     who may use what is not for everybody
-//! backend.rs    the calls behind the API
+//! authorize.rs  whether a request's token allows it
+//! parts.rs      the parts of the system that the API asks
 //! ```
 //!
-//! The crate knows neither wasm nor wasmCloud: `actors/http-gateway` gives it a backend whose calls
-//! cross the lattice, and the tests give it one that answers from memory.
+//! What can be asked is in `fieldledger_contract::calls`, and so are the types of the answers. The
+//! crate knows neither wasm nor wasmCloud: `actors/http-gateway` gives it parts whose calls cross the
+//! lattice, `fieldledger-standalone` a ledger in the same process, and the tests answer from memory.
 #![forbid(unsafe_code)]
 
-pub mod backend;
-
 mod assets;
+mod authorize;
 mod cached;
 mod devices;
 mod entries;
@@ -43,8 +44,8 @@ mod life;
 mod log;
 mod logs;
 mod metrics;
-mod moment;
 mod pangea;
+mod parts;
 mod problem;
 mod proofs;
 mod readings;
@@ -52,18 +53,25 @@ mod router;
 mod sensors;
 mod sites;
 mod status;
+mod time_input;
 mod tokens;
 mod witness;
 
-pub use backend::{Backend, BackendError};
+/// The bodies of answers that are not types of `fieldledger_contract`, for clients.
+pub mod answers {
+    pub use crate::devices::DecidedKey;
+    pub use crate::entries::EntriesResponse;
+    pub use crate::gaps::GapsResponse;
+    pub use crate::health::Health;
+    pub use crate::logs::{LogEvent, LogResponse, LogResult, Root};
+    pub use crate::problem::{FieldProblem, Problem};
+    pub use crate::sensors::{Sensor, SensorList};
+    pub use crate::sites::SiteAway;
+}
+
 pub use extract::BODY_LIMIT;
-pub use log::LogTree;
-pub use moment::{Moment, TimeInput};
-pub use problem::{FieldProblem, Problem};
+pub use parts::{Environment, Parts};
+pub use problem::{LOG_ENDED, Problem};
 pub use router::{openapi, router};
-pub use tokens::{Denied, Scope, Tokens, TokensError, authorize};
-
-use std::sync::Arc;
-
-/// What every handler gets.
-pub(crate) type Shared = Arc<dyn Backend>;
+pub use time_input::TimeInput;
+pub use tokens::{Denied, Scope, Tokens, TokensError};

@@ -3,16 +3,19 @@
 
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
-use axum::http::request::Parts;
+use axum::http::request::Parts as RequestParts;
+use fieldledger_contract::ledger::{
+    Erasure, Freeze, KeyChange, Retained, Retention, RetentionScope, Successor,
+};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::Shared;
-use crate::backend::{Erasure, Freeze, KeyChange, Retained, Retention, RetentionScope, Successor};
+use crate::authorize::authorize;
 use crate::extract::JsonBody;
-use crate::moment::TimeInput;
+use crate::parts::Shared;
 use crate::problem::Problem;
-use crate::tokens::{Scope, authorize};
+use crate::time_input::TimeInput;
+use crate::tokens::Scope;
 
 /// Who asks, by the name of their token.
 pub(crate) struct Admin(pub(crate) String);
@@ -20,8 +23,11 @@ pub(crate) struct Admin(pub(crate) String);
 impl FromRequestParts<Shared> for Admin {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, backend: &Shared) -> Result<Self, Problem> {
-        let holder = authorize(backend.as_ref(), &parts.headers, Scope::Admin)?;
+    async fn from_request_parts(
+        request: &mut RequestParts,
+        parts: &Shared,
+    ) -> Result<Self, Problem> {
+        let holder = authorize(parts.environment.as_ref(), &request.headers, Scope::Admin)?;
         Ok(Self(holder))
     }
 }
@@ -58,7 +64,7 @@ pub(crate) struct FreezeParams {
 }
 
 /// Erases the payload of an entry for good. Its leaf and every proof stay; an entry of the log says
-/// who had it erased, and why.
+/// who had it erased, and why. A frozen log erases, too: the duty to erase does not end with the log.
 #[utoipa::path(
     post,
     path = "/api/log/erase",
@@ -66,16 +72,17 @@ pub(crate) struct FreezeParams {
     responses(
         (status = 200, description = "The payload is gone", body = Erasure),
         (status = 404, description = "The log has no such entry", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The entry is one of the log's own, or the log was restored read-only; a frozen log erases, because the duty to erase does not end with it", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The entry is one of the log's own", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "The log is read-only; one that is frozen still erases", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn erase_entry(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     Admin(actor): Admin,
     JsonBody(params): JsonBody<EraseParams>,
 ) -> Result<Json<Erasure>, Problem> {
-    let erasure = backend.erase(params.entry, &params.reason, &actor)?;
+    let erasure = parts.control.erase(params.entry, &params.reason, &actor)?;
     Ok(Json(erasure))
 }
 
@@ -97,25 +104,27 @@ pub(crate) struct RetainParams {
 
 /// Gives up the payloads of old entries, as far as full segments hold nothing newer. Their leaves
 /// and every proof stay; an entry of the log says up to where, who asked for it, and why. The answer
-/// comes once that is certain; `GET /api/log/retention` tells how much disk is freed behind it.
+/// comes once that is certain; `GET /api/log/retention` shows how much disk is freed behind it.
 #[utoipa::path(
     post,
     path = "/api/log/retain",
     request_body = RetainParams,
     responses(
         (status = 200, description = "The payloads are given up", body = Retained),
-        (status = 409, description = "The log is frozen", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "The log has ended", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn retain_entries(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     Admin(actor): Admin,
     JsonBody(params): JsonBody<RetainParams>,
 ) -> Result<Json<Retained>, Problem> {
-    let before = params.before.resolve(backend.now());
+    let before = params.before.resolve(parts.environment.now());
     let before = before.map_err(|problem| Problem::bad_parameter("before", problem))?;
-    let retained = backend.retain(before, params.scope, &params.reason, &actor)?;
+    let retained = parts
+        .control
+        .retain(before, params.scope, &params.reason, &actor)?;
     Ok(Json(retained))
 }
 
@@ -128,8 +137,8 @@ pub(crate) async fn retain_entries(
         (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn retention(State(backend): State<Shared>) -> Result<Json<Retention>, Problem> {
-    Ok(Json(backend.retention()?))
+pub(crate) async fn retention(State(parts): State<Shared>) -> Result<Json<Retention>, Problem> {
+    Ok(Json(parts.control.retention()?))
 }
 
 /// Adds a key, which signs the log beside the one there is until that is retired.
@@ -139,16 +148,17 @@ pub(crate) async fn retention(State(backend): State<Shared>) -> Result<Json<Rete
     request_body = KeyParams,
     responses(
         (status = 200, description = "Both keys sign", body = KeyChange),
-        (status = 409, description = "Two keys sign already, or the log is frozen", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Two keys sign already", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "The log has ended", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn rotate_key(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     Admin(actor): Admin,
     JsonBody(params): JsonBody<KeyParams>,
 ) -> Result<Json<KeyChange>, Problem> {
-    Ok(Json(backend.rotate_key(&params.reason, &actor)?))
+    Ok(Json(parts.control.rotate_key(&params.reason, &actor)?))
 }
 
 /// Retires the older of two keys; the newer one signs alone.
@@ -158,16 +168,17 @@ pub(crate) async fn rotate_key(
     request_body = KeyParams,
     responses(
         (status = 200, description = "The newer key signs alone", body = KeyChange),
-        (status = 409, description = "Only one key signs, or the log is frozen", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Only one key signs", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "The log has ended", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn retire_key(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     Admin(actor): Admin,
     JsonBody(params): JsonBody<KeyParams>,
 ) -> Result<Json<KeyChange>, Problem> {
-    Ok(Json(backend.retire_key(&params.reason, &actor)?))
+    Ok(Json(parts.control.retire_key(&params.reason, &actor)?))
 }
 
 /// Ends the log: nothing is ever appended to it again.
@@ -177,15 +188,17 @@ pub(crate) async fn retire_key(
     request_body = FreezeParams,
     responses(
         (status = 200, description = "The log has ended", body = Freeze),
-        (status = 409, description = "The log is frozen already", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "The log has ended already", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn freeze_log(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     Admin(actor): Admin,
     JsonBody(params): JsonBody<FreezeParams>,
 ) -> Result<Json<Freeze>, Problem> {
-    let frozen = backend.freeze(params.successor.as_ref(), &params.reason, &actor)?;
+    let frozen = parts
+        .control
+        .freeze(params.successor.as_ref(), &params.reason, &actor)?;
     Ok(Json(frozen))
 }

@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use fieldledger_contract::audit::{Checkpoint, Entry, Removal, SearchPage, SearchQuery};
+use fieldledger_contract::{Error, WallTime};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::Shared;
-use crate::backend::{BackendError, Checkpoint, Entry, Removal, SearchPage, SearchQuery};
 use crate::extract::{JsonBody, in_range};
-use crate::moment::{Moment, TimeInput};
+use crate::parts::Shared;
 use crate::problem::Problem;
+use crate::time_input::TimeInput;
 
 /// Entries on a page unless the request says otherwise.
 pub(crate) const DEFAULT_PAGE: u32 = 20;
@@ -33,7 +34,16 @@ pub(crate) enum Order {
     Desc,
 }
 
-/// What to search for. Every field may be left out.
+impl From<Order> for fieldledger_contract::audit::Order {
+    fn from(order: Order) -> Self {
+        match order {
+            Order::Asc => Self::Ascending,
+            Order::Desc => Self::Descending,
+        }
+    }
+}
+
+/// What to search for. Every member may be left out.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchParams {
@@ -97,7 +107,7 @@ impl SearchParams {
             query: self.query.unwrap_or_default(),
             start,
             end,
-            descending: self.order != Some(Order::Asc),
+            order: self.order.unwrap_or(Order::Desc).into(),
             order_by: self.order_by,
             limit,
             max_results,
@@ -126,80 +136,80 @@ pub(crate) struct ResultParams {
 }
 
 /// Entries of the log, in the wrapper of Pangea's Secure Audit Log.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct LogResponse {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct LogResponse {
     /// Unique id of the request.
     #[schema(example = "prq_0123456789abcdef0123456789abcdef")]
-    request_id: String,
+    pub request_id: String,
     /// When the request arrived.
-    request_time: Moment,
+    pub request_time: WallTime,
     /// When it was answered.
-    response_time: Moment,
+    pub response_time: WallTime,
     /// Always `Success`: an error is a problem body.
     #[schema(example = "Success")]
-    status: &'static str,
+    pub status: String,
     /// The result in a sentence.
-    summary: String,
+    pub summary: String,
     /// The result.
-    result: LogResult,
+    pub result: LogResult,
 }
 
 /// One page of a search's result. Hashes are in base64.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct LogResult {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct LogResult {
     /// Entries in the whole result.
-    count: u64,
+    pub count: u64,
     /// Entries of this page.
-    events: Vec<LogEvent>,
+    pub events: Vec<LogEvent>,
     /// Give it to `/api/results` for more of the same result.
-    id: String,
+    pub id: String,
     /// When the result goes; null where the sink does not say.
-    expires_at: Option<Moment>,
+    pub expires_at: Option<WallTime>,
     /// The signed tree that covers the entries.
-    root: Root,
+    pub root: Root,
     /// Entries the search index has seen; less than the tree's size while it catches up.
-    indexed_size: u64,
+    pub indexed_size: u64,
 }
 
 /// One entry of the log.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct LogEvent {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct LogEvent {
     /// `{event, received_at, salt, producer?, sequence?}`, in the canonical form that was hashed;
     /// null where it was removed.
     #[schema(value_type = Option<Object>)]
-    envelope: Option<Box<RawValue>>,
+    pub envelope: Option<Box<RawValue>>,
     /// SHA-256 of the envelope's bytes.
-    hash: String,
+    pub hash: String,
     /// Position in the log.
-    leaf_index: u64,
+    pub leaf_index: u64,
     /// Always true: an entry can be read once a signed tree covers it.
-    published: bool,
+    pub published: bool,
     /// What the tree's leaf hashes; only if `verbose`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    leaf: Option<String>,
+    pub leaf: Option<String>,
     /// RFC 6962 audit path, leaf to root, in the tree of `root`; only if `verbose`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    inclusion_proof: Option<Vec<String>>,
+    pub inclusion_proof: Option<Vec<String>>,
     /// Where the envelope went; only if it is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    removed: Option<Removal>,
+    pub removed: Option<Removal>,
 }
 
 /// A signed tree head.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Root {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Root {
     /// Name of the log.
-    tree_name: String,
+    pub tree_name: String,
     /// Entries in the tree.
-    size: u64,
+    pub size: u64,
     /// RFC 6962 root hash.
-    root_hash: String,
+    pub root_hash: String,
     /// The whole signed note, C2SP tlog-checkpoint.
-    note: String,
+    pub note: String,
     /// The key that verifies it; the newest where two sign.
-    verifier_key: String,
+    pub verifier_key: String,
     /// Every key that signed it, oldest first.
-    verifier_keys: Vec<String>,
+    pub verifier_keys: Vec<String>,
 }
 
 impl From<Checkpoint> for Root {
@@ -226,13 +236,13 @@ impl From<Checkpoint> for Root {
     )
 )]
 pub(crate) async fn search_logs(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     JsonBody(params): JsonBody<SearchParams>,
 ) -> Result<Json<LogResponse>, Problem> {
-    let request_time = backend.now();
+    let request_time = parts.environment.now();
     let query = params.check()?;
-    let page = backend.search(&query).map_err(name_fields_as_here)?;
-    respond(page, query.verbose, request_time, backend.now())
+    let page = parts.log.search(&query).map_err(name_fields_as_here)?;
+    respond(page, query.verbose, request_time, parts.environment.now())
 }
 
 /// A page of an earlier search. Leaf and audit path come as that search asked for them.
@@ -247,10 +257,10 @@ pub(crate) async fn search_logs(
     )
 )]
 pub(crate) async fn page_results(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     JsonBody(params): JsonBody<ResultParams>,
 ) -> Result<Json<LogResponse>, Problem> {
-    let request_time = backend.now();
+    let request_time = parts.environment.now();
     let mut problems = Vec::new();
     let limit = in_range(
         "limit",
@@ -262,14 +272,16 @@ pub(crate) async fn page_results(
     if !problems.is_empty() {
         return Err(Problem::bad_parameters(problems));
     }
-    let page = backend.page(&params.id, params.offset.unwrap_or(0), limit)?;
+    let page = parts
+        .log
+        .page(&params.id, params.offset.unwrap_or(0), limit)?;
     let verbose = page.entries.iter().any(|entry| !entry.proof.is_empty());
-    respond(page, verbose, request_time, backend.now())
+    respond(page, verbose, request_time, parts.environment.now())
 }
 
 /// The audit interface calls one parameter by a shorter name.
-fn name_fields_as_here(error: BackendError) -> BackendError {
-    let BackendError::Invalid(mut fields) = error else {
+fn name_fields_as_here(error: Error) -> Error {
+    let Error::Invalid(mut fields) = error else {
         return error;
     };
     for problem in &mut fields {
@@ -277,14 +289,14 @@ fn name_fields_as_here(error: BackendError) -> BackendError {
             problem.field.insert_str(0, "search_");
         }
     }
-    BackendError::Invalid(fields)
+    Error::Invalid(fields)
 }
 
 fn respond(
     page: SearchPage,
     verbose: bool,
-    request_time: Moment,
-    response_time: Moment,
+    request_time: WallTime,
+    response_time: WallTime,
 ) -> Result<Json<LogResponse>, Problem> {
     let summary = format!(
         "Found {} entries, here are {}",
@@ -299,7 +311,7 @@ fn respond(
         request_id: format!("prq_{}", Uuid::new_v4().simple()),
         request_time,
         response_time,
-        status: "Success",
+        status: "Success".to_owned(),
         summary,
         result: LogResult {
             count: page.count,

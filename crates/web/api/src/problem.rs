@@ -1,22 +1,29 @@
 //! Errors of one shape: `application/problem+json`, RFC 9457.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use fieldledger_contract::{Error, InvalidField};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::backend::BackendError;
+/// The type of the problem that a log has ended: it was frozen, or is read-only.
+///
+/// It comes with 410 rather than 409. A conflict may pass, and its client may try again once it has;
+/// a log that has ended never takes an event again.
+pub const LOG_ENDED: &str = "urn:fieldledger:problem:log-ended";
 
 /// What a client should wait before it asks again, in seconds. A provider that was restarted is
 /// back sooner.
 const RETRY_AFTER_SECONDS: &str = "2";
 
 /// One thing that is wrong with a request, or one part that does not answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FieldProblem {
     /// Name of the field, query parameter or part.
     #[schema(example = "limit")]
@@ -37,15 +44,16 @@ impl FieldProblem {
 }
 
 /// The body of every answer that is an error.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
-    /// Always `about:blank`: the status says which kind of problem this is.
+    /// `about:blank` where the status says which kind of problem this is; or
+    /// `urn:fieldledger:problem:log-ended`: the log takes no event again, so do not send it again.
     #[serde(rename = "type")]
     #[schema(example = "about:blank")]
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// The status in words.
     #[schema(example = "Bad Request")]
-    pub title: &'static str,
+    pub title: Cow<'static, str>,
     /// HTTP status code.
     #[schema(example = 400)]
     pub status: u16,
@@ -55,6 +63,8 @@ pub struct Problem {
     #[schema(example = "/api/logs")]
     pub instance: String,
     /// Field by field what is wrong; empty where no field is to blame.
+    #[serde(default)]
+    #[schema(required = true)]
     pub errors: Vec<FieldProblem>,
 }
 
@@ -62,8 +72,8 @@ impl Problem {
     /// A problem that no single field is to blame for.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
-            kind: "about:blank",
-            title: status.canonical_reason().unwrap_or("Error"),
+            kind: Cow::Borrowed("about:blank"),
+            title: Cow::Borrowed(status.canonical_reason().unwrap_or("Error")),
             status: status.as_u16(),
             detail: detail.into(),
             instance: String::new(),
@@ -92,15 +102,30 @@ impl Problem {
     }
 }
 
-impl From<BackendError> for Problem {
-    fn from(error: BackendError) -> Self {
+impl From<InvalidField> for FieldProblem {
+    fn from(invalid: InvalidField) -> Self {
+        let field = match invalid.item {
+            0 => invalid.field,
+            item => format!("{}[{item}]", invalid.field),
+        };
+        Self::new(field, invalid.problem)
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
         match error {
-            BackendError::Invalid(errors) => Self::bad_parameters(errors),
-            BackendError::NotFound(detail) => Self::new(StatusCode::NOT_FOUND, detail),
-            BackendError::Expired(detail) => Self::new(StatusCode::GONE, detail),
-            BackendError::Refused(detail) => Self::new(StatusCode::CONFLICT, detail),
-            BackendError::Unsupported(detail) => Self::new(StatusCode::NOT_IMPLEMENTED, detail),
-            BackendError::Unavailable(detail) => Self::new(StatusCode::SERVICE_UNAVAILABLE, detail),
+            Error::Invalid(fields) => {
+                Self::bad_parameters(fields.into_iter().map(FieldProblem::from).collect())
+            }
+            Error::NotFound(detail) => Self::new(StatusCode::NOT_FOUND, detail),
+            Error::Expired(detail) => Self::new(StatusCode::GONE, detail),
+            Error::Refused(detail) => Self::new(StatusCode::CONFLICT, detail),
+            Error::Ended(detail) => Self {
+                kind: Cow::Borrowed(LOG_ENDED),
+                ..Self::new(StatusCode::GONE, detail)
+            },
+            Error::Unavailable(detail) => Self::new(StatusCode::SERVICE_UNAVAILABLE, detail),
         }
     }
 }
@@ -165,7 +190,8 @@ fn router_refusal(status: StatusCode, method: &Method, path: &str) -> String {
 }
 
 fn write_body(response: &mut Response, problem: &Problem, method: &Method) {
-    let body = serde_json::to_string(problem).unwrap_or_default();
+    let body = serde_json::to_string(problem)
+        .expect("texts and a number have a JSON form, and a String takes it");
     let headers = response.headers_mut();
     headers.remove(CONTENT_LENGTH);
     headers.insert(
@@ -184,8 +210,8 @@ fn write_body(response: &mut Response, problem: &Problem, method: &Method) {
 
 /// The start of a text from outside: an error that repeats what a client sent stays readable.
 pub(crate) fn excerpt(text: &str) -> String {
-    const KEPT: usize = 240;
-    match text.char_indices().nth(KEPT) {
+    const SHOWN: usize = 240;
+    match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }

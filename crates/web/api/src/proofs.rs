@@ -5,14 +5,13 @@ use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use fieldledger_contract::audit::{Checkpoint, InclusionProof, Removal};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::Shared;
-use crate::backend::{Checkpoint, Removal};
-use crate::extract::{PathParameter, QueryString};
+use crate::extract::{NoQuery, PathParameter, QueryString};
+use crate::parts::Shared;
 use crate::problem::{Problem, excerpt};
-use crate::sensors::NoQuery;
 
 /// All that an offline verifier needs to check one entry. Hashes are in base64.
 #[derive(Debug, Serialize, ToSchema)]
@@ -52,11 +51,11 @@ pub(crate) struct ProofResponse {
     )
 )]
 pub(crate) async fn prove_entry(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     PathParameter(entry): PathParameter,
     QueryString(NoQuery {}): QueryString<NoQuery>,
 ) -> Result<Json<ProofResponse>, Problem> {
-    let (entry, checkpoint) = backend.proof(entry_index(&entry)?)?;
+    let InclusionProof { entry, checkpoint } = parts.log.proof(entry_index(&entry)?)?;
     Ok(Json(ProofResponse {
         index: entry.index,
         tree_size: checkpoint.tree_size,
@@ -95,11 +94,11 @@ pub(crate) fn entry_index(text: &str) -> Result<u64, Problem> {
     )
 )]
 pub(crate) async fn show_checkpoint(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     QueryString(NoQuery {}): QueryString<NoQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let checkpoint = backend.checkpoint()?;
+    let checkpoint = parts.log.checkpoint()?;
     let mut response = if prefers_plain_text(&headers) {
         (
             [(CONTENT_TYPE, "text/plain; charset=utf-8")],

@@ -4,15 +4,16 @@
 
 use axum::Json;
 use axum::extract::State;
+use fieldledger_contract::WallTime;
+use fieldledger_contract::ledger::{Bucket, Reading, Series};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::Shared;
-use crate::backend::{Bucket, Reading, Series};
 use crate::extract::{QueryString, whole_number};
-use crate::moment::{Moment, resolve};
+use crate::parts::Shared;
 use crate::problem::{FieldProblem, Problem};
 use crate::sensors::parse_sensor_id;
+use crate::time_input::resolve;
 
 const DEFAULT_SPAN_MICROS: u64 = 3_600_000_000;
 const DEFAULT_READINGS: u32 = 500;
@@ -42,9 +43,9 @@ pub(crate) struct ReadingsResponse {
     /// UUID of the sensor.
     sensor: String,
     /// Start of the time asked for, itself included.
-    from: Moment,
+    from: WallTime,
     /// End of the time asked for, itself not included.
-    to: Moment,
+    to: WallTime,
     /// Every reading, oldest first.
     #[serde(skip_serializing_if = "Option::is_none")]
     readings: Option<Vec<Reading>>,
@@ -64,7 +65,7 @@ pub(crate) struct ReadingsResponse {
     )
 )]
 pub(crate) async fn list_readings(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     QueryString(query): QueryString<ReadingsQuery>,
 ) -> Result<Json<ReadingsResponse>, Problem> {
     let Wanted {
@@ -72,8 +73,8 @@ pub(crate) async fn list_readings(
         from,
         to,
         limit,
-    } = query.check(backend.now())?;
-    let (readings, buckets) = match backend.series(&sensor, from, to, limit)? {
+    } = query.check(parts.environment.now())?;
+    let (readings, buckets) = match parts.readings.series(&sensor, from, to, limit)? {
         Series::Raw(readings) => (Some(readings), None),
         Series::Buckets(buckets) => (None, Some(buckets)),
     };
@@ -88,13 +89,13 @@ pub(crate) async fn list_readings(
 
 struct Wanted {
     sensor: String,
-    from: Moment,
-    to: Moment,
+    from: WallTime,
+    to: WallTime,
     limit: u32,
 }
 
 impl ReadingsQuery {
-    fn check(&self, now: Moment) -> Result<Wanted, Problem> {
+    fn check(&self, now: WallTime) -> Result<Wanted, Problem> {
         let mut problems = Vec::new();
         let sensor = match self.sensor.as_deref().map(parse_sensor_id) {
             Some(Ok(id)) => id,
@@ -118,8 +119,9 @@ impl ReadingsQuery {
             &mut problems,
         );
         let to = resolve("to", self.to.as_deref(), now, &mut problems).unwrap_or(now);
-        let from = resolve("from", self.from.as_deref(), now, &mut problems)
-            .unwrap_or(Moment(to.0.saturating_sub(DEFAULT_SPAN_MICROS)));
+        let from = resolve("from", self.from.as_deref(), now, &mut problems).unwrap_or(
+            WallTime::from_micros(to.micros.saturating_sub(DEFAULT_SPAN_MICROS)),
+        );
         if problems.is_empty() && from >= to {
             problems.push(FieldProblem::new(
                 "from",

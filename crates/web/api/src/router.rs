@@ -11,8 +11,8 @@ use axum::routing::{get, post};
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 
-use crate::backend::Backend;
 use crate::extract::BODY_LIMIT;
+use crate::parts::Parts;
 use crate::problem::{Problem, finish};
 use crate::{
     assets, devices, entries, gaps, health, life, log, logs, metrics, pangea, proofs, readings,
@@ -24,7 +24,7 @@ use crate::{
 /// The routes are listed here and once more in `Description`, because the gateway makes its router
 /// anew for each request and making the description as well would double the cost of a small one.
 /// A test holds the two lists together. Pangea's API has a description of its own, which is Pangea's.
-pub fn router(backend: Arc<dyn Backend>) -> axum::Router {
+pub fn router(parts: Parts) -> axum::Router {
     axum::Router::new()
         .route("/api/logs", post(logs::search_logs))
         .route("/api/results", post(logs::page_results))
@@ -65,7 +65,7 @@ pub fn router(backend: Arc<dyn Backend>) -> axum::Router {
         .fallback(assets::serve_asset)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn(finish))
-        .with_state(backend)
+        .with_state(Arc::new(parts))
 }
 
 /// The OpenAPI description, made from the handlers.

@@ -7,13 +7,14 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use fieldledger_contract::field::SensorState;
+use fieldledger_contract::ledger::Reading;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::Shared;
-use crate::backend::{Reading, SensorState};
-use crate::extract::{PathParameter, QueryString, whole_number};
+use crate::extract::{NoQuery, PathParameter, QueryString, whole_number};
+use crate::parts::Shared;
 use crate::problem::{Problem, excerpt};
 use crate::sites::{self, SiteAway};
 
@@ -34,29 +35,29 @@ pub(crate) struct SensorsQuery {
 }
 
 /// Sensors in order of alias, then id.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct SensorList {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct SensorList {
     /// The sensors.
-    sensors: Vec<Sensor>,
+    pub sensors: Vec<Sensor>,
     /// The `offset` that continues the list; absent where it has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next_offset: Option<u32>,
+    pub next_offset: Option<u32>,
     /// Sites that do not answer, whose sensors are not in the list; absent if there is none.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    sites_away: Vec<SiteAway>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sites_away: Vec<SiteAway>,
 }
 
 /// A sensor's state and its newest reading in the log.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Sensor {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Sensor {
     /// The site that polls it.
     #[schema(example = "main")]
-    site: String,
+    pub site: String,
     /// What the polling provider knows.
     #[serde(flatten)]
-    state: SensorState,
+    pub state: SensorState,
     /// The newest reading in the log, or null where there is none yet.
-    latest: Option<Reading>,
+    pub latest: Option<Reading>,
 }
 
 /// Lists the sensors.
@@ -70,7 +71,7 @@ pub(crate) struct Sensor {
     )
 )]
 pub(crate) async fn list_sensors(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     QueryString(query): QueryString<SensorsQuery>,
 ) -> Result<Json<SensorList>, Problem> {
     let mut problems = Vec::new();
@@ -92,13 +93,16 @@ pub(crate) async fn list_sensors(
         return Err(Problem::bad_parameters(problems));
     }
 
-    let (states, sites_away) = sites::sensors(backend.as_ref(), offset, limit)?;
+    let (states, sites_away) = sites::sensors(parts.plant.as_ref(), offset, limit)?;
     // An empty list would ask the ledger for every sensor it ever saw.
     let readings = if states.is_empty() {
         Vec::new()
     } else {
-        let ids: Vec<String> = states.iter().map(|(_, state)| state.id.clone()).collect();
-        backend.latest(&ids)?
+        let ids: Vec<String> = states
+            .iter()
+            .map(|(_, state)| state.profile.id.clone())
+            .collect();
+        parts.readings.latest(&ids)?
     };
     let mut latest: HashMap<String, Reading> = readings
         .into_iter()
@@ -109,7 +113,7 @@ pub(crate) async fn list_sensors(
         .into_iter()
         .map(|(site, state)| Sensor {
             site,
-            latest: latest.remove(&state.id),
+            latest: latest.remove(&state.profile.id),
             state,
         })
         .collect();
@@ -132,27 +136,22 @@ pub(crate) async fn list_sensors(
     )
 )]
 pub(crate) async fn show_sensor(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     PathParameter(id): PathParameter,
     QueryString(NoQuery {}): QueryString<NoQuery>,
 ) -> Result<Json<Sensor>, Problem> {
     let id = parse_sensor_id(&id).map_err(|problem| Problem::bad_parameter("id", problem))?;
-    let Some((site, state)) = sites::sensor(backend.as_ref(), &id)? else {
+    let Some((site, state)) = sites::sensor(parts.plant.as_ref(), &id)? else {
         let detail = format!("no sensor {id} has sent a heartbeat, or it was forgotten since");
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     };
-    let latest = backend.latest(&[id])?.into_iter().next();
+    let latest = parts.readings.latest(&[id])?.into_iter().next();
     Ok(Json(Sensor {
         site,
         state,
         latest,
     }))
 }
-
-/// A query string that has no parameters.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NoQuery {}
 
 /// The id as the system writes it: lower case, with hyphens.
 pub(crate) fn parse_sensor_id(text: &str) -> Result<String, String> {

@@ -18,13 +18,8 @@
 
 use std::fmt;
 
-use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, StatusCode};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-
-use crate::backend::Backend;
-use crate::problem::Problem;
 
 /// Most bytes of a token's text that are looked at; longer ones are unknown.
 const MAX_TOKEN_BYTES: usize = 1_024;
@@ -189,37 +184,6 @@ fn parse_token(text: &str) -> Result<Token, &'static str> {
         scopes: allowed,
         hash: bytes,
     })
-}
-
-/// Whose request this is, if its token may do what `needed` says.
-///
-/// # Errors
-///
-/// Why it is refused.
-pub fn authorize(
-    backend: &dyn Backend,
-    headers: &HeaderMap,
-    needed: Scope,
-) -> Result<String, Denied> {
-    let header = headers.get(AUTHORIZATION).ok_or(Denied::Missing)?;
-    let header = header.to_str().map_err(|_| Denied::Unknown)?;
-    let (scheme, token) = header.split_once(' ').ok_or(Denied::Missing)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(Denied::Missing);
-    }
-    let tokens = backend.tokens().map_err(Denied::Unusable)?;
-    tokens.holder(token.trim(), needed).map(str::to_owned)
-}
-
-impl From<Denied> for Problem {
-    fn from(denied: Denied) -> Self {
-        let status = match denied {
-            Denied::Missing | Denied::Unknown => StatusCode::UNAUTHORIZED,
-            Denied::Scope { .. } => StatusCode::FORBIDDEN,
-            Denied::Unusable(_) => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        Self::new(status, denied.to_string())
-    }
 }
 
 #[cfg(test)]

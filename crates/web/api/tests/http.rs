@@ -1,21 +1,19 @@
 //! Every route, asked over HTTP as the component is, with a backend that answers from memory.
 #![allow(clippy::unwrap_used)]
 
-mod fake;
-
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
-use fake::{ENVELOPE, Fake, NOW, SENSOR, SILENT_SENSOR};
-use fieldledger_api::backend::{
+use fieldledger_api::{BODY_LIMIT, LOG_ENDED, Parts, Scope, Tokens, openapi, router};
+use fieldledger_contract::audit::Order;
+use fieldledger_contract::ledger::{
     ArchiveStatus, AsWitness, Bucket, GapQuery, GapState, OwnWitnesses, Series, WatchedLog,
     WitnessState, Witnessing,
 };
-use fieldledger_api::{
-    BODY_LIMIT, BackendError, FieldProblem, Moment, Scope, Tokens, openapi, router,
-};
 use fieldledger_chance::proptest_config;
+use fieldledger_contract::{Error, WallTime};
+use fieldledger_fake_parts::{COSIGNED, ENVELOPE, Fake, NOW, SENSOR, SILENT_SENSOR, checkpoint};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -57,7 +55,7 @@ impl Answer {
 }
 
 async fn send(backend: &Arc<Fake>, request: Request<Body>) -> Answer {
-    let response = router(backend.clone()).oneshot(request).await.unwrap();
+    let response = router(Parts::of(backend)).oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap();
     Answer {
@@ -90,9 +88,9 @@ async fn a_search_without_parameters_has_the_defaults_and_the_whole_wrapper() {
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     assert_eq!(answer.header("cache-control"), "no-store");
 
-    let query = backend.searched.lock().unwrap()[0].clone();
+    let query = backend.searched.lock()[0].clone();
     assert_eq!((query.limit, query.max_results), (20, 10_000));
-    assert!(query.descending && !query.verbose);
+    assert!(query.order == Order::Descending && !query.verbose);
     assert_eq!((query.query.as_str(), query.start), ("", None));
 
     let body = answer.json();
@@ -127,11 +125,11 @@ async fn a_search_passes_every_parameter_on() {
     });
     let answer = post(&backend, "/api/logs", body.to_string()).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
-    let query = backend.searched.lock().unwrap()[0].clone();
+    let query = backend.searched.lock()[0].clone();
     assert_eq!(query.start.as_deref(), Some("7d"));
     assert_eq!(query.end.as_deref(), Some("2026-01-02T03:04:05.000000Z"));
     assert_eq!((query.limit, query.max_results), (5, 50));
-    assert!(!query.descending && query.verbose);
+    assert!(query.order == Order::Ascending && query.verbose);
     assert_eq!(query.order_by.as_deref(), Some("actor"));
     let allowed = vec!["a".to_owned(), "b".to_owned()];
     assert_eq!(query.restriction, vec![("source".to_owned(), allowed)]);
@@ -146,7 +144,7 @@ async fn a_page_of_an_earlier_search() {
     let body = r#"{"id":"result-1","offset":20,"limit":7}"#;
     let answer = post(&backend, "/api/results", body).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
-    let paged = backend.paged.lock().unwrap().clone();
+    let paged = backend.paged.lock().clone();
     assert_eq!(paged, vec![("result-1".to_owned(), 20, 7)]);
 
     let answer = post(&backend, "/api/results", r#"{"id":"x","limit":0}"#).await;
@@ -195,7 +193,7 @@ async fn bad_bodies_say_where() {
     let answer = post(&backend, "/api/logs", r#"{"limit":0,"max_results":0}"#).await;
     let fields = answer.problem_fields(400, "/api/logs");
     assert_eq!(fields, ["limit", "max_results"]);
-    assert!(backend.searched.lock().unwrap().is_empty());
+    assert!(backend.searched.lock().is_empty());
 }
 
 #[tokio::test]
@@ -249,7 +247,7 @@ async fn sensors_come_with_their_newest_reading_in_two_calls() {
     assert_eq!(sensors[0]["latest"]["quality"], "Good");
     assert_eq!(sensors[1]["latest"], Value::Null);
     assert!(body.get("next_offset").is_none());
-    let asked = backend.latest_asked.lock().unwrap().clone();
+    let asked = backend.latest_asked.lock().clone();
     assert_eq!(
         asked,
         vec![vec![SENSOR.to_owned(), SILENT_SENSOR.to_owned()]]
@@ -263,10 +261,10 @@ async fn sensors_are_paged() {
     assert_eq!(body["next_offset"], 1);
     let body = get(&backend, "/api/sensors?offset=1&limit=1").await.json();
     assert_eq!(body["sensors"][0]["id"], SILENT_SENSOR);
-    let asked_before = backend.latest_asked.lock().unwrap().len();
+    let asked_before = backend.latest_asked.lock().len();
     let answer = get(&backend, "/api/sensors?offset=4294967295").await;
     assert_eq!(answer.json()["sensors"], json!([]));
-    let asked = backend.latest_asked.lock().unwrap().len();
+    let asked = backend.latest_asked.lock().len();
     assert_eq!(asked, asked_before, "an empty list would mean every sensor");
 }
 
@@ -334,8 +332,8 @@ async fn readings_of_the_last_hour_by_default() {
     assert_eq!(body["from"], "2026-01-02T02:04:05.000006Z");
     assert_eq!(body["readings"][0]["value"], 21.5);
     assert!(body.get("buckets").is_none());
-    let asked = backend.series_asked.lock().unwrap().clone();
-    let hour_ago = Moment(NOW.0 - 3_600_000_000);
+    let asked = backend.series_asked.lock().clone();
+    let hour_ago = WallTime::from_micros(NOW.micros - 3_600_000_000);
     assert_eq!(asked, vec![(SENSOR.to_owned(), hour_ago, NOW, 500)]);
 }
 
@@ -358,9 +356,9 @@ async fn readings_summed_up() {
     assert!(body.get("readings").is_none());
     assert_eq!(body["buckets"][0]["count"], 4);
     assert_eq!(body["buckets"][0]["max"], Value::Null);
-    let asked = backend.series_asked.lock().unwrap().clone();
-    assert_eq!(asked[0].1, Moment(NOW.0 - 900_000_000));
-    assert_eq!(asked[0].2, Moment(1_767_323_045_000_000));
+    let asked = backend.series_asked.lock().clone();
+    assert_eq!(asked[0].1, WallTime::from_micros(NOW.micros - 900_000_000));
+    assert_eq!(asked[0].2, WallTime::from_micros(1_767_323_045_000_000));
     assert_eq!(asked[0].3, 10_000);
 }
 
@@ -377,13 +375,13 @@ async fn gaps_are_listed() {
     assert_eq!(body["totals"]["open"], 1);
     let asked = GapQuery {
         sensor: Some(SENSOR.to_owned()),
-        start: Some(Moment(NOW.0 - 3_600_000_000)),
+        start: Some(WallTime::from_micros(NOW.micros - 3_600_000_000)),
         end: None,
         state: Some(GapState::Open),
         limit: 5,
         cursor: Some(9),
     };
-    assert_eq!(*backend.gaps_asked.lock().unwrap(), [asked]);
+    assert_eq!(*backend.gaps_asked.lock(), [asked]);
 }
 
 #[tokio::test]
@@ -405,7 +403,7 @@ async fn bad_questions_about_gaps() {
         let answer = get(&backend, &format!("/api/gaps?{query}")).await;
         assert_eq!(answer.problem_fields(400, "/api/gaps"), [field], "{query}");
     }
-    assert!(backend.gaps_asked.lock().unwrap().is_empty());
+    assert!(backend.gaps_asked.lock().is_empty());
 }
 
 #[tokio::test]
@@ -430,7 +428,7 @@ async fn bad_spans_of_readings() {
             "{query}"
         );
     }
-    assert!(backend.series_asked.lock().unwrap().is_empty());
+    assert!(backend.series_asked.lock().is_empty());
 }
 
 #[tokio::test]
@@ -473,7 +471,7 @@ async fn a_proof_has_all_that_a_verifier_needs() {
     let backend = fake();
     let answer = get(&backend, "/api/proof/2").await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
-    let checkpoint = fake::checkpoint();
+    let checkpoint = checkpoint();
     assert_eq!(
         answer.json(),
         json!({
@@ -503,7 +501,7 @@ async fn the_checkpoint_as_json_or_as_the_note_alone() {
     let backend = fake();
     let answer = get(&backend, "/api/checkpoint").await;
     assert_eq!(answer.json()["tree_size"], 3);
-    assert_eq!(answer.json()["note"], fake::checkpoint().note);
+    assert_eq!(answer.json()["note"], checkpoint().note);
     for (accept, text) in [
         ("text/plain", true),
         ("text/plain;q=0.9, */*;q=0.1", true),
@@ -516,7 +514,7 @@ async fn the_checkpoint_as_json_or_as_the_note_alone() {
             .body(Body::empty())
             .unwrap();
         let answer = send(&backend, request).await;
-        assert_eq!(answer.body == fake::checkpoint().note, text, "{accept}");
+        assert_eq!(answer.body == checkpoint().note, text, "{accept}");
         assert_eq!(answer.header("vary"), "accept");
         let is_text = answer.header("content-type").starts_with("text/plain");
         assert_eq!(is_text, text);
@@ -531,7 +529,7 @@ async fn health_names_what_does_not_answer() {
     assert_eq!(answer.json()["sensors_stale"], 2);
     assert_eq!(answer.json()["witnesses"], "no witnesses are configured");
 
-    let down = || Some(BackendError::Unavailable("no one listens".to_owned()));
+    let down = || Some(Error::Unavailable("no one listens".to_owned()));
     for (ledger_fails, polling_fails, parts) in [
         (down(), None, vec!["ledger"]),
         (None, down(), vec!["polling"]),
@@ -625,7 +623,7 @@ async fn a_witness_answers_in_its_own_form() {
         (answer.body.as_str(), answer.header("cache-control")),
         ("6\n", "no-store")
     );
-    let answer = get(&backend, &format!("/witness/{}/checkpoint", fake::COSIGNED)).await;
+    let answer = get(&backend, &format!("/witness/{}/checkpoint", COSIGNED)).await;
     assert_eq!(answer.header("content-type"), "text/plain; charset=utf-8");
     assert!(answer.body.starts_with("test/log\n"));
     let unknown = "/witness/00/checkpoint";
@@ -670,7 +668,7 @@ async fn the_status_tells_of_the_end_and_of_the_archive_where_there_are_any() {
         assert!(metrics.contains(sample), "{sample} in {metrics}");
     }
     let silent = Arc::new(Fake {
-        ledger_fails: Some(BackendError::Unavailable("gone".to_owned())),
+        ledger_fails: Some(Error::Unavailable("gone".to_owned())),
         ..Fake::default()
     });
     get(&silent, "/api/status")
@@ -703,7 +701,7 @@ async fn metrics_keep_what_is_left_when_a_part_is_down() {
     );
 
     let backend = Arc::new(Fake {
-        ledger_fails: Some(BackendError::Unavailable(String::new())),
+        ledger_fails: Some(Error::Unavailable(String::new())),
         ..Fake::default()
     });
     let answer = get(&backend, "/metrics").await;
@@ -718,26 +716,18 @@ async fn metrics_keep_what_is_left_when_a_part_is_down() {
 async fn each_error_of_the_log_has_its_status() {
     for (error, status, fields) in [
         (
-            BackendError::Invalid(vec![FieldProblem::new("query", "unclosed quote")]),
+            Error::invalid("query", "unclosed quote"),
             400,
             vec!["query"],
         ),
+        (Error::NotFound("no such result".to_owned()), 404, vec![]),
+        (Error::Expired("gone".to_owned()), 410, vec![]),
         (
-            BackendError::NotFound("no such result".to_owned()),
-            404,
+            Error::Refused("no search in this sink".to_owned()),
+            409,
             vec![],
         ),
-        (BackendError::Expired("gone".to_owned()), 410, vec![]),
-        (
-            BackendError::Unsupported("no search".to_owned()),
-            501,
-            vec![],
-        ),
-        (
-            BackendError::Unavailable("disk full".to_owned()),
-            503,
-            vec![],
-        ),
+        (Error::Unavailable("disk full".to_owned()), 503, vec![]),
     ] {
         let backend = Arc::new(Fake {
             ledger_fails: Some(error),
@@ -765,12 +755,91 @@ async fn each_error_of_the_log_has_its_status() {
 }
 
 #[tokio::test]
+async fn a_log_that_has_ended_says_so_to_whoever_would_change_it() {
+    let backend = Arc::new(Fake {
+        tokens: Tokens::parse(&Tokens::setting("all", &Scope::ALL, "a")).unwrap(),
+        ledger_fails: Some(Error::Ended("frozen by entry 2".to_owned())),
+        ..Fake::default()
+    });
+    let why = json!({"reason": "why"});
+    let approval = json!({"sensor": SENSOR, "fingerprint": "SHA256:shown", "reason": "why"});
+    for (uri, body) in [
+        ("/api/log/rotate-key", &why),
+        ("/api/log/retire-key", &why),
+        ("/api/log/freeze", &why),
+        ("/api/devices/approve", &approval),
+    ] {
+        let answer = authorized(&backend, uri, body).await;
+        assert_eq!(answer.status, StatusCode::GONE, "{uri}: {}", answer.body);
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        assert_eq!(answer.header("retry-after"), "");
+        let problem = answer.json();
+        assert_eq!(problem["type"], LOG_ENDED);
+        assert_eq!(problem["detail"], "frozen by entry 2");
+    }
+    let event = json!({"event": {"message": "m"}});
+    let events = json!({"events": [event]});
+    for (uri, body) in [
+        ("/audit/v1/log", &event),
+        ("/audit/v2/log", &events),
+        ("/audit/v2/log_async", &events),
+    ] {
+        let answer = authorized(&backend, uri, body).await;
+        assert_eq!(answer.status, StatusCode::GONE, "{uri}: {}", answer.body);
+        let answer = answer.json();
+        assert_eq!(answer["status"], "Failed");
+        assert_eq!(answer["summary"], "frozen by entry 2");
+    }
+    let described = openapi().to_json().unwrap();
+    assert!(described.contains(LOG_ENDED), "{described}");
+}
+
+async fn authorized(backend: &Arc<Fake>, uri: &str, body: &Value) -> Answer {
+    let request = Request::post(uri)
+        .header("content-type", "application/json")
+        .header("authorization", "Bearer a")
+        .body(Body::from(body.to_string()))
+        .unwrap();
+    send(backend, request).await
+}
+
+#[tokio::test]
+async fn paused_deliveries_are_named_wherever_somebody_looks() {
+    let backend = Arc::new(Fake {
+        ended: Some("frozen by entry 2".to_owned()),
+        ..Fake::default()
+    });
+    let answer = get(&backend, "/healthz").await;
+    assert_eq!(answer.problem_fields(503, "/healthz"), ["delivery"]);
+    let problem = answer.json();
+    assert_eq!(
+        problem["detail"],
+        "deliveries are paused: the log takes no more events"
+    );
+    assert_eq!(
+        problem["errors"][0]["problem"],
+        "site main: frozen by entry 2"
+    );
+    let metrics = get(&backend, "/metrics").await.body;
+    assert!(
+        metrics.contains("\nfieldledger_site_delivery_paused{site=\"main\"} 1\n"),
+        "{metrics}"
+    );
+    let metrics = get(&fake(), "/metrics").await.body;
+    assert!(
+        metrics.contains("\nfieldledger_site_delivery_paused{site=\"main\"} 0\n"),
+        "{metrics}"
+    );
+    assert_eq!(get(&fake(), "/healthz").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_restriction_is_named_as_the_request_names_it() {
     let backend = Arc::new(Fake {
-        ledger_fails: Some(BackendError::Invalid(vec![FieldProblem::new(
+        ledger_fails: Some(Error::invalid(
             "restriction[1]",
-            "names no field of an event",
-        )])),
+            "names no column of an event",
+        )),
         ..Fake::default()
     });
     let answer = post(&backend, "/api/logs", "{}").await;
@@ -911,7 +980,7 @@ async fn the_log_is_changed_by_administrators_alone() {
             answer.problem_fields(status, &instance);
         }
     }
-    assert!(backend.changes.lock().unwrap().is_empty());
+    assert!(backend.changes.lock().is_empty());
     for (what, body) in &changes {
         let answer = change(&backend, what, Some("a"), body).await;
         assert_eq!(answer.status, StatusCode::OK, "{what}: {}", answer.body);
@@ -923,7 +992,7 @@ async fn the_log_is_changed_by_administrators_alone() {
     );
     // Who it was is the token's to say.
     assert_eq!(
-        backend.changes.lock().unwrap()[..6],
+        backend.changes.lock()[..6],
         [
             "erase 4: why, the-officer",
             "rotate: why, the-officer",
@@ -952,7 +1021,7 @@ async fn the_log_is_changed_by_administrators_alone() {
     answer.problem_fields(400, "/api/log/retain");
     let refusing = Arc::new(Fake {
         tokens: backend.tokens.clone(),
-        ledger_fails: Some(BackendError::Refused("frozen".to_owned())),
+        ledger_fails: Some(Error::Refused("frozen".to_owned())),
         ..Fake::default()
     });
     let answer = change(&refusing, "rotate-key", Some("a"), &changes[1].1).await;
@@ -974,7 +1043,7 @@ async fn the_description_has_every_route_and_every_route_is_there() {
                 .uri(
                     path.replace("{id}", SENSOR)
                         .replace("{entry}", "0")
-                        .replace("{origin}", fake::COSIGNED)
+                        .replace("{origin}", COSIGNED)
                         .replace("{path}", "0/000.p/3")
                         .replace("/consistency", "/consistency?old=1"),
                 )
@@ -987,7 +1056,7 @@ async fn the_description_has_every_route_and_every_route_is_there() {
 
     // The other way round: axum has no list of its routes, but prints them. `/` and a private
     // wildcard are the fallback's, which serves the page.
-    let printed = format!("{:?}", router(backend));
+    let printed = format!("{:?}", router(Parts::of(&backend)));
     let routes: Vec<&str> = printed
         .split('"')
         .filter(|text| text.starts_with('/') && *text != "/" && !text.contains("__private"))

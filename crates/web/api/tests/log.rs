@@ -2,17 +2,16 @@
 #![allow(clippy::unwrap_used)]
 
 #[allow(dead_code)]
-mod fake;
-
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use fake::{ENVELOPE, Fake, checkpoint};
-use fieldledger_api::backend::{Removal, RemovalKind};
-use fieldledger_api::{BackendError, router};
+use fieldledger_api::{Parts, router};
+use fieldledger_contract::Error;
+use fieldledger_contract::audit::{Removal, RemovalKind};
+use fieldledger_fake_parts::{ENVELOPE, Fake, checkpoint};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tower::ServiceExt;
@@ -54,7 +53,7 @@ impl Answer {
 }
 
 async fn send(backend: &Arc<Fake>, request: Request<Body>) -> Answer {
-    let response = router(backend.clone()).oneshot(request).await.unwrap();
+    let response = router(Parts::of(backend)).oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     Answer {
         status: parts.status,
@@ -254,9 +253,7 @@ async fn what_is_wrong_with_a_request_is_named() {
 #[tokio::test]
 async fn a_silent_ledger_is_named() {
     let backend = Arc::new(Fake {
-        ledger_fails: Some(BackendError::Unavailable(
-            "the ledger does not answer".into(),
-        )),
+        ledger_fails: Some(Error::Unavailable("the ledger does not answer".into())),
         ..Fake::default()
     });
     for uri in [

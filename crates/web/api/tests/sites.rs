@@ -1,24 +1,22 @@
 //! Several sites behind one API.
 #![allow(clippy::unwrap_used, dead_code)]
 
-mod fake;
-
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
-use fieldledger_api::{BackendError, Tokens};
+use fieldledger_api::{Parts, Tokens};
+use fieldledger_contract::Error;
+use fieldledger_fake_parts::{Fake, NORTH_KEY, NORTH_SENSOR, SENSOR, SILENT_SENSOR};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
-
-use fake::{Fake, NORTH_KEY, NORTH_SENSOR, SENSOR, SILENT_SENSOR};
 
 /// A token `officer` of the scope `admin`, and how the setting names it.
 const TOKEN: &str = "e2e_admin";
 const TOKENS: &str =
     "officer:admin:b27c35c2508290b7c6e3aada6e835664cc84a56c24432c19616dc74d956c339f";
 
-fn two_sites(north_fails: Option<BackendError>) -> Arc<Fake> {
+fn two_sites(north_fails: Option<Error>) -> Arc<Fake> {
     Arc::new(Fake {
         north: Some(north_fails),
         tokens: Tokens::parse(TOKENS).unwrap(),
@@ -26,14 +24,12 @@ fn two_sites(north_fails: Option<BackendError>) -> Arc<Fake> {
     })
 }
 
-fn cut_off() -> Option<BackendError> {
-    Some(BackendError::Unavailable(
-        "polling does not answer".to_owned(),
-    ))
+fn cut_off() -> Option<Error> {
+    Some(Error::Unavailable("polling does not answer".to_owned()))
 }
 
 async fn ask(backend: &Arc<Fake>, request: Request<Body>) -> (StatusCode, String) {
-    let router = fieldledger_api::router(backend.clone());
+    let router = fieldledger_api::router(Parts::of(backend));
     let answer = router.oneshot(request).await.unwrap();
     let status = answer.status();
     let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();

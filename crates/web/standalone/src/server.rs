@@ -2,18 +2,17 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use axum::middleware;
-use fieldledger_api::Backend;
+use fieldledger_api::Parts;
 use fieldledger_ledger::Ledger;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::backend::OverLedger;
 use crate::blocking::on_blocking_thread;
 use crate::connections::{HEAD_WAIT, serve};
+use crate::over_ledger::OverLedger;
 
 /// Why the server does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -54,16 +53,16 @@ impl Standalone {
     ///
     /// When the address cannot be listened on.
     pub async fn start(ledger: Ledger, listen: SocketAddr) -> Result<Self, StandaloneError> {
-        Self::start_with(Arc::new(OverLedger::new(ledger)), listen).await
+        Self::start_with(OverLedger::new(ledger), listen).await
     }
 
-    /// As [`Standalone::start`], with any backend.
+    /// As [`Standalone::start`], with any parts.
     ///
     /// # Errors
     ///
     /// When the address cannot be listened on.
     pub async fn start_with(
-        backend: Arc<dyn Backend>,
+        parts: impl Into<Parts>,
         listen: SocketAddr,
     ) -> Result<Self, StandaloneError> {
         let failed = |source| StandaloneError::Listen {
@@ -72,7 +71,7 @@ impl Standalone {
         };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let routes = fieldledger_api::router(backend);
+        let routes = fieldledger_api::router(parts.into());
         let routes = routes.layer(middleware::from_fn(on_blocking_thread));
         let (stop, stopped) = oneshot::channel::<()>();
         tracing::info!(%address, "serving the log");

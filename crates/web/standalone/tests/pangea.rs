@@ -40,13 +40,11 @@ impl Site {
         config.index_interval_ms = 5;
         config.clock = time.clone();
         let ledger = Ledger::open(config).unwrap();
-        let backend = OverLedger::new(ledger.clone())
+        let served = OverLedger::new(ledger.clone())
             .with_clock(time)
             .with_tokens(Tokens::parse(tokens).unwrap());
         let listen = "127.0.0.1:0".parse().unwrap();
-        let server = Standalone::start_with(Arc::new(backend), listen)
-            .await
-            .unwrap();
+        let server = Standalone::start_with(served, listen).await.unwrap();
         Self {
             _folder: folder,
             ledger,

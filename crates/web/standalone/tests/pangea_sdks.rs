@@ -5,7 +5,6 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::Duration;
 
 use fieldledger_api::{Scope, Tokens};
@@ -37,11 +36,9 @@ impl Site {
         config.index_interval_ms = 10;
         let ledger = Ledger::open(config).unwrap();
         let tokens = Tokens::parse(&Tokens::setting("test", &Scope::ALL, TOKEN)).unwrap();
-        let backend = OverLedger::new(ledger.clone()).with_tokens(tokens);
+        let served = OverLedger::new(ledger.clone()).with_tokens(tokens);
         let listen = "127.0.0.1:0".parse().unwrap();
-        let server = Standalone::start_with(Arc::new(backend), listen)
-            .await
-            .unwrap();
+        let server = Standalone::start_with(served, listen).await.unwrap();
         Self {
             server,
             ledger,

@@ -104,10 +104,8 @@ impl Site {
         ]);
         let ledger = plan.ledger(folder);
         let cosigning = Arc::new(Cosigning::start(&ledger, folder, settings).unwrap());
-        let backend = OverLedger::new(ledger.clone()).with_cosigning(Arc::clone(&cosigning));
-        let server = Standalone::start_with(Arc::new(backend), plan.address)
-            .await
-            .unwrap();
+        let served = OverLedger::new(ledger.clone()).with_cosigning(Arc::clone(&cosigning));
+        let server = Standalone::start_with(served, plan.address).await.unwrap();
         Self {
             ledger,
             server,

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use fieldledger_wire::batch::PollBatch;
+use fieldledger_contract::field::{self, PollBatch};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use wasmcloud_provider_sdk::get_connection;
 use wasmcloud_provider_sdk::provider::WrpcClient;
 
 use super::bindings::fieldledger::field::reader;
-use super::convert;
 use crate::reader::{IngestError, Ingested, Reader};
 
 /// Calls one component. The client is kept: each one is a subscription of its own.
@@ -30,14 +29,11 @@ impl LinkedReader {
 impl Reader for LinkedReader {
     fn ingest<'a>(&'a self, batch: &'a PollBatch) -> BoxFuture<'a, Result<Ingested, IngestError>> {
         async move {
-            let batch = convert::batch(batch);
-            match reader::ingest(&self.client, None, &batch).await {
-                Ok(Ok(ingested)) => Ok(Ingested {
-                    appended: ingested.appended,
-                    duplicates: ingested.duplicates,
-                }),
-                Ok(Err(reader::IngestError::Malformed(text))) => Err(IngestError::Malformed(text)),
-                Ok(Err(reader::IngestError::Unavailable(text))) => {
+            match reader::ingest(&self.client, None, batch).await {
+                Ok(Ok(ingested)) => Ok(ingested),
+                Ok(Err(field::IngestError::Malformed(text))) => Err(IngestError::Malformed(text)),
+                Ok(Err(field::IngestError::Ended(text))) => Err(IngestError::Ended(text)),
+                Ok(Err(field::IngestError::Unavailable(text))) => {
                     Err(IngestError::Unavailable(text))
                 }
                 Err(error) => Err(IngestError::Failed(format!("{error:#}"))),

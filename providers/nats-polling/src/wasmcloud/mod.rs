@@ -1,9 +1,9 @@
 //! The lattice's side of the provider.
 
 mod bindings;
-mod convert;
 mod linked_reader;
 mod provider;
 mod registry;
+mod shown;
 
 pub use provider::run;

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use fieldledger_lifeline::Parent;
 use fieldledger_polling::Config;
-use fieldledger_rpc_server::{Server, work_on};
+use fieldledger_rpc_server::{server, work_on};
 use futures::future::join_all;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::RwLock;
@@ -46,7 +45,7 @@ pub async fn run(host: Parent) -> anyhow::Result<()> {
         .await
         .context("cannot start the provider")?;
     let connection = get_connection();
-    let calls = bindings::serve(&Server::of(connection), provider.clone())
+    let calls = bindings::serve(&server(connection).await?, provider.clone())
         .await
         .context("cannot reach the lattice")?;
     // Ctrl-C in a terminal goes to every process there. The host decides what it means: it tells us
@@ -86,8 +85,7 @@ impl Provider for PollingProvider {
             let reason = fieldledger_polling::chain(refused);
             error!(component, reason, "link refused; nothing is polled for it");
         })?;
-        let call_timeout = Duration::from_millis(config.call_timeout_ms);
-        let reader = LinkedReader::new(component, call_timeout).await?;
+        let reader = LinkedReader::new(component, config.call_timeout).await?;
 
         let key = (component.to_owned(), link.link_name.to_owned());
         let mut instances = self.instances.write().await;

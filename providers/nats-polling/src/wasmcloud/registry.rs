@@ -1,13 +1,13 @@
 //! The registry interface, over all links.
 
+use fieldledger_contract::Error;
+use fieldledger_contract::field::{PollingStatus, SensorState};
 use wasmcloud_provider_sdk::Context;
 
-use super::bindings::exports::fieldledger::field::registry::{
-    EnrolError, Handler, SensorState, Status,
-};
-use super::convert;
+use super::bindings::exports::fieldledger::field::registry::Handler;
 use super::provider::PollingProvider;
-use crate::field::Decision;
+use super::shown;
+use crate::questions::Decision;
 
 /// The most sensors in one answer.
 const LIMIT_MAX: usize = 10_000;
@@ -18,7 +18,7 @@ impl Handler<Option<Context>> for PollingProvider {
         _context: Option<Context>,
         offset: u32,
         limit: u32,
-    ) -> anyhow::Result<Result<Vec<SensorState>, String>> {
+    ) -> anyhow::Result<Result<Vec<SensorState>, Error>> {
         let limit = (limit as usize).min(LIMIT_MAX);
         let offset = offset as usize;
         let instances = self.instances().await;
@@ -26,14 +26,14 @@ impl Handler<Option<Context>> for PollingProvider {
         if let [instance] = instances.values().collect::<Vec<_>>()[..] {
             let sensors = instance.sensors(offset, limit).await;
             return Ok(sensors
-                .map(|sensors| sensors.iter().map(convert::sensor).collect())
-                .map_err(|error| error.to_string()));
+                .map(|sensors| sensors.iter().map(shown::sensor).collect())
+                .map_err(|error| Error::Unavailable(error.to_string())));
         }
         let mut all = Vec::new();
         for instance in instances.values() {
             match instance.sensors(0, offset + limit).await {
                 Ok(sensors) => all.extend(sensors),
-                Err(error) => return Ok(Err(error.to_string())),
+                Err(error) => return Ok(Err(Error::Unavailable(error.to_string()))),
             }
         }
         all.sort_by(|a, b| {
@@ -44,7 +44,7 @@ impl Handler<Option<Context>> for PollingProvider {
             .iter()
             .skip(offset)
             .take(limit)
-            .map(convert::sensor)
+            .map(shown::sensor)
             .collect()))
     }
 
@@ -52,18 +52,16 @@ impl Handler<Option<Context>> for PollingProvider {
         &self,
         _context: Option<Context>,
         id: String,
-    ) -> anyhow::Result<Result<Option<SensorState>, String>> {
+    ) -> anyhow::Result<Result<Option<SensorState>, Error>> {
         let Ok(id) = id.parse() else {
-            return Ok(Err(format!(
-                "{:?} is no sensor id; expected a UUID",
-                shortened(&id)
-            )));
+            let problem = format!("{:?} is not a UUID", shortened(&id));
+            return Ok(Err(Error::invalid("id", problem)));
         };
         for instance in self.instances().await.values() {
             match instance.sensor(id).await {
                 Ok(None) => {}
-                Ok(Some(sensor)) => return Ok(Ok(Some(convert::sensor(&sensor)))),
-                Err(error) => return Ok(Err(error.to_string())),
+                Ok(Some(sensor)) => return Ok(Ok(Some(shown::sensor(&sensor)))),
+                Err(error) => return Ok(Err(Error::Unavailable(error.to_string()))),
             }
         }
         Ok(Ok(None))
@@ -74,7 +72,7 @@ impl Handler<Option<Context>> for PollingProvider {
         _context: Option<Context>,
         id: String,
         fingerprint: String,
-    ) -> anyhow::Result<Result<String, EnrolError>> {
+    ) -> anyhow::Result<Result<String, Error>> {
         let decision = Decision::Approve(fingerprint);
         Ok(self.decide(&id, decision).await)
     }
@@ -83,41 +81,43 @@ impl Handler<Option<Context>> for PollingProvider {
         &self,
         _context: Option<Context>,
         id: String,
-    ) -> anyhow::Result<Result<String, EnrolError>> {
+    ) -> anyhow::Result<Result<String, Error>> {
         Ok(self.decide(&id, Decision::Retire).await)
     }
 
     async fn get_status(
         &self,
         _context: Option<Context>,
-    ) -> anyhow::Result<Result<Status, String>> {
-        let mut sum: Option<Status> = None;
+    ) -> anyhow::Result<Result<PollingStatus, Error>> {
+        let mut sum: Option<PollingStatus> = None;
         for instance in self.instances().await.values() {
-            let status = convert::status(instance.status().await);
-            sum = Some(match sum {
-                Some(others) => convert::sum(others, status),
-                None => status,
-            });
+            let status = shown::status(instance.status().await);
+            match &mut sum {
+                Some(sum) => sum.add(&status),
+                None => sum = Some(status),
+            }
         }
-        Ok(sum.ok_or_else(|| "no component is linked, so nothing is polled".to_owned()))
+        Ok(sum.ok_or_else(|| {
+            Error::Unavailable("no component is linked, so nothing is polled".to_owned())
+        }))
     }
 }
 
 impl PollingProvider {
     /// Has the link that knows the sensor decide about its key; the key.
-    async fn decide(&self, id: &str, decision: Decision) -> Result<String, EnrolError> {
+    async fn decide(&self, id: &str, decision: Decision) -> Result<String, Error> {
         let Ok(sensor) = id.parse() else {
             let id = shortened(id);
-            return Err(EnrolError::NotFound(format!(
-                "{id:?} is no sensor id; expected a UUID"
+            return Err(Error::NotFound(format!(
+                "{id:?} is not a sensor id; expected a UUID"
             )));
         };
-        let mut unknown = EnrolError::NotFound("no component is linked".to_owned());
+        let mut unknown = Error::NotFound("no component is linked".to_owned());
         for instance in self.instances().await.values() {
             let decided = instance.decide(sensor, decision.clone()).await;
-            match decided.map_err(|error| convert::enrol_error(&error)) {
+            match decided.map_err(|error| shown::enrol_error(&error)) {
                 Ok(key) => return Ok(key.to_string()),
-                Err(error @ EnrolError::NotFound(_)) => unknown = error,
+                Err(error @ Error::NotFound(_)) => unknown = error,
                 Err(error) => return Err(error),
             }
         }

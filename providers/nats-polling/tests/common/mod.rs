@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_nats::Client;
-use fieldledger_wire::batch::PollBatch;
 use fieldledger_polling::Config;
 use fieldledger_provider_nats_polling::instance::Instance;
 use fieldledger_provider_nats_polling::reader::{IngestError, Ingested, Reader};
+use fieldledger_wire::batch::PollBatch;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use serde_json::{Value, json};
@@ -165,7 +165,7 @@ pub fn id(n: u32) -> Uuid {
     Uuid::from_u128(0xf308_8463_5623_476f_a1b5_0000_0000_0000 + u128::from(n))
 }
 
-/// A heartbeat as the original's simulator sends it.
+/// A heartbeat as the original simulator sends it.
 pub fn heartbeat(n: u32) -> Value {
     let id = id(n);
     json!({
@@ -179,7 +179,7 @@ pub fn heartbeat(n: u32) -> Value {
 /// How a device answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answers {
-    /// On its read topic, as the original's.
+    /// On its read topic, as the original simulator does.
     ReadTopic,
     /// On the reply subject.
     Directly,
@@ -259,7 +259,7 @@ impl TestReader {
         let is_willing = Arc::clone(is_willing);
         Self::new(move |_, _| match is_willing.load(Ordering::Relaxed) {
             true => Ok(()),
-            false => Err(IngestError::Unavailable("told so".to_owned())),
+            false => Err(IngestError::Unavailable("not willing".to_owned())),
         })
     }
 
@@ -334,10 +334,7 @@ impl Reader for TestReader {
             };
             (self.behaviour)(batch, call)?;
             self.taken.lock().unwrap().push(batch.clone());
-            Ok(Ingested {
-                appended: 0,
-                duplicates: 0,
-            })
+            Ok(Ingested::default())
         }
         .boxed()
     }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 /// First token of the subjects of devices that have a user of their own.
 pub const DEVICE_PREFIX: &str = "field";
 
-/// First tokens of the open field: those of the original's simulator and of its Pico W.
+/// First tokens of the open field: those of the simulator and the Pico W of the proof of concept this grew out of.
 pub const OPEN_PREFIXES: [&str; 2] = ["sim", "picow"];
 
 /// Where programs publish events.

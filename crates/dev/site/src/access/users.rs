@@ -283,7 +283,7 @@ impl FieldUsers {
         }
         let key = new.nkey.as_deref().map(KeyPair::from_public_key);
         if key.is_some_and(|key| key.is_err()) {
-            return Err(refused(name, "its key is no public nkey"));
+            return Err(refused(name, "its key is not a public nkey"));
         }
         let own: &[Uuid] = match &new.role {
             Role::Device { ids } if ids.is_empty() => {
@@ -448,7 +448,7 @@ mod tests {
             (device("../saw", 2), "letters, digits"),
             (device("polling", 2), "the site itself"),
             (without_means, "key or a password"),
-            (wrong_key, "no public nkey"),
+            (wrong_key, "not a public nkey"),
             (without_id, "needs an id"),
         ] {
             let error = users.add(new).unwrap_err().to_string();

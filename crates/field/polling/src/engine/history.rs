@@ -15,17 +15,16 @@
 //! pauses. What is not taken is not acknowledged, and the device sends it again, and is taken before all
 //! who come later.
 
-use fieldledger_attest::evidence::Evidence;
 use fieldledger_attest::reading::Clock;
 use fieldledger_wire::batch::{CLOCK_TOLERANCE, Outcome};
 use fieldledger_wire::bulk::{Bulk, BulkReading};
 use uuid::Uuid;
 
-use super::polls::empty_result;
-use super::{Action, Engine, PollResult};
+use super::{Action, Engine};
 use crate::error_chain::chain;
 use crate::moment::Moment;
 use crate::poll_book::Flight;
+use crate::poll_result::{PollResult, empty_result, evidence_text};
 use crate::receipt::Receipt;
 use crate::sensor::Sensor;
 
@@ -121,10 +120,4 @@ fn historical(
         device_up,
         ..empty_result(sensor, flight, Outcome::Historical, now)
     }
-}
-
-/// Evidence as the log has it.
-pub(super) fn evidence_text(evidence: &Evidence) -> String {
-    // Strings and numbers: there is nothing in it that JSON could not hold.
-    serde_json::to_string(evidence).unwrap_or_default()
 }

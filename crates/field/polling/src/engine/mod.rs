@@ -6,9 +6,8 @@ mod polls;
 mod registration;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::time::Duration;
 
-use fieldledger_wire::batch::{Attestation, Outcome, SensorProfile};
 use fieldledger_wire::heartbeat::{HeartbeatError, Limits};
 use fieldledger_wire::poll::Poll;
 use rand::rngs::StdRng;
@@ -20,11 +19,12 @@ use crate::agenda::{Agenda, Task};
 use crate::enrolment::{EnrolError, Enrolment, Impostor, Keys};
 use crate::heartbeat_rates::HeartbeatRates;
 use crate::history_turns::HistoryTurns;
-use crate::moment::Moment;
+use crate::moment::{Moment, micros};
 use crate::origin::OriginError;
 use crate::poll_book::PollBook;
 use crate::poll_queue::PollQueue;
-use crate::receipt::{Receipt, StoredAnswer};
+use crate::poll_result::PollResult;
+use crate::receipt::StoredAnswer;
 use crate::routes::{Change, Route, Routes};
 use crate::sensor::Sensor;
 use crate::state::{Counters, Liveness, LivenessCounts, SensorState};
@@ -36,18 +36,18 @@ pub struct Settings {
     pub limits: Limits,
     /// Prefixes below which only a sensor itself announces itself; see [`OriginError`].
     pub confined: Vec<String>,
-    /// How long a poll waits for its answer, in milliseconds.
-    pub poll_timeout_ms: u64,
-    /// How long after that an answer is still recognised, in milliseconds.
-    pub late_window_ms: u64,
-    /// A sensor without heartbeats for this long is stale, in milliseconds.
-    pub stale_after_ms: u64,
+    /// How long a poll waits for its answer.
+    pub poll_timeout: Duration,
+    /// How long after that an answer is still recognised.
+    pub late_window: Duration,
+    /// A sensor without heartbeats for this long is stale.
+    pub stale_after: Duration,
     /// A sensor is down after this many unanswered polls in a row.
     pub down_after: u32,
     /// A sensor that is down is polled at least this often, or at its own longer interval.
-    pub retry_max_ms: u64,
-    /// A sensor without heartbeats for this long is forgotten, in seconds.
-    pub forget_after_s: u64,
+    pub retry_max: Duration,
+    /// A sensor without heartbeats for this long is forgotten.
+    pub forget_after: Duration,
     /// How many sensors are registered at most.
     pub sensors_max: usize,
     /// How many polls are under way at most; the others wait their turn.
@@ -102,43 +102,6 @@ pub enum Action {
         /// Which sensor.
         sensor: Uuid,
     },
-}
-
-/// How one poll ended. Times are microseconds since the Unix epoch.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PollResult {
-    /// Whose poll.
-    pub sensor: Uuid,
-    /// What the sensor declared of itself.
-    pub profile: Arc<SensorProfile>,
-    /// Number of the poll.
-    pub poll: u64,
-    /// When it was sent.
-    pub polled_at: u64,
-    /// When the answer arrived or the poll was given up.
-    pub received_at: u64,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// The number as the device wrote it, the unparsable text, or empty.
-    pub text: String,
-    /// The device's boot id, or empty.
-    pub boot: String,
-    /// The device's sequence number.
-    pub sequence: Option<u64>,
-    /// The device's own time.
-    pub device_at: Option<u64>,
-    /// The unit the reply named, or empty.
-    pub unit: String,
-    /// True where the device repeated or turned back a sequence number within one boot.
-    pub sequence_reused: bool,
-    /// The device's time since its boot in microseconds, where it does not know the time.
-    pub device_up: Option<u64>,
-    /// What the signature says.
-    pub attestation: Attestation,
-    /// The signature with what it takes to verify it, as JSON, or empty.
-    pub evidence: String,
-    /// To be sent once this result, and all before it, are stored.
-    pub receipt: Option<Box<Receipt>>,
 }
 
 /// What outlives an engine.
@@ -277,10 +240,7 @@ impl Engine {
             keys: HashMap::new(),
             routes: Routes::default(),
             agenda: Agenda::default(),
-            polls: PollBook::new(
-                settings.poll_timeout_ms * 1_000,
-                settings.late_window_ms * 1_000,
-            ),
+            polls: PollBook::new(micros(settings.poll_timeout), micros(settings.late_window)),
             waiting: PollQueue::new(settings.outstanding_max),
             heartbeat_rates: HeartbeatRates::new(
                 settings.heartbeats_per_s,
@@ -346,7 +306,7 @@ impl Engine {
             sequence,
         } = answer;
         if let Some(sensor) = self.sensors.get_mut(&sensor) {
-            sensor.stored_answers.add(boot, sequence);
+            sensor.unheard.add(boot, sequence);
         }
     }
 
@@ -433,7 +393,7 @@ impl Engine {
         self.counters = counters;
     }
 
-    /// Keys that were approved or retired in earlier runs. To be told before [`Engine::restore`].
+    /// Keys that were approved or retired in earlier runs. To be given before [`Engine::restore`].
     pub fn restore_keys(&mut self, sensor: Uuid, keys: Keys) {
         self.keys.insert(sensor, keys);
     }

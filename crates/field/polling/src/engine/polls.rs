@@ -1,15 +1,15 @@
 //! Polls: when they are sent, how they are answered or given up.
 
-use fieldledger_wire::batch::{Attestation, Outcome};
+use fieldledger_wire::batch::Outcome;
 use fieldledger_wire::poll::Poll;
 use fieldledger_wire::reply::{Reply, Unparsable};
 use uuid::Uuid;
 
-use super::history::evidence_text;
-use super::{Action, Engine, PollResult};
+use super::{Action, Engine};
 use crate::agenda::Task;
-use crate::moment::Moment;
+use crate::moment::{Moment, micros};
 use crate::poll_book::Flight;
+use crate::poll_result::{PollResult, empty_result, evidence_text};
 use crate::receipt::{Receipt, StoredAnswer};
 use crate::sensor::{Phase, Sensor};
 
@@ -23,7 +23,7 @@ const JITTER_PART: u64 = 20;
 /// Farewells have a sensor polled no more often than this, in microseconds, or than its interval says.
 const FAREWELL_CHECK_EVERY: u64 = 10_000_000;
 
-/// The doubling of a silent sensor's interval stops here at the latest; `retry_max_ms` is sooner.
+/// The doubling of a silent sensor's interval stops here at the latest; `retry_max` is sooner.
 const DOUBLINGS_MAX: u32 = 20;
 
 impl Engine {
@@ -80,7 +80,7 @@ impl Engine {
         };
         sensor.heard(now);
         // There is one poll under way at a time, so this one said all that was named.
-        sensor.stored_answers.heard();
+        sensor.unheard.heard();
         // It may have answered an earlier one before it left.
         if sensor
             .farewell_after
@@ -130,7 +130,7 @@ impl Engine {
     /// Ends a poll without an answer.
     pub(super) fn poll_given_up(&mut self, flight: Flight, now: Moment) {
         self.waiting.ended(flight.number);
-        let late_window = self.settings.late_window_ms * 1_000;
+        let late_window = micros(self.settings.late_window);
         let down_after = self.settings.down_after;
         let Some(sensor) = self.sensors.get_mut(&flight.sensor) else {
             return;
@@ -201,7 +201,7 @@ impl Engine {
                 .failures
                 .saturating_sub(sensor.excused + self.settings.down_after);
             let doubled = interval << (silent + 1).min(DOUBLINGS_MAX);
-            let delay = doubled.min((self.settings.retry_max_ms * 1_000).max(interval));
+            let delay = doubled.min(micros(self.settings.retry_max).max(interval));
             let at = earliest_poll(sensor, now.steady + delay) + self.jitter(delay / 10);
             self.schedule_poll(id, at, at);
             return;
@@ -287,32 +287,6 @@ fn earliest_poll(sensor: &Sensor, at: u64) -> u64 {
     }
 }
 
-pub(super) fn empty_result(
-    sensor: &Sensor,
-    flight: Flight,
-    outcome: Outcome,
-    now: Moment,
-) -> PollResult {
-    PollResult {
-        sensor: flight.sensor,
-        profile: sensor.profile.clone(),
-        poll: flight.number,
-        polled_at: flight.polled_at,
-        received_at: now.wall,
-        outcome,
-        text: String::new(),
-        boot: String::new(),
-        sequence: None,
-        device_at: None,
-        unit: String::new(),
-        sequence_reused: false,
-        device_up: None,
-        attestation: Attestation::Unsigned,
-        evidence: String::new(),
-        receipt: None,
-    }
-}
-
 fn with_reply(
     sensor: &mut Sensor,
     flight: Flight,
@@ -328,9 +302,7 @@ fn with_reply(
     let sequence_reused = attestation.is_credible() && sensor.reuses_sequence(&reply);
     // Only such an answer is in the log under the device's number.
     let is_numbered = attestation.is_credible() && !sequence_reused && !reply.boot.is_empty();
-    let number = reply
-        .seq
-        .filter(|_| is_numbered && sensor.is_to_keep_answers());
+    let number = reply.seq.filter(|_| is_numbered && sensor.holds_answers());
     let receipt = number.map(|sequence| {
         Box::new(Receipt::Answer(StoredAnswer {
             sensor: flight.sensor,

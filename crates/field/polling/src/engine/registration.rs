@@ -10,7 +10,7 @@ use crate::agenda::Task;
 use crate::enrolment::Enrolment;
 use crate::error_chain::chain;
 use crate::heartbeat_rates::Flood;
-use crate::moment::Moment;
+use crate::moment::{Moment, micros};
 use crate::origin;
 use crate::record::StoredRecord;
 use crate::routes::{Change, routes_of};
@@ -148,11 +148,11 @@ impl Engine {
         self.routes.add(&sensor.device, &mut change);
         self.subscriptions_changed(change);
         // An answer to a poll of an earlier run, or from before a farewell, may be on its way.
-        let recognisable_ms = self.settings.poll_timeout_ms + self.settings.late_window_ms;
-        sensor.quiet_until = now.steady + recognisable_ms * 1_000;
+        let recognisable = self.settings.poll_timeout + self.settings.late_window;
+        sensor.quiet_until = now.steady + micros(recognisable);
         self.sensors.insert(id, sensor);
         self.schedule_first_poll(id, now);
-        self.schedule_watch(id, now.steady + self.settings.stale_after_ms * 1_000);
+        self.schedule_watch(id, now.steady + micros(self.settings.stale_after));
         Ok(())
     }
 
@@ -206,7 +206,7 @@ impl Engine {
             self.schedule_first_poll(id, now);
         }
         if was_stale {
-            self.schedule_watch(id, now.steady + self.settings.stale_after_ms * 1_000);
+            self.schedule_watch(id, now.steady + micros(self.settings.stale_after));
         }
         Ok(())
     }
@@ -306,7 +306,7 @@ impl Engine {
 
     /// Looks whether a sensor's heartbeats are missing.
     pub(super) fn watch_due(&mut self, id: Uuid, at: u64, now: Moment) {
-        let stale_after = self.settings.stale_after_ms * 1_000;
+        let stale_after = micros(self.settings.stale_after);
         let forget_after = self.forget_after();
         let Some(sensor) = self.sensors.get_mut(&id) else {
             return;
@@ -329,6 +329,6 @@ impl Engine {
     }
 
     fn forget_after(&self) -> u64 {
-        self.settings.forget_after_s * 1_000_000
+        micros(self.settings.forget_after)
     }
 }

@@ -5,11 +5,12 @@ pub mod signed;
 
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::time::Duration;
 
-use fieldledger_wire::heartbeat::Limits;
-use fieldledger_wire::poll::Stored;
-use fieldledger_wire::topic::TopicRules;
 use fieldledger_polling::{Action, Engine, Liveness, Moment, PollResult, Rejection, Settings};
+use fieldledger_wire::heartbeat::Limits;
+use fieldledger_wire::poll::StoredAnswers;
+use fieldledger_wire::topic::TopicRules;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -25,12 +26,12 @@ pub fn settings() -> Settings {
             poll_interval_ms: 100..=86_400_000,
         },
         confined: Vec::new(),
-        poll_timeout_ms: 500,
-        late_window_ms: 2_000,
-        stale_after_ms: 180_000,
+        poll_timeout: Duration::from_millis(500),
+        late_window: Duration::from_secs(2),
+        stale_after: Duration::from_secs(180),
         down_after: 5,
-        retry_max_ms: 10_000,
-        forget_after_s: 3_600,
+        retry_max: Duration::from_secs(10),
+        forget_after: Duration::from_secs(3_600),
         sensors_max: 20_000,
         outstanding_max: 4_096,
         patterns_max: 16,
@@ -73,7 +74,7 @@ pub struct Field {
     pub now: Moment,
     pub polls: Vec<Sent>,
     /// What each of them says of stored answers.
-    pub told: Vec<Option<Stored>>,
+    pub named: Vec<Option<StoredAnswers>>,
     pub results: Vec<PollResult>,
     /// Sensors in whose name farewells came that were not theirs.
     pub refuted: Vec<Uuid>,
@@ -91,7 +92,7 @@ impl Field {
             engine: Engine::new(settings, 7, now),
             now,
             polls: Vec::new(),
-            told: Vec::new(),
+            named: Vec::new(),
             results: Vec::new(),
             refuted: Vec::new(),
             subscriptions: Vec::new(),
@@ -174,7 +175,7 @@ impl Field {
                     let sensor = subject.rsplit('.').next().unwrap().parse().unwrap();
                     let (at, number) = (self.now.steady, poll.poll);
                     self.polls.push(Sent { sensor, number, at });
-                    self.told.push(poll.stored);
+                    self.named.push(poll.stored);
                 }
                 Action::Save { sensor, record } => {
                     self.records.insert(sensor, record);

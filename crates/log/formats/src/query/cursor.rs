@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use fieldledger_audit::log::{MAX_RESULTS, Order};
+use fieldledger_audit::log::MAX_RESULTS;
+use fieldledger_contract::audit::{Order, SearchQuery};
 use serde::{Deserialize, Serialize};
 
 use super::QueryFault;
@@ -65,12 +66,12 @@ impl Filter {
     /// [`QueryFault::Parameter`] names the parameter.
     pub fn parse(query: &str, restriction: &[(String, Vec<String>)]) -> Result<Self, QueryFault> {
         let clauses =
-            language::parse(query).map_err(|fault| QueryFault::parameter("query", fault))?;
+            language::parse(query).map_err(|fault| QueryFault::parameter("query", &fault))?;
         let mut columns = Vec::with_capacity(restriction.len());
         for (name, values) in restriction {
             let position = column_position(name).ok_or_else(|| {
                 let problem = format!("names {name:?}, which is not a column of an event");
-                QueryFault::parameter("restriction", problem)
+                QueryFault::parameter("restriction", &problem)
             })?;
             columns.push((position, values.clone()));
         }
@@ -85,7 +86,7 @@ impl Cursor {
     /// Freezes a search to the entries `from..to`.
     #[must_use]
     pub fn new(
-        query: &fieldledger_audit::log::SearchQuery,
+        query: &SearchQuery,
         order_by: Option<String>,
         (from, to): (u64, u64),
         expires_at: u64,
@@ -191,7 +192,6 @@ fn sorted(restriction: &[(String, Vec<String>)]) -> BTreeMap<&str, BTreeSet<&str
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use fieldledger_audit::log::SearchQuery;
     use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 

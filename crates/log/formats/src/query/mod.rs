@@ -21,7 +21,7 @@ pub enum QueryFault {
 }
 
 impl QueryFault {
-    fn parameter(parameter: &'static str, problem: impl ToString) -> Self {
+    fn parameter(parameter: &'static str, problem: &(impl ToString + ?Sized)) -> Self {
         Self::Parameter {
             parameter,
             problem: problem.to_string(),

@@ -4,7 +4,7 @@
 //! file each time, and ext4 then searches all files deleted within the last seconds for every one
 //! that is created: a fifth of the processor time of a busy ledger. So two files exchange their
 //! names instead. A loss of power can tear the newer of the two, and undo the exchange that made the
-//! other one the older: so a start that cannot believe the one believes the other. Both hold the same
+//! other one the older: so a start that cannot trust the one uses the other. Both hold the same
 //! note once the ledger was closed.
 
 use std::fs::File;

@@ -268,7 +268,7 @@ mod tests {
         let error = other
             .swap(None, &note(1))
             .map(|()| other.swap(Some(&note(1)), &note(2)));
-        // The same first note is no other history; after it each is on its own.
+        // The same first note is not another history; after it each is on its own.
         error.unwrap().unwrap();
         let error = one.swap(Some(&note(1)), &note(3)).unwrap_err();
         assert!(error.to_string().contains("a tree of 2 entries"), "{error}");

@@ -18,7 +18,7 @@ pub enum AnchorPlace {
 }
 
 impl AnchorPlace {
-    /// The folder, for a ledger in `data`; none where it is no folder or has no name of its own.
+    /// The folder, for a ledger in `data`; none where it is not a folder or has no name of its own.
     pub(crate) fn folder(&self, data: &Path) -> Option<PathBuf> {
         match self {
             Self::Folder(folder) => Some(folder.clone()),
@@ -43,7 +43,7 @@ impl FromStr for AnchorPlace {
             None => Ok(Self::Folder(text.into())),
             Some(("file", path)) if path.starts_with('/') => Ok(Self::Folder(path.into())),
             Some(("file", _)) => Err(format!(
-                "{text:?} is no folder; right would be file:///folder"
+                "{text:?} is not a folder; right would be file:///folder"
             )),
             Some(_) => Ok(Self::Objects(text.parse()?)),
         }

@@ -21,7 +21,7 @@ pub struct Report {
     pub anchor: String,
     /// Whether another process had it open; then it was checked as far as it was signed at the start.
     pub in_use: bool,
-    /// Entries that were signed; none where no checkpoint could be believed.
+    /// Entries that were signed; none where no checkpoint could be trusted.
     pub signed_size: Option<u64>,
     /// Entries that were read.
     pub entries: u64,

@@ -1,97 +1,115 @@
 //! A gap: what it is made of, and how it grows and shrinks.
 
+use fieldledger_contract::WallTime;
+use fieldledger_contract::ledger::{self as contract, GapKind, GapState};
 use serde::{Deserialize, Serialize};
-
-/// Why readings are missing, or may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum GapKind {
-    /// The device's numbers within one boot lack some.
-    Numbers,
-    /// The device began to count anew: what it read between its last known number and the first of
-    /// the new boot, and did not deliver, nobody can count.
-    Restart,
-}
-
-/// Whether readings are missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum GapState {
-    /// They are.
-    Open,
-    /// They were, and came later.
-    Closed,
-    /// Nobody can tell: a restart.
-    Unknown,
-}
 
 /// Numbers that follow each other, and are not in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MissingRange {
+pub(crate) struct MissingRange {
     /// First number.
-    pub first: u64,
+    pub(crate) first: u64,
     /// Last number.
-    pub last: u64,
+    pub(crate) last: u64,
     /// How many of `first..=last` are missing. All of them, unless the gap has so many holes that
     /// the ledger keeps no account of each.
-    pub missing: u64,
+    pub(crate) missing: u64,
     /// When the device was polled for the reading before, microseconds since the Unix epoch.
-    pub start: u64,
+    pub(crate) start: u64,
     /// When it was polled for the reading after.
-    pub end: u64,
+    pub(crate) end: u64,
 }
 
 /// Readings that a device has numbered, or may have, and that are not in the log.
 ///
 /// Times are microseconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Gap {
+pub(crate) struct Gap {
     /// The entry that showed it: the first reading after the gap. No other gap has the same.
-    pub id: u64,
+    pub(crate) id: u64,
     /// The sensor's id.
-    pub sensor: String,
+    pub(crate) sensor: String,
     /// The device's boot id.
-    pub boot: String,
+    pub(crate) boot: String,
     /// The boot before, where the kind is [`GapKind::Restart`]; else empty.
-    pub previous_boot: String,
+    pub(crate) previous_boot: String,
     /// Why readings are missing.
-    pub kind: GapKind,
+    pub(crate) kind: GapKind,
     /// Whether they still are.
-    pub state: GapState,
+    pub(crate) state: GapState,
     /// How many numbers were found missing, those that came later included; 0 for a restart.
-    pub lost: u64,
+    pub(crate) lost: u64,
     /// Boots that began in it; 0 unless it is a restart.
-    pub restarts: u64,
+    pub(crate) restarts: u64,
     /// What is missing now, in order of the numbers.
-    pub ranges: Vec<MissingRange>,
+    pub(crate) ranges: Vec<MissingRange>,
     /// When the device was polled for the last reading before the gap.
-    pub start: u64,
+    pub(crate) start: u64,
     /// When it was polled for the first reading after the gap.
-    pub end: u64,
+    pub(crate) end: u64,
     /// The device's own time of the last reading before the gap, where it gave one.
-    pub device_start: Option<u64>,
+    pub(crate) device_start: Option<u64>,
     /// The device's own time of the first reading after the gap, where it gave one.
-    pub device_end: Option<u64>,
+    pub(crate) device_end: Option<u64>,
     /// Entry of the last reading before the gap.
-    pub before: u64,
+    pub(crate) before: u64,
     /// Entry of the first reading after the gap.
-    pub after: u64,
+    pub(crate) after: u64,
     /// When the ledger received the entry that showed it.
-    pub opened_at: u64,
+    pub(crate) opened_at: u64,
     /// When the ledger received the last missing reading.
-    pub closed_at: Option<u64>,
+    pub(crate) closed_at: Option<u64>,
     /// The log's entry that tells of the gap; none before it has stayed open for the time of grace.
-    pub opened_entry: Option<u64>,
+    pub(crate) opened_entry: Option<u64>,
     /// The log's entry that tells of its end.
-    pub closed_entry: Option<u64>,
+    pub(crate) closed_entry: Option<u64>,
     /// How large the gap was in the entry that tells of it.
     pub(crate) recorded_extent: u64,
 }
 
+impl From<&MissingRange> for contract::MissingRange {
+    fn from(range: &MissingRange) -> Self {
+        Self {
+            first: range.first,
+            last: range.last,
+            missing: range.missing,
+            start: WallTime::from_micros(range.start),
+            end: WallTime::from_micros(range.end),
+        }
+    }
+}
+
+/// What is kept on the disk of a gap, as it is shown.
+impl From<&Gap> for contract::Gap {
+    fn from(gap: &Gap) -> Self {
+        Self {
+            id: gap.id,
+            sensor: gap.sensor.clone(),
+            boot: gap.boot.clone(),
+            previous_boot: gap.previous_boot.clone(),
+            kind: gap.kind,
+            state: gap.state,
+            missing: gap.missing(),
+            lost: gap.lost,
+            restarts: gap.restarts,
+            ranges: gap.ranges.iter().map(Into::into).collect(),
+            start: WallTime::from_micros(gap.start),
+            end: WallTime::from_micros(gap.end),
+            device_start: gap.device_start.map(WallTime::from_micros),
+            device_end: gap.device_end.map(WallTime::from_micros),
+            before: gap.before,
+            after: gap.after,
+            opened_at: WallTime::from_micros(gap.opened_at),
+            closed_at: gap.closed_at.map(WallTime::from_micros),
+            opened_entry: gap.opened_entry,
+            closed_entry: gap.closed_entry,
+        }
+    }
+}
+
 impl Gap {
     /// How many numbers are missing now; none where nobody can tell.
-    #[must_use]
-    pub fn missing(&self) -> Option<u64> {
+    pub(crate) fn missing(&self) -> Option<u64> {
         (self.kind == GapKind::Numbers).then(|| {
             let missing = self.ranges.iter().map(|range| range.missing);
             missing.fold(0, u64::saturating_add)

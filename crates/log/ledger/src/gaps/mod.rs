@@ -4,10 +4,10 @@
 //! in the reading and in its producer, `reading/<sensor>/<boot>`. Numbers that lie between two that
 //! the log has, and that it has not itself, are a **gap**. So
 //!
-//! - a poll without an answer is no gap: it is an entry of its own (`COMM_ERROR`). A reading is
+//! - a poll without an answer is not a gap: it is an entry of its own (`COMM_ERROR`). A reading is
 //!   missing only where the device used up a number for it;
 //! - an answer that could not be read has lost its number, and shows as a gap beside its entry;
-//! - what a device numbered before the first number known of a boot is no gap: nobody knows where it
+//! - what a device numbered before the first number known of a boot is not a gap: nobody knows where it
 //!   began to count;
 //! - a new boot is a gap of its own kind, because what was lost around it cannot be counted;
 //! - readings without a number, or with one the device had used before, are in no gap. Their
@@ -29,7 +29,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-pub use gap::{Gap, GapKind, GapState, MissingRange};
+use fieldledger_contract::ledger::{GapKind, GapQuery, GapState, GapTotals};
+pub(crate) use gap::{Gap, MissingRange};
 pub(crate) use record::{Noted, noted_in, noted_in_erased};
 
 use crate::error::QueryError;
@@ -64,47 +65,12 @@ const MOST_GAPS: usize = 100_000;
 /// Gaps on a page.
 pub(crate) const MOST_LISTED: u32 = 1_000;
 
-/// Which gaps to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct GapQuery {
-    /// Of this sensor only.
-    pub sensor: Option<String>,
-    /// Of those that reach beyond this time, microseconds since the Unix epoch.
-    pub start: Option<u64>,
-    /// Of those that begin before this time.
-    pub end: Option<u64>,
-    /// In this state only.
-    pub state: Option<GapState>,
-    /// Gaps on a page, 1 to 1,000.
-    pub limit: u32,
-    /// [`GapPage::next`] of the page before.
-    pub cursor: Option<u64>,
-}
-
-/// Some gaps, the newest first, and how many there are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GapPage {
-    /// The gaps.
-    pub gaps: Vec<Gap>,
+/// Some gaps, the newest first.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    pub(crate) gaps: Vec<Gap>,
     /// Cursor of the next page, if there is one.
-    pub next: Option<u64>,
-    /// Of all sensors and times.
-    pub totals: GapTotals,
-}
-
-/// How complete the log is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct GapTotals {
-    /// Open gaps.
-    pub open: u64,
-    /// Readings missing in them.
-    pub missing: u64,
-    /// Closed gaps that are still listed.
-    pub closed: u64,
-    /// Restarts that are still listed.
-    pub unknown: u64,
-    /// Gaps that are no longer followed or listed; what the log tells of them stays.
-    pub forgotten: u64,
+    pub(crate) next: Option<u64>,
 }
 
 /// All gaps, and what is needed to find more.
@@ -426,7 +392,7 @@ impl Gaps {
     }
 
     /// Lists gaps.
-    pub(crate) fn list(&self, query: &GapQuery) -> Result<GapPage, QueryError> {
+    pub(crate) fn list(&self, query: &GapQuery) -> Result<Listed, QueryError> {
         if !(1..=MOST_LISTED).contains(&query.limit) {
             let problem = format!("is {}; it must be 1 to {MOST_LISTED}", query.limit);
             return Err(QueryError::parameter("limit", problem));
@@ -434,6 +400,7 @@ impl Gaps {
         if let (Some(start), Some(end)) = (query.start, query.end)
             && start >= end
         {
+            let (start, end) = (start.micros, end.micros);
             let problem = format!("is {start}; it must be less than end, {end}");
             return Err(QueryError::parameter("start", problem));
         }
@@ -445,11 +412,7 @@ impl Gaps {
             gaps.truncate(limit);
             gaps[limit - 1].id
         });
-        Ok(GapPage {
-            gaps,
-            next,
-            totals: self.totals(),
-        })
+        Ok(Listed { gaps, next })
     }
 
     /// Sums over all gaps.
@@ -528,8 +491,8 @@ fn matches(gap: &Gap, query: &GapQuery) -> bool {
         .as_ref()
         .is_none_or(|sensor| gap.sensor == *sensor)
         && query.state.is_none_or(|state| gap.state == state)
-        && query.start.is_none_or(|start| gap.end >= start)
-        && query.end.is_none_or(|end| gap.start < end)
+        && query.start.is_none_or(|start| gap.end >= start.micros)
+        && query.end.is_none_or(|end| gap.start < end.micros)
 }
 
 /// Appends; returns the oldest one if there are more than `most` then.

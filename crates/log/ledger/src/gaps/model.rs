@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use fieldledger_chance::proptest_config;
+use fieldledger_contract::WallTime;
 use proptest::prelude::*;
 
 use super::record::details;
@@ -356,8 +357,8 @@ fn pages_follow_each_other_from_the_newest() {
     }
     assert_eq!(ids, [18, 16, 14, 12, 10, 8, 6, 4, 2]);
     query.cursor = None;
-    query.start = Some(2 * BURST * 4 + 1);
-    query.end = Some(2 * BURST * 5);
+    query.start = Some(WallTime::from_micros(2 * BURST * 4 + 1));
+    query.end = Some(WallTime::from_micros(2 * BURST * 5));
     let ids: Vec<u64> = log
         .gaps
         .list(&query)
@@ -370,8 +371,8 @@ fn pages_follow_each_other_from_the_newest() {
     for (limit, start, end) in [(0, None, None), (1_001, None, None), (1, Some(5), Some(5))] {
         let query = GapQuery {
             limit,
-            start,
-            end,
+            start: start.map(WallTime::from_micros),
+            end: end.map(WallTime::from_micros),
             ..GapQuery::default()
         };
         assert!(log.gaps.list(&query).is_err());

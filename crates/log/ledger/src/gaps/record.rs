@@ -1,11 +1,12 @@
 //! Between entries of the log and gaps: the numbers in readings, and the entries about gaps.
 
 use fieldledger_audit::{EventRow, timestamp};
+use fieldledger_contract::ledger::{GapKind, GapState};
 use fieldledger_formats::own::{Details, OwnKind};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::gap::{Gap, GapKind, GapState};
+use super::gap::Gap;
 
 /// How the producer of a numbered reading begins: `reading/<sensor>/<boot>`.
 const NUMBERED: &str = "reading/";

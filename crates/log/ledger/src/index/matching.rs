@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 
+use fieldledger_contract::ledger::RetentionScope;
 use fieldledger_formats::query::cursor::Filter;
 use fieldledger_formats::query::language::{Clause, column_position};
 use fieldledger_reading::record::ACTION;
@@ -10,7 +11,6 @@ use tantivy::query::{BooleanQuery, EmptyQuery, Occur, PhraseQuery, Query, RangeQ
 use tantivy::schema::{Field, IndexRecordOption};
 
 use super::schema::{IndexSchema, OWN, exact_term};
-use crate::markers::RetentionScope;
 
 /// Entries of `from..to` that match all of the filter.
 pub(crate) fn query(schema: &IndexSchema, filter: &Filter, from: u64, to: u64) -> BooleanQuery {

@@ -1,4 +1,4 @@
-//! The search index: finds entries by text, field and sensor. Derived from the log by a thread of
+//! The search index: finds entries by text, column and sensor. Derived from the log by a thread of
 //! its own; without the folder `index` it is built anew.
 
 mod matching;

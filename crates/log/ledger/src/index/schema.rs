@@ -30,11 +30,11 @@ pub(crate) struct IndexSchema {
     pub(crate) index: Field,
     pub(crate) polled_at: Field,
     value: Field,
-    /// A hash of every field together with its whole text.
+    /// A hash of every column together with its whole text.
     pub(crate) exact: Field,
     /// There with the log's own entries only.
     pub(crate) own: Field,
-    /// The words of every field, in the order of [`FIELDS`].
+    /// The words of every column, in the order of [`FIELDS`].
     pub(crate) texts: [Field; FIELDS.len()],
 }
 
@@ -52,7 +52,7 @@ impl IndexSchema {
             .set_index_option(IndexRecordOption::WithFreqsAndPositions)
             .set_fieldnorms(false);
         let options = TextOptions::default().set_indexing_options(indexing);
-        let texts = FIELDS.map(|field| builder.add_text_field(field.name, options.clone()));
+        let texts = FIELDS.map(|column| builder.add_text_field(column.name, options.clone()));
         Self {
             schema: builder.build(),
             index,
@@ -79,7 +79,7 @@ impl IndexSchema {
             }
         }
         if let Some(reading) = reading_of(event, index, 0) {
-            document.add_u64(self.polled_at, reading.polled_at);
+            document.add_u64(self.polled_at, reading.polled_at.micros);
             if let Some(value) = reading.value {
                 document.add_f64(self.value, value);
             }
@@ -88,7 +88,7 @@ impl IndexSchema {
     }
 }
 
-/// The term for "the field at `position` is exactly `text`": 64 bits, so that two of a billion
+/// The term for "the column at `position` is exactly `text`": 64 bits, so that two of a billion
 /// different texts are taken for one another with a chance of 3 in 100, and only in a search.
 pub(crate) fn exact_term(position: usize, text: &str) -> u64 {
     let hash = Sha256::new()

@@ -6,7 +6,8 @@ use tantivy::columnar::Column;
 use tantivy::{DocId, Score, SegmentOrdinal, SegmentReader};
 
 use super::schema::{INDEX, POLLED_AT, VALUE};
-use crate::types::Bucket;
+use fieldledger_contract::WallTime;
+use fieldledger_contract::ledger::Bucket;
 
 /// A reading as the index knows it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -185,7 +186,7 @@ impl Sum {
         let values = self.count - self.bad;
         let known = |number: f64| (values > 0).then_some(number);
         Bucket {
-            start,
+            start: WallTime::from_micros(start),
             count: self.count,
             bad: self.bad,
             min: known(self.min),
@@ -307,7 +308,7 @@ mod tests {
             point(1_600, None),
         ];
         let first = Bucket {
-            start: 1_000,
+            start: WallTime::from_micros(1_000),
             count: 3,
             bad: 1,
             min: Some(1.0),
@@ -316,7 +317,7 @@ mod tests {
             last: Some(3.0),
         };
         let second = Bucket {
-            start: 1_500,
+            start: WallTime::from_micros(1_500),
             count: 2,
             bad: 1,
             min: Some(4.0),

@@ -279,7 +279,7 @@ fn text(error: TantivyError) -> String {
     error.to_string()
 }
 
-/// Why the index in the folder is no index of a log of `size` entries, or which of its files are
+/// Why the index in the folder is not an index of a log of `size` entries, or which of its files are
 /// damaged. Writes nothing.
 pub(crate) fn verify(folder: &Path, size: u64) -> Result<(), String> {
     if !folder.join(META).is_file() {
@@ -353,13 +353,13 @@ fn open(folder: &Path, schema: &IndexSchema, log_size: u64) -> Result<Opened, St
     let opened = opened.map_err(|_| "its files are damaged".to_owned())?;
     let (index, reader, payload) = opened.map_err(|error| error.to_string())?;
     if index.schema() != schema.schema {
-        return Err("it has other fields".to_owned());
+        return Err("it has another schema".to_owned());
     }
     let size = match payload {
         None => 0,
         Some(payload) => payload
             .parse()
-            .map_err(|_| format!("{payload:?} is no size"))?,
+            .map_err(|_| format!("{payload:?} is not a size"))?,
     };
     if size > log_size {
         return Err(format!("it has {size} entries, but the log has {log_size}"));

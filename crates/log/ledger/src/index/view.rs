@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fieldledger_audit::log::Order;
+use fieldledger_contract::audit::Order;
 use fieldledger_formats::query::cursor::Filter;
 use parking_lot::RwLock;
 use tantivy::Searcher;

@@ -6,11 +6,9 @@ use parking_lot::MutexGuard;
 use super::Ledger;
 use crate::commit::{Committer, command};
 use crate::error::ControlError;
-use crate::life::erasure::Erasure;
-use crate::life::freeze::{Freeze, Successor};
-use crate::life::key_change::KeyChange;
-use crate::life::retention::{Retained, RetentionStatus};
-use crate::markers::RetentionScope;
+use fieldledger_contract::ledger::{
+    Erasure, Freeze, KeyChange, Retained, Retention, RetentionScope, Successor,
+};
 
 /// Bytes of the reason that is given for a change.
 const MAX_REASON_BYTES: usize = 1_000;
@@ -120,7 +118,7 @@ impl Ledger {
 
     /// What is given up, and how far that is.
     #[must_use]
-    pub fn retention_status(&self) -> RetentionStatus {
+    pub fn retention_status(&self) -> Retention {
         self.0.retainer.status()
     }
 

@@ -23,8 +23,12 @@ use std::thread::JoinHandle;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fieldledger_audit::EventColumns;
-use fieldledger_audit::log::{
-    Checkpoint, Entry, SearchPage, SearchQuery, Written, validate_page_limit,
+use fieldledger_audit::log::validate_page_limit;
+use fieldledger_contract::audit::{
+    Checkpoint, Entry, EntryRange, InclusionProof, SearchPage, SearchQuery, Written,
+};
+use fieldledger_contract::ledger::{
+    ArchiveStatus, GapPage, GapQuery, GapTotals, LedgerStatus, Reading, Series,
 };
 use fieldledger_formats::own::{self, Details, OwnKind};
 use fieldledger_tlog::Hash;
@@ -32,7 +36,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::commit::CommitQueue;
 use crate::error::{AppendError, QueryError};
-use crate::gaps::{GapPage, GapQuery, GapTotals, Gaps};
+use crate::gaps::Gaps;
 use crate::head::Published;
 use crate::intake::{self, Answer};
 use crate::life::retention::retainer::Retainer;
@@ -44,10 +48,7 @@ use crate::readings::Latest;
 use crate::search::Search;
 use crate::stats::Stats;
 use crate::store::archive::Archive;
-use crate::types::{ArchiveStatus, EntryRange, InclusionProof, LedgerStatus, Reading, Series};
 use crate::usage;
-
-pub use pangea::Restriction;
 
 /// Sensors that one call of [`Ledger::latest`] is about, at most.
 const MAX_SENSORS: usize = 10_000;
@@ -169,7 +170,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`QueryError::Invalid`] for what is no such id, [`QueryError::Expired`] for an old one.
+    /// [`QueryError::Invalid`] for what is not such an id, [`QueryError::Expired`] for an old one.
     pub fn page(&self, id: &str, offset: u32, limit: u32) -> Result<SearchPage, QueryError> {
         self.0.search.page(id, offset, limit, &self.0.proofs)
     }
@@ -194,7 +195,7 @@ impl Ledger {
     /// # Errors
     ///
     /// [`QueryError::NotFound`] where that tree has no such entry, [`QueryError::Invalid`] where it
-    /// is no tree of this log.
+    /// is not a tree of this log.
     pub fn inclusion_in(
         &self,
         index: u64,
@@ -358,7 +359,12 @@ impl Ledger {
     /// [`QueryError::Invalid`] names the parameter.
     pub fn gaps(&self, query: &GapQuery) -> Result<GapPage, QueryError> {
         let gaps = self.0.gaps.read();
-        gaps.list(query)
+        let listed = gaps.list(query)?;
+        Ok(GapPage {
+            gaps: listed.gaps.iter().map(Into::into).collect(),
+            next: listed.next,
+            totals: gaps.totals(),
+        })
     }
 
     /// How complete the log is.
@@ -386,6 +392,7 @@ impl Ledger {
                     .as_ref()
                     .map_or(0, |archive| archive.removed().1),
             ),
+            bytes_per_day: stats.bytes_per_day(self.0.search.clock.now()),
             appended: stats.appended.load(Ordering::Relaxed),
             duplicates: stats.duplicates.load(Ordering::Relaxed),
             rejected: stats.rejected.load(Ordering::Relaxed),

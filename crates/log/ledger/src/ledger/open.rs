@@ -68,7 +68,7 @@ impl Ledger {
         let queue = Arc::new(CommitQueue::new(config.queue_bytes));
         let latest = Arc::new(RwLock::new(state.latest));
         let gaps = Arc::new(RwLock::new(state.gaps));
-        let stats = Arc::new(Stats::default());
+        let stats = Arc::new(Stats::new(config.clock.now()));
         let mut committer = Committer {
             queue: Arc::clone(&queue),
             segment: recovered.segment,

@@ -1,14 +1,13 @@
 //! The ledger's functions about Pangea's trees.
 
-use fieldledger_audit::log::{MAX_PAGE, SearchPage, SearchQuery, validate_page_limit};
+use fieldledger_audit::log::{MAX_PAGE, validate_page_limit};
+use fieldledger_contract::audit::{Restriction, SearchPage, SearchQuery};
+use fieldledger_contract::ledger::{PangeaLogged, PangeaPage, PangeaRoot};
 use fieldledger_pangea_tree::Hash;
 
 use super::Ledger;
 use crate::error::QueryError;
-use crate::pangea::{Logged, PangeaPage, PangeaRoot, ResultId};
-
-/// Columns and the exact values that each may have.
-pub type Restriction = Vec<(String, Vec<String>)>;
+use crate::pangea::ResultId;
 
 impl Ledger {
     /// Entries that match, from the first, with their places in Pangea's trees.
@@ -76,13 +75,13 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`QueryError::Invalid`] for what is no hash, or too many entries; [`QueryError::NotFound`]
+    /// [`QueryError::Invalid`] for what is not a hash, or too many entries; [`QueryError::NotFound`]
     /// beyond the end of the log.
     pub fn pangea_logged(
         &self,
         indices: &[u64],
         previous_root: Option<&str>,
-    ) -> Result<Vec<Logged>, QueryError> {
+    ) -> Result<Vec<PangeaLogged>, QueryError> {
         let found = indices.len();
         if found > MAX_PAGE as usize {
             let problem = format!("has {found} items; at most {MAX_PAGE} are allowed");
@@ -140,7 +139,7 @@ impl Ledger {
         let entries = (from..to).map(|index| self.0.proofs.entry(index));
         let found = SearchPage {
             id: String::new(),
-            expires_at: 0,
+            expires_at: None,
             count,
             entries: entries.collect::<Result<_, _>>()?,
             checkpoint,

@@ -1,6 +1,6 @@
 //! The log that goes on where another ended.
 
-use fieldledger_audit::log::Checkpoint;
+use fieldledger_contract::audit::Checkpoint;
 use fieldledger_formats::envelope::Envelope;
 use fieldledger_formats::own::{self, Details, OwnKind};
 use futures::executor::block_on;

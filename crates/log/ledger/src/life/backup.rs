@@ -381,7 +381,7 @@ fn walk(
             );
             return Err(unusable(&path, &problem));
         }
-        let mut scan = SegmentScan::new(segments.open(first)?, 0)?;
+        let mut scan = SegmentScan::new(segments.open_in_use(first)?, 0)?;
         while edge.size() < size {
             let index = edge.size();
             if old_size == Some(index) {
@@ -509,7 +509,7 @@ fn copy_bytes(
 ) -> Result<u64, BackupError> {
     let target = Segments::new(disk.clone(), places.segments.clone(), None);
     let file = disk.open(&target.path_of(first), Mode::Create)?;
-    let from = source.open(first)?;
+    let from = source.open_in_use(first)?;
     let mut offset = range.start;
     let mut buffer = vec![0; COPY_BYTES];
     while offset < range.end {

@@ -9,6 +9,7 @@
 //!
 //! What lies under the file system, such as a copy-on-write snapshot of it, is beyond reach here.
 
+use fieldledger_contract::ledger::Erasure;
 use fieldledger_formats::envelope::Envelope;
 use fieldledger_formats::erasing::ErasurePlan;
 use fieldledger_formats::frame::{Erased, erased_frame};
@@ -23,17 +24,6 @@ use crate::readings::reading_of;
 use crate::store::disk::{Disk, Durability, Mode};
 use crate::store::reader::{LogEntry, LogReader};
 use crate::store::segment;
-
-/// What became of an erasure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Erasure {
-    /// The entry whose payload is gone.
-    pub entry: u64,
-    /// The entry of the log that says so.
-    pub marker: u64,
-    /// Whether it was gone before.
-    pub already: bool,
-}
 
 impl Committer {
     /// Erases the payload of an entry. With the erasure comes the sensor whose newest reading it

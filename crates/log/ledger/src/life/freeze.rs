@@ -4,7 +4,7 @@
 //! after every start. Only entries that tell of erasures can come after it, which change nothing for
 //! whoever relies on the tree that ended with it: theirs continues it. The first entry of a successor names the log it succeeds and its last tree.
 
-use fieldledger_audit::log::Checkpoint;
+use fieldledger_contract::ledger::{Freeze, Successor};
 use fieldledger_formats::envelope::Envelope;
 use fieldledger_formats::own::{self, Details, OwnKind};
 use serde_json::Value;
@@ -12,24 +12,6 @@ use serde_json::Value;
 use crate::commit::Committer;
 use crate::error::{ControlError, StoreError};
 use crate::store::reader::LogReader;
-
-/// The end of a log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Freeze {
-    /// The last entry, which says so.
-    pub entry: u64,
-    /// The last tree head.
-    pub checkpoint: Checkpoint,
-}
-
-/// Where a log goes on.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Successor {
-    /// Name of the log that goes on.
-    pub origin: String,
-    /// The key that verifies it; empty where it is not known yet.
-    pub verifier_key: String,
-}
 
 impl Committer {
     /// Writes the last entry.

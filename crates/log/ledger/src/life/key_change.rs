@@ -4,6 +4,7 @@
 //! entry says so. Retiring the old one: an entry says so, signed by the new key alone, and then the
 //! old one leaves the file. Whatever a crash leaves of this, a start finishes.
 
+use fieldledger_contract::ledger::KeyChange;
 use fieldledger_formats::own::{Details, OwnKind};
 use serde_json::Value;
 
@@ -17,19 +18,6 @@ const ADDED: &str = "added";
 
 /// Who asks, where a start finishes what a crash left.
 const RECOVERY: &str = "recovery";
-
-/// A change of the keys that sign the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyChange {
-    /// The entry of the log that tells of it.
-    pub entry: u64,
-    /// The key that signed before.
-    pub old: String,
-    /// The key that signs from now on: beside the old one, or alone.
-    pub new: String,
-    /// Keys that sign from now on, oldest first.
-    pub verifier_keys: Vec<String>,
-}
 
 impl Committer {
     /// Adds a key that signs beside the one there is.

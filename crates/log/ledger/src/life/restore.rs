@@ -8,7 +8,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use fieldledger_audit::log::Checkpoint;
+use fieldledger_contract::audit::Checkpoint;
 use fieldledger_tlog::{Edge, TreeHead, open_checkpoint};
 use serde::{Deserialize, Serialize};
 
@@ -126,7 +126,7 @@ pub fn restore(
     let backup = read_manifest(&disk, &places)?.ok_or_else(|| {
         unusable(
             &places.manifest,
-            "it is missing; this is no finished backup",
+            "it is missing; this is not a finished backup",
         )
     })?;
     let (note, head, walked) = verified(&disk, &places, &backup, progress)?;

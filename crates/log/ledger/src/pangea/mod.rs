@@ -22,7 +22,6 @@ mod publisher;
 mod questions;
 mod roots;
 mod trees;
-mod types;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -38,7 +37,6 @@ use trees::{Recent, Trees};
 
 pub(crate) use publisher::Publisher;
 pub(crate) use questions::ResultId;
-pub use types::{Logged, PangeaEvent, PangeaPage, PangeaRoot};
 
 /// Both trees, fed from the log.
 pub(crate) struct Pangea {

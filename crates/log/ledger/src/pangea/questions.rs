@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use fieldledger_audit::log::{Entry, SearchPage};
+use fieldledger_contract::WallTime;
+use fieldledger_contract::audit::{Entry, SearchPage};
+use fieldledger_contract::ledger::{PangeaEvent, PangeaLogged, PangeaPage, PangeaRoot};
 use fieldledger_pangea_tree::{Hash, Path, Tree, consistency, membership, root};
 
 use super::Pangea;
 use super::roots::Roots;
 use super::trees::Trees;
-use super::types::{Logged, PangeaEvent, PangeaPage, PangeaRoot};
 use crate::error::QueryError;
 use crate::proofs::Proofs;
 
@@ -61,7 +62,7 @@ impl Pangea {
         };
         Ok(PangeaPage {
             id: id.encode(),
-            expires_at: found.expires_at,
+            expires_at: found.expires_at.unwrap_or_default(),
             count: found.count,
             events,
             root,
@@ -191,7 +192,7 @@ impl Pangea {
             tree_name: self.tree_name.clone(),
             size,
             root_hash: root(size, roots)?.to_string(),
-            published_at: Some(roots.record(size - 1)?.published_at),
+            published_at: Some(WallTime::from_micros(roots.record(size - 1)?.published_at)),
             consistency_proof: proof.iter().map(ToString::to_string).collect(),
         })
     }
@@ -202,7 +203,7 @@ impl Pangea {
         entries: Vec<Entry>,
         previous_root: Option<Hash>,
         proofs: &Proofs,
-    ) -> Result<Vec<Logged>, QueryError> {
+    ) -> Result<Vec<PangeaLogged>, QueryError> {
         let mut trees = self.trees()?;
         let mut logged = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -229,7 +230,7 @@ impl Pangea {
                     (path, record.hot_root, None)
                 }
             };
-            logged.push(Logged {
+            logged.push(PangeaLogged {
                 event: PangeaEvent {
                     index: entry.index,
                     envelope: entry.envelope,

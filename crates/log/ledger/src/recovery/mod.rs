@@ -1,7 +1,7 @@
 //! Opening a ledger's folder: checks that the log is the one that was signed, removes what a crash
 //! left half written, and computes again what the log's entries add up to.
 //!
-//! [`identity`] reads keys and anchor, [`replay`] the log, and [`state`] is what its entries add up
+//! `identity` reads keys and anchor, `replay` the log, and `state` is what its entries add up
 //! to. What a crash left half done is finished in an order of its own: what was being erased is
 //! erased before the log is read, and nothing is signed before all that was signed is there.
 

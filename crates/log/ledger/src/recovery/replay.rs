@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use fieldledger_contract::ledger::Reading;
 use fieldledger_formats::envelope::{Envelope, EnvelopeError};
 use fieldledger_tlog::TreeHead;
 
@@ -20,7 +21,6 @@ use crate::store::segment;
 use crate::store::segments::Segments;
 use crate::store::snapshot::Snapshot;
 use crate::store::tiles::TileStore;
-use crate::types::Reading;
 
 /// Entries whose offsets are written in one go.
 const OFFSETS_AT_ONCE: usize = 4_096;

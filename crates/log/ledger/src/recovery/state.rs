@@ -65,7 +65,7 @@ impl State {
                 if let Some(origin) = envelope.origin() {
                     let times = reading
                         .as_ref()
-                        .map(|(reading, device_at)| (reading.polled_at, *device_at));
+                        .map(|(reading, device_at)| (reading.polled_at.micros, *device_at));
                     let noted = noted_in(&envelope.event(), origin.0, times);
                     self.note_gaps(origin, noted, &leaf);
                 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fieldledger_contract::ledger::ArchiveStatus;
 use fieldledger_formats::checked;
 use fieldledger_tlog::{TILE_WIDTH, entries_path, tile_path};
 use parking_lot::{Mutex, MutexGuard, RwLock};
@@ -19,7 +20,6 @@ use super::disk::{Disk, Durability, Mode};
 use super::segment;
 use crate::error::StoreError;
 use crate::objects::ObjectFolder;
-use crate::types::ArchiveStatus;
 
 /// Name of the list.
 const LIST: &str = "archived";

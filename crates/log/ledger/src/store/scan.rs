@@ -26,7 +26,7 @@ pub(crate) enum Next<'a> {
     Frame(Frame<'a>),
     /// Nothing.
     End,
-    /// Something that is no good frame.
+    /// Something that is not a good frame.
     Bad(FrameFault),
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn list(disk: &Disk, folder: &Path) -> Result<Vec<u64>, StoreError> {
             .and_then(|stem| stem.parse().ok());
         match first {
             Some(first) if path == path_of(folder, first) => firsts.push(first),
-            _ => tracing::warn!(path = %path.display(), "a file that is no segment is ignored"),
+            _ => tracing::warn!(path = %path.display(), "a file that is not a segment is ignored"),
         }
     }
     firsts.sort_unstable();

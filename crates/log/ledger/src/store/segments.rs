@@ -108,6 +108,18 @@ impl Segments {
             (opened, _) => Ok(SegmentFile::Local(opened?)),
         }
     }
+
+    /// The same of a log that another process may have open: since the archive was listed, the segment
+    /// may have moved there.
+    pub(crate) fn open_in_use(&self, first: u64) -> Result<SegmentFile, StoreError> {
+        match (self.open(first), &self.archive) {
+            (Err(error), Some(archive)) if error.is_missing() => {
+                archive.refresh()?;
+                self.open(first)
+            }
+            (opened, _) => opened,
+        }
+    }
 }
 
 impl SegmentFile {

@@ -4,11 +4,10 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use crate::Shared;
 use crate::cached::Content;
-use crate::extract::QueryString;
+use crate::extract::{NoQuery, QueryString};
+use crate::parts::Shared;
 use crate::problem::Problem;
-use crate::sensors::NoQuery;
 
 /// The published tree head, C2SP tlog-checkpoint, with the cosignatures of its witnesses.
 ///
@@ -24,11 +23,11 @@ use crate::sensors::NoQuery;
     )
 )]
 pub(crate) async fn show_head(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     QueryString(NoQuery {}): QueryString<NoQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let published = backend.published_checkpoint()?;
+    let published = parts.witnesses.published_checkpoint()?;
     let content = Content {
         media_type: "text/plain; charset=utf-8",
         cache_control: "public, max-age=1",

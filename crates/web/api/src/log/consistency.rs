@@ -4,12 +4,12 @@
 
 use axum::Json;
 use axum::extract::State;
+use fieldledger_contract::Error;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::Shared;
-use crate::backend::BackendError;
 use crate::extract::QueryString;
+use crate::parts::Shared;
 use crate::problem::{FieldProblem, Problem, excerpt};
 
 /// Two sizes of the log.
@@ -51,7 +51,7 @@ pub(crate) struct Consistency {
     )
 )]
 pub(crate) async fn prove_consistency(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     QueryString(sizes): QueryString<Sizes>,
 ) -> Result<Json<Consistency>, Problem> {
     let mut problems = Vec::new();
@@ -71,9 +71,9 @@ pub(crate) async fn prove_consistency(
         return Err(Problem::bad_parameters(problems));
     };
 
-    let head = backend.head()?;
+    let head = parts.tree.head()?;
     let new_size = asked.unwrap_or(head.tree_size);
-    let proof = backend.consistency(old_size, new_size);
+    let proof = parts.tree.consistency(old_size, new_size);
     Ok(Json(Consistency {
         old_size,
         new_size,
@@ -93,16 +93,14 @@ fn size(field: &str, text: &str, problems: &mut Vec<FieldProblem>) -> Option<u64
 }
 
 /// The ledger's names for the sizes are not the query's.
-fn in_our_words(error: BackendError) -> Problem {
-    match error {
-        BackendError::Invalid(mut fields) => {
-            for field in &mut fields {
-                if let Some(name) = field.field.strip_suffix("_size") {
-                    field.field = name.to_owned();
-                }
-            }
-            Problem::bad_parameters(fields)
+fn in_our_words(error: Error) -> Problem {
+    let Error::Invalid(mut fields) = error else {
+        return error.into();
+    };
+    for field in &mut fields {
+        if let Some(name) = field.field.strip_suffix("_size") {
+            field.field = name.to_owned();
         }
-        other => other.into(),
     }
+    Error::Invalid(fields).into()
 }

@@ -3,14 +3,13 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use fieldledger_contract::audit::{Entry, RemovalKind};
 
-use crate::Shared;
-use crate::backend::{Entry, RemovalKind};
 use crate::cached::{Content, REVALIDATED};
-use crate::extract::{PathParameter, QueryString};
+use crate::extract::{NoQuery, PathParameter, QueryString};
+use crate::parts::Shared;
 use crate::problem::Problem;
 use crate::proofs::entry_index;
-use crate::sensors::NoQuery;
 
 /// An entry's envelope, byte for byte as it was hashed. The entity tag is its SHA-256 in hexadecimal.
 #[utoipa::path(
@@ -26,12 +25,12 @@ use crate::sensors::NoQuery;
     )
 )]
 pub(crate) async fn show_payload(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     PathParameter(entry): PathParameter,
     QueryString(NoQuery {}): QueryString<NoQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let entry = backend.entry(entry_index(&entry)?)?;
+    let entry = parts.tree.entry(entry_index(&entry)?)?;
     refuse_if_removed(&entry)?;
     let content = Content {
         media_type: "application/json",

@@ -4,11 +4,10 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
-use crate::Shared;
-use crate::extract::{PathParameter, QueryString};
+use crate::extract::{NoQuery, PathParameter, QueryString};
+use crate::parts::Shared;
 use crate::problem::Problem;
 use crate::proofs::entry_index;
-use crate::sensors::NoQuery;
 
 /// Proves that an entry is in the newest signed tree, as a COSE receipt of RFC 9942.
 ///
@@ -25,11 +24,11 @@ use crate::sensors::NoQuery;
     )
 )]
 pub(crate) async fn show_receipt(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     PathParameter(entry): PathParameter,
     QueryString(NoQuery {}): QueryString<NoQuery>,
 ) -> Result<Response, Problem> {
-    let receipt = backend.receipt(entry_index(&entry)?)?;
+    let receipt = parts.tree.receipt(entry_index(&entry)?)?;
     let media_type = "application/cose; cose-type=\"cose-sign1\"";
     Ok(([(CONTENT_TYPE, media_type)], receipt).into_response())
 }

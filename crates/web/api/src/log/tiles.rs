@@ -5,11 +5,10 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 
 use super::tile_path::{Kind, TilePath};
-use crate::Shared;
 use crate::cached::{Content, IMMUTABLE};
-use crate::extract::QueryString;
+use crate::extract::{NoQuery, QueryString};
+use crate::parts::Shared;
 use crate::problem::{Problem, excerpt};
-use crate::sensors::NoQuery;
 
 /// Tiles of hashes, and bundles of leaves, C2SP tlog-tiles.
 ///
@@ -28,12 +27,12 @@ use crate::sensors::NoQuery;
     )
 )]
 pub(crate) async fn show_tile(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     QueryString(NoQuery {}): QueryString<NoQuery>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    // As it was sent: a tile has one URL, so `%30` is no `0`.
+    // As it was sent: a tile has one URL, so `%30` is not a `0`.
     let path = uri.path().strip_prefix("/log/tile/").unwrap_or_default();
     let TilePath {
         kind,
@@ -48,8 +47,8 @@ pub(crate) async fn show_tile(
         Problem::new(StatusCode::NOT_FOUND, detail)
     })?;
     let bytes = match kind {
-        Kind::Hashes { level } => backend.tile(level, number, width)?,
-        Kind::Entries => backend.entry_bundle(number, width)?,
+        Kind::Hashes { level } => parts.tree.tile(level, number, width)?,
+        Kind::Entries => parts.tree.entry_bundle(number, width)?,
     };
     let content = Content {
         media_type: "application/octet-stream",

@@ -1,9 +1,9 @@
 //! `GET /log/proof/{entry}` and `GET /api/proof/{entry}/bundle`: an entry's proof in the text of C2SP
-//! tlog-proof, alone or with its payload, to be kept as a file and checked without a network.
+//! tlog-proof, alone or with its payload, to be saved as a file and checked without a network.
 //!
 //! The opaque *extra* data is the entry's leaf, 49 bytes, and after it the payload where the file has
 //! one. A verifier of tlog-proofs needs the leaf and nothing else of it; ours goes on to the payload,
-//! whose hash is in the leaf. None of it is believed before the proof has been checked.
+//! whose hash is in the leaf. None of it is trusted before the proof has been checked.
 
 use std::fmt::Write as _;
 
@@ -13,14 +13,13 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use fieldledger_contract::audit::{Checkpoint, Entry, InclusionProof};
 
 use super::payload::refuse_if_removed;
-use crate::Shared;
-use crate::backend::{Checkpoint, Entry};
-use crate::extract::{PathParameter, QueryString};
+use crate::extract::{NoQuery, PathParameter, QueryString};
+use crate::parts::Shared;
 use crate::problem::Problem;
 use crate::proofs::entry_index;
-use crate::sensors::NoQuery;
 
 const MEDIA_TYPE: &str = "text/plain; charset=utf-8";
 
@@ -39,11 +38,11 @@ const MEDIA_TYPE: &str = "text/plain; charset=utf-8";
     )
 )]
 pub(crate) async fn show_proof(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     PathParameter(entry): PathParameter,
     QueryString(NoQuery {}): QueryString<NoQuery>,
 ) -> Result<Response, Problem> {
-    let (entry, checkpoint) = backend.inclusion(entry_index(&entry)?)?;
+    let InclusionProof { entry, checkpoint } = parts.witnesses.inclusion(entry_index(&entry)?)?;
     let text = tlog_proof(&entry, &entry.leaf, &checkpoint);
     Ok(([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response())
 }
@@ -63,14 +62,14 @@ pub(crate) async fn show_proof(
     )
 )]
 pub(crate) async fn download_bundle(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     PathParameter(entry): PathParameter,
     QueryString(NoQuery {}): QueryString<NoQuery>,
 ) -> Result<Response, Problem> {
-    let (entry, checkpoint) = backend.inclusion(entry_index(&entry)?)?;
+    let InclusionProof { entry, checkpoint } = parts.witnesses.inclusion(entry_index(&entry)?)?;
     refuse_if_removed(&entry)?;
     let mut extra = BASE64_STANDARD.decode(&entry.leaf).map_err(|error| {
-        let detail = format!("the leaf of entry {} is no base64: {error}", entry.index);
+        let detail = format!("the leaf of entry {} is not base64: {error}", entry.index);
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     })?;
     extra.extend_from_slice(entry.envelope.as_bytes());

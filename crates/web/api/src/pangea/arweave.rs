@@ -5,13 +5,13 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use fieldledger_contract::Error;
 use serde::{Deserialize, Serialize};
 
 use super::call::base_url;
 use super::shapes::RootShape;
-use crate::Shared;
-use crate::backend::BackendError;
 use crate::extract::{JsonBody, PathParameter};
+use crate::parts::Shared;
 use crate::problem::Problem;
 
 /// Roots that one answer names at most.
@@ -58,12 +58,12 @@ struct Tag {
 /// `POST /arweave/graphql`: which roots of these sizes of this tree were published. Sizes and trees
 /// that there are not are left out, as are those of which there are too many.
 pub(super) async fn find_roots(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     JsonBody(body): JsonBody<GraphQl>,
 ) -> Result<Json<Answer>, Problem> {
-    let newest = match backend.pangea_root(None) {
+    let newest = match parts.pangea.pangea_root(None) {
         Ok(root) => Some(root),
-        Err(BackendError::NotFound(_)) => None,
+        Err(Error::NotFound(_)) => None,
         Err(error) => return Err(error.into()),
     };
     let mut edges = Vec::new();
@@ -98,16 +98,17 @@ pub(super) async fn find_roots(
 
 /// `GET /arweave/{size}/`: a published root, with the proof that it continues the one before it.
 pub(super) async fn show_root(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     PathParameter(size): PathParameter,
     request: Request,
 ) -> Result<Response, Problem> {
     let size: u64 = size
         .parse()
-        .map_err(|_| Problem::bad_parameter("size", "is no size of a tree"))?;
-    let root = backend.pangea_root(Some(size))?;
+        .map_err(|_| Problem::bad_parameter("size", "is not the size of a tree"))?;
+    let root = parts.pangea.pangea_root(Some(size))?;
     let base_url = base_url(request.headers(), request.uri());
-    let body = serde_json::to_string(&RootShape::new(&root, &base_url)).unwrap_or_default();
+    let body = serde_json::to_string(&RootShape::new(&root, &base_url))
+        .expect("texts, numbers and times have a JSON form, and a String takes it");
     Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
 }
 

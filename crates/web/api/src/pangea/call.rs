@@ -5,17 +5,17 @@ use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, HOST};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use fieldledger_contract::WallTime;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
 use super::failure::{ErrorField, Failure, Status, body_field};
-use crate::Shared;
-use crate::backend::Backend;
-use crate::moment::Moment;
+use crate::authorize::authorize;
+use crate::parts::{Parts, Shared};
 use crate::problem::AsItIs;
-use crate::tokens::{Scope, authorize};
+use crate::tokens::Scope;
 
 /// Bytes of a request's body at most. A thousand events of the usual size have half a megabyte.
 const BODY_LIMIT: usize = 8 * 1024 * 1024;
@@ -25,11 +25,11 @@ pub(super) const REQUEST_PREFIX: &str = "prq_";
 
 /// A request whose sender may make it.
 pub(super) struct Call<'a> {
-    pub(super) backend: &'a dyn Backend,
+    pub(super) parts: &'a Parts,
     /// Where the client found this server, such as `http://127.0.0.1:8080`.
     pub(super) base_url: String,
     /// Presently.
-    pub(super) now: Moment,
+    pub(super) now: WallTime,
     body: Vec<u8>,
 }
 
@@ -49,7 +49,7 @@ impl Done {
         result: &impl Serialize,
     ) -> Result<Self, Failure> {
         let result = to_raw_value(result)
-            .map_err(|error| Failure::internal(format!("the result is no JSON: {error}")))?;
+            .map_err(|error| Failure::internal(format!("the result has no JSON form: {error}")))?;
         Ok(Self {
             http: StatusCode::OK,
             status: Status::Success,
@@ -95,8 +95,8 @@ impl Done {
 #[derive(Serialize)]
 struct Wrapper<'a> {
     request_id: &'a str,
-    request_time: Moment,
-    response_time: Moment,
+    request_time: WallTime,
+    response_time: WallTime,
     status: Status,
     summary: &'a str,
     result: Option<&'a RawValue>,
@@ -104,26 +104,26 @@ struct Wrapper<'a> {
 
 /// Answers a request of somebody whose token has the scope.
 pub(super) async fn answer(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     request: Request,
     scope: Scope,
     does: impl FnOnce(&Call<'_>) -> Result<Done, Failure>,
 ) -> Response {
-    let request_time = backend.now();
-    let done = match read(&*backend, request, scope, request_time).await {
+    let request_time = parts.environment.now();
+    let done = match read(&parts, request, scope, request_time).await {
         Ok(call) => does(&call),
         Err(failure) => Err(failure),
     };
-    wrapped(request_time, backend.now(), done)
+    wrapped(request_time, parts.environment.now(), done)
 }
 
 async fn read<'a>(
-    backend: &'a dyn Backend,
+    parts: &'a Parts,
     request: Request,
     scope: Scope,
-    now: Moment,
+    now: WallTime,
 ) -> Result<Call<'a>, Failure> {
-    authorize(backend, request.headers(), scope)?;
+    authorize(parts.environment.as_ref(), request.headers(), scope)?;
     let base_url = base_url(request.headers(), request.uri());
     let body = to_bytes(request.into_body(), BODY_LIMIT).await;
     let body = body.map_err(|_| {
@@ -133,7 +133,7 @@ async fn read<'a>(
         failure
     })?;
     Ok(Call {
-        backend,
+        parts,
         base_url,
         now,
         body: body.into(),
@@ -154,7 +154,11 @@ impl Call<'_> {
     }
 }
 
-fn wrapped(request_time: Moment, response_time: Moment, done: Result<Done, Failure>) -> Response {
+fn wrapped(
+    request_time: WallTime,
+    response_time: WallTime,
+    done: Result<Done, Failure>,
+) -> Response {
     #[derive(Serialize)]
     struct Errors {
         errors: Vec<ErrorField>,
@@ -170,8 +174,8 @@ fn wrapped(request_time: Moment, response_time: Moment, done: Result<Done, Failu
         Err(failure) => {
             let errors = failure.errors;
             // Where no field is to blame there is no result at all.
-            let result = (!errors.is_empty()).then(|| to_raw_value(&Errors { errors }));
-            let result = result.and_then(Result::ok);
+            let result = (!errors.is_empty())
+                .then(|| to_raw_value(&Errors { errors }).expect("texts have a JSON form"));
             (failure.http, failure.status, None, failure.summary, result)
         }
     };
@@ -185,8 +189,8 @@ fn wrapped(request_time: Moment, response_time: Moment, done: Result<Done, Failu
         summary: &summary,
         result: result.as_deref(),
     };
-    // A struct of texts cannot fail to serialise into memory.
-    let body = serde_json::to_string(&wrapper).unwrap_or_default();
+    let body = serde_json::to_string(&wrapper)
+        .expect("texts, times and raw JSON have a JSON form, and a String takes it");
     let headers = [
         (CONTENT_TYPE.as_str(), "application/json"),
         ("x-request-id", request_id.as_str()),
@@ -212,8 +216,8 @@ pub(super) fn base_url(headers: &HeaderMap, uri: &Uri) -> String {
 /// What the service does not have, or not for this method.
 pub(super) async fn no_such_endpoint(state: State<Shared>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
-    let now = state.now();
+    let now = state.environment.now();
     let summary = format!("there is no {} {path}", request.method());
     let failure = Failure::new(StatusCode::NOT_FOUND, Status::NotFound, summary);
-    wrapped(now, state.now(), Err(failure))
+    wrapped(now, state.environment.now(), Err(failure))
 }

@@ -10,28 +10,29 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use fieldledger_audit::event::FIELDS;
+use fieldledger_contract::Error;
+use fieldledger_contract::ledger::PangeaEvent;
 use futures::stream;
 use serde_json::Value;
 
-use super::exporting::{Format, Kept, Source, read};
 use super::searching::LARGEST_PAGE;
 use super::shapes::EventShape;
-use crate::Shared;
-use crate::backend::{BackendError, PangeaEvent};
+use super::tickets::{self, Format, Source, Ticket};
+use crate::parts::Shared;
 use crate::problem::Problem;
 
 /// Streams the events.
 pub(super) async fn download(
-    State(backend): State<Shared>,
+    State(parts): State<Shared>,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
-    let content = backend.kept(&name)?;
-    let Ok(Kept::Download { source, format }) = read(&content) else {
+    let content = parts.pangea.kept(&name)?;
+    let Ok(Ticket::Download { source, format }) = tickets::read(&content) else {
         let detail = format!("there is no download {name}");
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     };
     let mut pages = Pages {
-        backend,
+        parts,
         source,
         format,
         next: 0,
@@ -58,7 +59,7 @@ pub(super) async fn download(
 
 /// Reads a download page by page.
 struct Pages {
-    backend: Shared,
+    parts: Shared,
     source: Source,
     format: Format,
     /// Events read so far.
@@ -111,11 +112,14 @@ impl Pages {
         Ok(text.into())
     }
 
-    fn events(&self) -> Result<Vec<PangeaEvent>, BackendError> {
+    fn events(&self) -> Result<Vec<PangeaEvent>, Error> {
         match &self.source {
             Source::Search { id } => {
                 let offset = u32::try_from(self.next).unwrap_or(u32::MAX);
-                let page = self.backend.pangea_page(id, offset, LARGEST_PAGE, None)?;
+                let page = self
+                    .parts
+                    .pangea
+                    .pangea_page(id, offset, LARGEST_PAGE, None)?;
                 Ok(page.events)
             }
             Source::Span {
@@ -134,7 +138,8 @@ impl Pages {
                     (from, from.saturating_add(width).min(*end))
                 };
                 let page = self
-                    .backend
+                    .parts
+                    .pangea
                     .pangea_entries(from, to, *published, *verbose)?;
                 let mut events = page.events;
                 if *descending {

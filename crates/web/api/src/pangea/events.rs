@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use fieldledger_audit::event::MAX_SIGNATURE_BYTES;
 use fieldledger_audit::parse::parse_events;
-use fieldledger_audit::{EventColumns, Signature};
+use fieldledger_audit::{EventRows as _, Signature};
+use fieldledger_contract::audit::EventColumns;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -36,7 +37,7 @@ pub(super) fn columns(
         if !sent.event.get().starts_with('{') {
             errors.push(ErrorField {
                 code: "InvalidObject",
-                detail: "event is no JSON object; it must be one".to_owned(),
+                detail: "event is not a JSON object; it must be one".to_owned(),
                 source: format!("{at}/event"),
             });
             continue;
@@ -76,8 +77,8 @@ impl SentEvent {
     }
 }
 
-/// Whether the signature covers what will be kept is for readers to find out, but it never can
-/// where the event is not kept as it was sent.
+/// Whether the signature covers what the log will hold is for readers to find out, but it never can
+/// where the log does not hold the event as it was sent.
 fn check_signature(sent: &SentEvent, at: &str, errors: &mut Vec<ErrorField>) {
     let signed = sent.signed();
     for (name, text) in [
@@ -106,8 +107,8 @@ fn check_signature(sent: &SentEvent, at: &str, errors: &mut Vec<ErrorField>) {
             errors.push(ErrorField {
                 code: "InvalidString",
                 detail: format!(
-                    "{name} of a signed event must be a string that is not empty: it is kept as \
-                     one, and then the signature would not match"
+                    "{name} of a signed event must be a string that is not empty: the log holds \
+                     it as one, and then the signature would not match"
                 ),
                 source: format!("{at}/event/{name}"),
             });

@@ -5,57 +5,18 @@
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
+use fieldledger_contract::audit::SearchQuery;
+use fieldledger_contract::{Error, WallTime};
 use serde::{Deserialize, Serialize};
 
 use super::call::{Call, Done, REQUEST_PREFIX, answer};
 use super::failure::Failure;
 use super::logging;
-use super::searching::{LARGEST_RESULT, Order, with_zone};
-use crate::Shared;
-use crate::backend::{BackendError, SearchQuery};
-use crate::moment::Moment;
+use super::searching::{LARGEST_RESULT, with_zone};
+use super::tickets::{self, DOWNLOAD_MINUTES, Format, REQUEST_MINUTES, Source, Ticket, in_minutes};
+use crate::logs::Order;
+use crate::parts::Shared;
 use crate::tokens::Scope;
-
-/// How long an asynchronous request or an export can be asked for.
-pub(super) const REQUEST_MINUTES: u64 = 24 * 60;
-
-/// How long a download can be begun, and an export lives that is the result of a search.
-const DOWNLOAD_MINUTES: u64 = 60;
-
-/// Which form events have in a download.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Format {
-    Csv,
-    Json,
-}
-
-/// Which events are in a download.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Source {
-    /// Those of a search.
-    Search { id: String },
-    /// Those at these positions of the log.
-    Span {
-        start: u64,
-        end: u64,
-        descending: bool,
-        verbose: bool,
-        /// The published root to prove them against, as far as it covers them.
-        published: Option<u64>,
-    },
-}
-
-/// What is kept of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Kept {
-    /// Events were logged at these positions.
-    Logged { indices: Vec<u64>, verbose: bool },
-    /// An export can be downloaded.
-    Export { source: Source, format: Format },
-    /// Whoever knows this one's name may download it.
-    Download { source: Source, format: Format },
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -88,7 +49,7 @@ struct Empty {}
 #[derive(Serialize)]
 struct DownloadResult {
     dest_url: String,
-    expires_at: Moment,
+    expires_at: WallTime,
 }
 
 /// `POST /audit/v1/export`.
@@ -100,7 +61,7 @@ pub(super) async fn export(state: State<Shared>, request: Request) -> Response {
             None | Some("received_at") => (span(call, body)?, REQUEST_MINUTES),
             Some(_) => (sorted(call, body)?, DOWNLOAD_MINUTES),
         };
-        let id = keep(call, &Kept::Export { source, format }, minutes)?;
+        let id = tickets::store(call, &Ticket::Export { source, format }, minutes)?;
         Done::accepted(call, id, minutes)
     })
     .await
@@ -111,12 +72,13 @@ fn span(call: &Call<'_>, body: Export) -> Result<Source, Failure> {
     let start_time = body.start.map(with_zone);
     let end_time = body.end.map(with_zone);
     let span = call
-        .backend
+        .parts
+        .pangea
         .span(start_time.as_deref(), end_time.as_deref());
     let (start, end) = span?;
-    let published = match call.backend.pangea_root(None) {
+    let published = match call.parts.pangea.pangea_root(None) {
         Ok(root) => Some(root.size),
-        Err(BackendError::NotFound(_)) => None,
+        Err(Error::NotFound(_)) => None,
         Err(error) => return Err(error.into()),
     };
     Ok(Source::Span {
@@ -134,16 +96,17 @@ fn sorted(call: &Call<'_>, body: Export) -> Result<Source, Failure> {
         query: String::new(),
         start: body.start.map(with_zone),
         end: body.end.map(with_zone),
-        descending: body.order == Some(Order::Desc),
+        order: body.order.unwrap_or(Order::Asc).into(),
         order_by: body.order_by,
         limit: 1,
         max_results: LARGEST_RESULT,
         restriction: Vec::new(),
         verbose: body.verbose.unwrap_or(true),
     };
-    let found = call.backend.pangea_search(&query)?;
+    let found = call.parts.pangea.pangea_search(&query)?;
     let all = call
-        .backend
+        .parts
+        .pangea
         .span(query.start.as_deref(), query.end.as_deref())?;
     if all.1 - all.0 > u64::from(LARGEST_RESULT) {
         let detail = format!(
@@ -163,12 +126,12 @@ pub(super) async fn offer_download(state: State<Shared>, request: Request) -> Re
         let (source, format) = match (body.result_id, body.request_id) {
             (Some(id), None) => {
                 // Says at once whether there is such a result.
-                call.backend.pangea_page(&id, 0, 1, None)?;
+                call.parts.pangea.pangea_page(&id, 0, 1, None)?;
                 (Source::Search { id }, None)
             }
-            (None, Some(id)) => match kept(call, &id)? {
-                Kept::Export { source, format } => (source, Some(format)),
-                Kept::Logged { .. } | Kept::Download { .. } => {
+            (None, Some(id)) => match tickets::find(call, &id)? {
+                Ticket::Export { source, format } => (source, Some(format)),
+                Ticket::Logged { .. } | Ticket::Download { .. } => {
                     let detail = "request_id is not that of an export";
                     return Err(Failure::field("DoesNotExist", "/request_id", detail));
                 }
@@ -183,7 +146,7 @@ pub(super) async fn offer_download(state: State<Shared>, request: Request) -> Re
             }
         };
         let format = body.format.or(format).unwrap_or(Format::Csv);
-        let id = keep(call, &Kept::Download { source, format }, DOWNLOAD_MINUTES)?;
+        let id = tickets::store(call, &Ticket::Download { source, format }, DOWNLOAD_MINUTES)?;
         let name = id.trim_start_matches(REQUEST_PREFIX);
         let result = DownloadResult {
             dest_url: format!("{}/audit/download/{name}", call.base_url),
@@ -201,35 +164,13 @@ pub(super) async fn show_request(
     request: Request,
 ) -> Response {
     answer(state, request, Scope::Read, |call| {
-        let done = match kept(call, &id)? {
-            Kept::Logged { indices, verbose } => logging::results(call, &indices, verbose),
-            Kept::Export { .. } | Kept::Download { .. } => Done::new("Export is ready", &Empty {}),
+        let done = match tickets::find(call, &id)? {
+            Ticket::Logged { indices, verbose } => logging::results(call, &indices, verbose),
+            Ticket::Export { .. } | Ticket::Download { .. } => {
+                Done::new("Export is ready", &Empty {})
+            }
         };
         Ok(done?.of_request(id))
     })
     .await
-}
-
-/// Keeps something under a new request id.
-pub(super) fn keep(call: &Call<'_>, kept: &Kept, minutes: u64) -> Result<String, Failure> {
-    let content = serde_json::to_string(kept)
-        .map_err(|error| Failure::internal(format!("the request cannot be kept: {error}")))?;
-    let name = call.backend.keep(&content, in_minutes(call.now, minutes))?;
-    Ok(format!("{REQUEST_PREFIX}{name}"))
-}
-
-fn kept(call: &Call<'_>, request_id: &str) -> Result<Kept, Failure> {
-    let name = request_id.strip_prefix(REQUEST_PREFIX).unwrap_or_default();
-    let content = call.backend.kept(name)?;
-    read(&content)
-}
-
-/// What was kept.
-pub(super) fn read(content: &str) -> Result<Kept, Failure> {
-    serde_json::from_str(content)
-        .map_err(|error| Failure::internal(format!("what was kept cannot be read: {error}")))
-}
-
-fn in_minutes(now: Moment, minutes: u64) -> Moment {
-    Moment(now.0 + minutes * 60_000_000)
 }

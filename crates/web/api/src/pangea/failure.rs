@@ -1,11 +1,11 @@
 //! Errors: a status that SDKs make exceptions of, a sentence, and field by field what is wrong.
 
 use axum::http::StatusCode;
-use fieldledger_audit::InvalidField;
+use fieldledger_audit::InvalidField as InvalidEventField;
+use fieldledger_contract::{Error, InvalidField};
 use serde::Serialize;
 
-use crate::backend::BackendError;
-use crate::problem::{FieldProblem, excerpt};
+use crate::problem::excerpt;
 use crate::tokens::Denied;
 
 /// Statuses that this service answers with, of those that SDKs know.
@@ -88,26 +88,23 @@ impl Failure {
     }
 }
 
-impl From<BackendError> for Failure {
-    fn from(error: BackendError) -> Self {
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
         match error {
-            BackendError::Invalid(fields) => {
+            Error::Invalid(fields) => {
                 if let Some(offset) = fields.iter().find(|field| field.field == "offset") {
                     let summary = format!("offset {}", offset.problem);
                     return Self::new(StatusCode::BAD_REQUEST, Status::BadOffset, summary);
                 }
                 Self::invalid(fields.iter().map(parameter).collect())
             }
-            BackendError::NotFound(what) | BackendError::Expired(what) => {
+            Error::NotFound(what) | Error::Expired(what) => {
                 Self::new(StatusCode::NOT_FOUND, Status::NotFound, what)
             }
-            BackendError::Refused(why) => Self::new(StatusCode::CONFLICT, Status::Failed, why),
-            BackendError::Unsupported(what) => Self::new(
-                StatusCode::NOT_IMPLEMENTED,
-                Status::ServiceNotAvailable,
-                what,
-            ),
-            BackendError::Unavailable(why) => Self::new(
+            Error::Refused(why) => Self::new(StatusCode::CONFLICT, Status::Failed, why),
+            // Pangea knows no such status. SDKs raise an exception for this one, and do not try again.
+            Error::Ended(why) => Self::new(StatusCode::GONE, Status::Failed, why),
+            Error::Unavailable(why) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 Status::ServiceNotAvailable,
                 why,
@@ -128,7 +125,7 @@ impl From<Denied> for Failure {
 }
 
 /// What the log says of a parameter.
-fn parameter(field: &FieldProblem) -> ErrorField {
+fn parameter(field: &InvalidField) -> ErrorField {
     let code = match field.field.as_str() {
         "start" | "end" => "BadFormatDateTime",
         "limit" | "max_results" => "NotWithinRange",
@@ -148,7 +145,7 @@ fn parameter(field: &FieldProblem) -> ErrorField {
 }
 
 /// What is wrong with an event. `pointer` leads to it.
-pub(super) fn event_field(pointer: &str, fault: &InvalidField) -> ErrorField {
+pub(super) fn event_field(pointer: &str, fault: &InvalidEventField) -> ErrorField {
     let problem = fault.problem.as_str();
     let code = match problem {
         _ if problem.starts_with("is missing") => "FieldRequired",

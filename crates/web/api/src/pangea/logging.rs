@@ -4,16 +4,16 @@ use std::borrow::Cow;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
+use fieldledger_contract::ledger::PangeaLogged;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::call::{Call, Done, answer};
 use super::events::{SentEvent, columns};
-use super::exporting::{Kept, REQUEST_MINUTES, keep};
 use super::failure::Failure;
 use super::shapes::envelope;
-use crate::Shared;
-use crate::backend::PangeaLogged;
+use super::tickets::{self, REQUEST_MINUTES, Ticket};
+use crate::parts::Shared;
 use crate::tokens::Scope;
 
 /// Events in a request at most.
@@ -94,7 +94,10 @@ pub(super) async fn log_one(state: State<Shared>, request: Request) -> Response 
             public_key: body.public_key,
         }];
         let indices = write(call, &sent, |_| String::new())?;
-        let logged = call.backend.pangea_logged(&indices, previous.as_deref())?;
+        let logged = call
+            .parts
+            .pangea
+            .pangea_logged(&indices, previous.as_deref())?;
         let only = logged.first().ok_or_else(not_logged)?;
         Done::new("Logged 1 record(s)", &LogResult::new(only, verbose)?)
     })
@@ -115,7 +118,7 @@ pub(super) async fn log_many(state: State<Shared>, request: Request) -> Response
 pub(super) async fn log_async(state: State<Shared>, request: Request) -> Response {
     answer(state, request, Scope::Write, |call| {
         let (indices, verbose) = write_many(call)?;
-        let id = keep(call, &Kept::Logged { indices, verbose }, REQUEST_MINUTES)?;
+        let id = tickets::store(call, &Ticket::Logged { indices, verbose }, REQUEST_MINUTES)?;
         Done::accepted(call, id, REQUEST_MINUTES)
     })
     .await
@@ -123,7 +126,7 @@ pub(super) async fn log_async(state: State<Shared>, request: Request) -> Respons
 
 /// What became of events at these positions.
 pub(super) fn results(call: &Call<'_>, indices: &[u64], verbose: bool) -> Result<Done, Failure> {
-    let logged = call.backend.pangea_logged(indices, None)?;
+    let logged = call.parts.pangea.pangea_logged(indices, None)?;
     let results: Result<_, _> = logged
         .iter()
         .map(|logged| LogResult::new(logged, verbose))
@@ -154,8 +157,9 @@ fn write(
     pointer: impl Fn(usize) -> String,
 ) -> Result<Vec<u64>, Failure> {
     let columns = columns(sent, pointer).map_err(Failure::invalid)?;
-    let positions = call.backend.write(columns)?;
-    positions
+    let written = call.parts.log.write(columns)?;
+    written
+        .indices
         .into_iter()
         .collect::<Option<Vec<u64>>>()
         .ok_or_else(not_logged)
@@ -178,7 +182,7 @@ fn checked_root(root: Option<String>) -> Result<Option<String>, Failure> {
         Some(text) if !is_hash(&text) => Err(Failure::field(
             "DoesNotMatchPattern",
             "/prev_root",
-            "prev_root is no root; it must be 64 hex digits",
+            "prev_root is not a root; it must be 64 hex digits",
         )),
         root => Ok(root),
     }

@@ -2,7 +2,7 @@
 //!
 //! An SDK's base URL is a template, `http://host:port/{SERVICE_NAME}`, so that the API lies below
 //! `/audit`. Requests, answers and errors are Pangea's, not the problem bodies of the rest of the
-//! API. What the proofs mean is told in the crate `fieldledger-pangea-tree`.
+//! API. The crate `fieldledger-pangea-tree` says what the proofs mean.
 //!
 //! ```text
 //! call.rs       one request: who it is from, its body, and the wrapper around the answer
@@ -14,6 +14,7 @@
 //! download.rs   GET /audit/download/{name}
 //! schema.rs     POST /audit/v1/schema
 //! arweave.rs    POST /arweave/graphql, GET /arweave/{size}/: published roots, where SDKs look for them
+//! tickets.rs    what a request leaves behind for a client that comes back
 //! shapes.rs     events and roots as JSON
 //! ```
 
@@ -27,11 +28,12 @@ mod logging;
 mod schema;
 mod searching;
 mod shapes;
+mod tickets;
 
 use axum::Router;
 use axum::routing::{get, post};
 
-use crate::Shared;
+use crate::parts::Shared;
 
 /// Below `/audit`.
 pub(crate) fn service() -> Router<Shared> {

@@ -6,7 +6,7 @@ use fieldledger_audit::event::FIELDS;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Done, answer};
-use crate::Shared;
+use crate::parts::Shared;
 use crate::tokens::Scope;
 
 #[derive(Deserialize)]

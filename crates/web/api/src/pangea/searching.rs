@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use fieldledger_contract::Error;
+use fieldledger_contract::audit::{Restriction, SearchQuery};
+use fieldledger_contract::ledger::PangeaPage;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Done, answer};
 use super::failure::{Failure, Status};
 use super::shapes::{PageShape, RootShape};
-use crate::Shared;
-use crate::backend::{BackendError, PangeaPage, Restriction, SearchQuery};
+use crate::logs::Order;
+use crate::parts::Shared;
 use crate::tokens::Scope;
 
 /// Events on a page unless the request says otherwise.
@@ -22,14 +25,6 @@ pub(super) const LARGEST_PAGE: u32 = 1_000;
 pub(super) const LARGEST_RESULT: u32 = 10_000;
 /// How far back a search goes unless the request says otherwise.
 const DEFAULT_START: &str = "14d";
-
-/// Direction of a result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Order {
-    Asc,
-    Desc,
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -87,7 +82,7 @@ pub(super) async fn search(state: State<Shared>, request: Request) -> Response {
             query: body.query,
             start: Some(start.map_or_else(|| DEFAULT_START.to_owned(), with_zone)),
             end: body.end.map(with_zone),
-            descending: body.order != Some(Order::Asc),
+            order: body.order.unwrap_or(Order::Desc).into(),
             order_by: body.order_by,
             limit: body.limit.unwrap_or(DEFAULT_PAGE),
             max_results: body.max_results.unwrap_or(LARGEST_RESULT),
@@ -96,7 +91,7 @@ pub(super) async fn search(state: State<Shared>, request: Request) -> Response {
         };
         check_range("limit", query.limit, LARGEST_PAGE)?;
         check_range("max_results", query.max_results, LARGEST_RESULT)?;
-        found(&call.backend.pangea_search(&query)?, &call.base_url)
+        found(&call.parts.pangea.pangea_search(&query)?, &call.base_url)
     })
     .await
 }
@@ -111,7 +106,8 @@ pub(super) async fn page(state: State<Shared>, request: Request) -> Response {
         let asserted = body.assert_search_restriction;
         let asserted = asserted.map(|asserted| restriction(Some(asserted)));
         let page = call
-            .backend
+            .parts
+            .pangea
             .pangea_page(&body.id, offset, limit, asserted.as_ref())?;
         found(&page, &call.base_url)
     })
@@ -131,9 +127,9 @@ pub(super) async fn show_root(state: State<Shared>, request: Request) -> Respons
             let detail = "tree_size is 0; it must be 1 or more";
             return Err(Failure::field("NotWithinRange", "/tree_size", detail));
         }
-        let root = call.backend.pangea_root(body.tree_size);
+        let root = call.parts.pangea.pangea_root(body.tree_size);
         let root = root.map_err(|error| match error {
-            BackendError::NotFound(what) => {
+            Error::NotFound(what) => {
                 Failure::new(StatusCode::NOT_FOUND, Status::TreeNotFound, what)
             }
             error => error.into(),

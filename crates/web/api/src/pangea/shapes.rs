@@ -3,12 +3,12 @@
 
 use std::borrow::Cow;
 
+use fieldledger_contract::WallTime;
+use fieldledger_contract::ledger::{PangeaEvent, PangeaPage, PangeaRoot};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::failure::Failure;
-use crate::backend::{PangeaEvent, PangeaPage, PangeaRoot};
-use crate::moment::Moment;
 
 /// A root.
 #[derive(Serialize)]
@@ -19,7 +19,7 @@ pub(super) struct RootShape<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    published_at: Option<Moment>,
+    published_at: Option<WallTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     consistency_proof: Option<&'a [String]>,
 }
@@ -43,7 +43,7 @@ impl<'a> RootShape<'a> {
 #[derive(Serialize)]
 pub(super) struct EventShape<'a> {
     envelope: Cow<'a, RawValue>,
-    /// Not told where the envelope was removed: a client would take it for tampered with.
+    /// Absent where the envelope was removed: a client would take it for tampered with.
     #[serde(skip_serializing_if = "Option::is_none")]
     hash: Option<&'a str>,
     published: bool,
@@ -88,7 +88,7 @@ pub(super) fn envelope(event: &PangeaEvent) -> Result<Cow<'_, RawValue>, Failure
     serde_json::from_str::<&RawValue>(&event.envelope)
         .map(Cow::Borrowed)
         .map_err(|error| {
-            Failure::internal(format!("entry {} is no envelope: {error}", event.index))
+            Failure::internal(format!("entry {} is not an envelope: {error}", event.index))
         })
 }
 
@@ -96,7 +96,7 @@ pub(super) fn envelope(event: &PangeaEvent) -> Result<Cow<'_, RawValue>, Failure
 #[derive(Serialize)]
 pub(super) struct PageShape<'a> {
     id: &'a str,
-    expires_at: Moment,
+    expires_at: WallTime,
     count: u64,
     events: Vec<EventShape<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,7 @@
 //! Reads every segment from front to back, and builds the tree again on the way.
 //!
-//! [`derived`] compares the derived files with what was read, [`words`] says what is wrong with a
-//! segment, and [`verdict`] what the walk as a whole has shown.
+//! `derived` compares the derived files with what was read, `words` says what is wrong with a
+//! segment, and `verdict` what the walk as a whole has shown.
 
 mod derived;
 mod verdict;
@@ -21,7 +21,7 @@ use fieldledger_tlog::{
 };
 
 use super::report::{Finding, FindingKind, Findings, Progress, Severity};
-use crate::error::{OpenError, StoreError, with_causes};
+use crate::error::{OpenError, with_causes};
 use crate::markers::{Gone, explained_by};
 use crate::paths::Paths;
 use crate::producers::Producers;
@@ -29,7 +29,7 @@ use crate::store::archive::Archive;
 use crate::store::disk::Disk;
 use crate::store::offsets::Offsets;
 use crate::store::scan::{Next, SegmentScan};
-use crate::store::segments::{SegmentFile, Segments};
+use crate::store::segments::Segments;
 use crate::store::snapshot::Snapshot;
 
 /// Entries after which progress is reported.
@@ -180,7 +180,7 @@ impl<'a> Walk<'a> {
         end: Option<u64>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), OpenError> {
-        let file = self.open(first)?;
+        let file = self.segments.open_in_use(first)?;
         let path = Arc::new(file.place());
         let mut scan = SegmentScan::new(file, 0)?;
         self.segments_read += 1;
@@ -280,17 +280,6 @@ impl<'a> Walk<'a> {
             _ => {}
         }
         Ok(())
-    }
-
-    /// A segment of a log in use may have moved to the archive since that was listed.
-    fn open(&self, first: u64) -> Result<SegmentFile, StoreError> {
-        match (self.segments.open(first), &self.archive) {
-            (Err(error), Some(archive)) if error.is_missing() => {
-                archive.refresh()?;
-                self.segments.open(first)
-            }
-            (opened, _) => opened,
-        }
     }
 
     /// What was signed never is, and nothing before the end is.

@@ -3,7 +3,7 @@
 use fieldledger_formats::envelope::{Envelope, EnvelopeError};
 use fieldledger_formats::frame::{Erased, Frame, erased_frame, read_frame, remains_bytes};
 
-use crate::markers::GivenUp;
+use crate::markers::{GivenUp, keeps};
 
 /// A segment without what is given up.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(crate) fn compact(
             Frame::Erased(remains) => compacted.push(index, &remains).map_err(wrong)?,
             Frame::Envelope(bytes) => {
                 let envelope = Envelope::parse(bytes).map_err(unreadable)?;
-                if pending.scope.keeps(&envelope) {
+                if keeps(pending.scope, &envelope) {
                     compacted.bytes.extend_from_slice(&rest[..length]);
                 } else {
                     let remains = Erased {

@@ -14,36 +14,13 @@ pub(crate) mod plan;
 pub(crate) mod retainer;
 
 use fieldledger_audit::timestamp;
+use fieldledger_contract::ledger::RetentionScope;
 use fieldledger_formats::own::{Details, OwnKind};
 use serde_json::Value;
 
 use crate::commit::Committer;
 use crate::error::{ControlError, with_causes};
-use crate::markers::{GivenUp, RetentionScope};
-
-/// What was begun.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retained {
-    /// The entry of the log that tells of it; none where nothing was old enough.
-    pub marker: Option<u64>,
-    /// The payloads of entries below this are given up, as far as the scope goes.
-    pub below: u64,
-}
-
-/// How far the giving up is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RetentionStatus {
-    /// The payloads of readings below this entry are given up.
-    pub readings_below: u64,
-    /// All payloads below this entry are given up, but the log's own.
-    pub all_below: u64,
-    /// Bytes that this has freed so far.
-    pub freed_bytes: u64,
-    /// Whether there are segments that must yet be written anew.
-    pub pending: bool,
-    /// Why that cannot be done at present; empty if nothing is wrong.
-    pub problem: String,
-}
+use crate::markers::GivenUp;
 
 impl Committer {
     /// Writes the entry that tells of it, after the plan which a start would go on with.

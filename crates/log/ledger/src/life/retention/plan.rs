@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use fieldledger_contract::ledger::RetentionScope;
 use fieldledger_formats::envelope::Envelope;
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
-use crate::markers::{GivenUp, Markers, RetentionScope, given_up_by};
+use crate::markers::{GivenUp, Markers, given_up_by};
 use crate::paths::Paths;
 use crate::store::disk::{Disk, Durability};
 use crate::store::offsets::Offsets;
@@ -15,7 +16,7 @@ use crate::store::reader::LogReader;
 use crate::store::scan::{Next, SegmentScan};
 use crate::store::segments::Segments;
 
-/// Changes whenever the meaning of a field does.
+/// Changes whenever the meaning of a member does.
 const VERSION: u32 = 1;
 
 /// What the file says.

@@ -7,15 +7,15 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::compact::compact;
 use super::plan::Plans;
-use super::{Retained, RetentionStatus};
 use crate::clock::Clock;
 use crate::commit::{CommitQueue, command};
 use crate::config::RetentionPolicy;
 use crate::error::{ControlError, StoreError, with_causes};
 use crate::head::Published;
-use crate::markers::{GivenUp, RetentionScope};
+use crate::markers::GivenUp;
 use crate::problem::Problem;
 use crate::store::reader::LogReader;
+use fieldledger_contract::ledger::{Retained, Retention, RetentionScope};
 
 /// How often it looks whether there is something to do.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -198,9 +198,9 @@ impl Retainer {
     }
 
     /// How far it is.
-    pub(crate) fn status(&self) -> RetentionStatus {
+    pub(crate) fn status(&self) -> Retention {
         let plan = self.plans.now();
-        RetentionStatus {
+        Retention {
             readings_below: plan.below(RetentionScope::Readings),
             all_below: plan.below(RetentionScope::All),
             freed_bytes: plan.freed_bytes,

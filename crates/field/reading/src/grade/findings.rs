@@ -1,0 +1,81 @@
+//! What speaks against a value, and how much.
+
+use fieldledger_wire::batch::{Attestation, CLOCK_TOLERANCE, Outcome, PollBatch, SensorProfile};
+
+use crate::quality::Quality;
+
+/// What speaks against a value.
+#[derive(Default)]
+pub(super) struct Findings(Vec<(Quality, String)>);
+
+impl Findings {
+    pub(super) fn add(&mut self, quality: Quality, reason: impl FnOnce() -> String) {
+        self.0.push((quality, reason()));
+    }
+
+    /// The worst quality, and all reasons, worst first.
+    pub(super) fn verdict(mut self) -> (Quality, Option<String>) {
+        self.0.sort_by_key(|(quality, _)| *quality);
+        let Some((worst, _)) = self.0.first() else {
+            return (Quality::Good, None);
+        };
+        let worst = *worst;
+        let reasons: Vec<String> = self.0.into_iter().map(|(_, reason)| reason).collect();
+        (worst, Some(reasons.join("; ")))
+    }
+}
+
+/// What a device says of the time is kept as it says it, and flagged where it cannot be.
+pub(super) fn check_clock(batch: &PollBatch, row: usize, findings: &mut Findings) {
+    let Some(device_at) = batch.device_at[row] else {
+        return;
+    };
+    let ahead = device_at.saturating_sub(batch.received_at[row]);
+    // A value that was kept is older than any poll.
+    let behind = match batch.outcome[row] {
+        Outcome::Historical => 0,
+        _ => batch.polled_at[row].saturating_sub(device_at),
+    };
+    let off = ahead.max(behind);
+    if off > CLOCK_TOLERANCE {
+        let seconds = off / 1_000_000;
+        let side = if ahead > 0 { "ahead of" } else { "behind" };
+        findings.add(Quality::UncertainSubNormal, || {
+            format!("the device's time is {seconds} s {side} the server's")
+        });
+    }
+}
+
+/// Both units name the engineering value. Where they differ there is no telling which is right, and
+/// 20 in the wrong unit is worse than no value.
+pub(super) fn check_unit(replied: &str, declared: &str, findings: &mut Findings) {
+    if !replied.is_empty() && !declared.is_empty() && replied != declared {
+        findings.add(Quality::BadConfigurationError, || {
+            format!("the reply is in {replied}, but the sensor declared {declared}")
+        });
+    }
+}
+
+/// A reading that is not the sensor's own is recorded with all that it claims, but not as a value.
+pub(super) fn check_attestation(attestation: Attestation, findings: &mut Findings) {
+    let reason = match attestation {
+        Attestation::Unsigned | Attestation::Valid | Attestation::Unapproved => return,
+        Attestation::Missing => "the sensor has a key, but this is not signed",
+        Attestation::Invalid => "the signature is not that of the sensor's key over this reading",
+        Attestation::Retired => "it is signed with a key that was retired",
+    };
+    findings.add(Quality::BadSecurityChecksFailed, || reason.to_owned());
+}
+
+pub(super) fn check_range(value: f64, sensor: &SensorProfile, findings: &mut Findings) {
+    if let Some(range) = &sensor.range
+        && !(range.low..=range.high).contains(&value)
+    {
+        findings.add(Quality::UncertainEngineeringUnitsExceeded, || {
+            format!(
+                "{value} lies outside the declared range of {} to {}",
+                range.low, range.high
+            )
+        });
+    }
+}

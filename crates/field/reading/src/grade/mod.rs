@@ -1,0 +1,181 @@
+//! Grades poll results: one audit event for each.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `check` | whether a batch holds together |
+//! | `value` | from the text of an answer to an engineering value |
+//! | `findings` | what speaks against a value, and how much |
+
+mod check;
+mod findings;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::borrow::Cow;
+
+use fieldledger_audit::{EventColumns, timestamp};
+use fieldledger_wire::batch::{Outcome, PollBatch, SensorProfile};
+
+pub use check::BatchError;
+use check::{check_lengths, check_number, check_sensors, sensor_of};
+use findings::{Findings, check_attestation, check_clock, check_range, check_unit};
+use value::engineering_value;
+
+use crate::quality::{Quality, Severity};
+use crate::record::{
+    ACTION, EvidenceText, Recorded, STATUS_COMM_ERROR, STATUS_SUCCESS, STATUS_VALUE_ERROR,
+};
+
+/// Turns each result of a batch into an audit event, as `ARCHITECTURE.md` describes it.
+///
+/// The same batch always yields the same events with the same producers and sequences, so that the
+/// log recognises a redelivered one.
+///
+/// # Errors
+///
+/// Where the batch contradicts itself. What a device did wrong is no error but a quality.
+pub fn grade_batch(batch: &PollBatch) -> Result<EventColumns, BatchError> {
+    check_lengths(batch)?;
+    check_sensors(&batch.sensors)?;
+    if batch.epoch.is_empty() {
+        return Err(BatchError::NoEpoch);
+    }
+
+    let mut events = EventColumns::default();
+    for row in 0..batch.sensor.len() {
+        push_event(batch, row, &mut events)?;
+    }
+    Ok(events)
+}
+
+fn push_event(batch: &PollBatch, row: usize, events: &mut EventColumns) -> Result<(), BatchError> {
+    let sensor = sensor_of(batch, row)?;
+    check_number("poll", row, batch.poll[row])?;
+    if let Some(sequence) = batch.sequence[row] {
+        check_number("sequence", row, sequence)?;
+    }
+    let polled_at =
+        timestamp::from_micros(batch.polled_at[row]).ok_or_else(|| BatchError::Item {
+            column: "polled-at",
+            row,
+            problem: format!("{} us lies beyond the year 9999", batch.polled_at[row]),
+        })?;
+
+    let reading = grade(batch, row, sensor)?;
+    let (producer, sequence) = origin(batch, row, sensor);
+    events.producer.push(producer);
+    events.sequence.push(sequence);
+    events.message.push(reading.to_message());
+    events.actor.push(sensor.alias.clone());
+    events.action.push(ACTION.to_owned());
+    events
+        .new
+        .push(reading.value.map_or_else(String::new, Cow::into_owned));
+    events.source.push(sensor.id.clone());
+    events.status.push(status(reading.quality).to_owned());
+    events.target.push(sensor.location.clone());
+    events.timestamp.push(polled_at);
+    Ok(())
+}
+
+/// Who numbers the event, and its number.
+///
+/// A late answer must not share its number with the event that said `no-reply` for the same poll: it
+/// would be taken for that one and lost. And what is not the sensor's own must not take a number of
+/// the sensor's: its own reading would be taken for that one and lost.
+fn origin(batch: &PollBatch, row: usize, sensor: &SensorProfile) -> (String, u64) {
+    let id = &sensor.id;
+    let boot = &batch.boot[row];
+    match batch.sequence[row] {
+        Some(sequence)
+            if !boot.is_empty()
+                && !batch.sequence_reused[row]
+                && batch.attestation[row].is_credible() =>
+        {
+            (format!("reading/{id}/{boot}"), sequence)
+        }
+        _ if batch.outcome[row] == Outcome::Late => {
+            (format!("late/{id}/{}", batch.epoch), batch.poll[row])
+        }
+        _ => (format!("poll/{id}/{}", batch.epoch), batch.poll[row]),
+    }
+}
+
+/// The outcome of a poll in the words of the proof of concept this grew out of. Any answer without a usable value counts as `VALUE_ERROR`.
+fn status(quality: Quality) -> &'static str {
+    match (quality, quality.severity()) {
+        (Quality::BadNoCommunication, _) => STATUS_COMM_ERROR,
+        (_, Severity::Bad) => STATUS_VALUE_ERROR,
+        _ => STATUS_SUCCESS,
+    }
+}
+
+fn grade<'a>(
+    batch: &'a PollBatch,
+    row: usize,
+    sensor: &'a SensorProfile,
+) -> Result<Recorded<'a>, BatchError> {
+    let text = batch.text[row].as_str();
+    let outcome = batch.outcome[row];
+    let answered = outcome != Outcome::NoReply;
+    let mut findings = Findings::default();
+
+    let value = engineering_value(outcome, text, sensor, &mut findings);
+    check_unit(&batch.unit[row], &sensor.unit, &mut findings);
+    check_attestation(batch.attestation[row], &mut findings);
+    if let Some(value) = &value {
+        check_range(value.number, sensor, &mut findings);
+    }
+    check_clock(batch, row, &mut findings);
+    if answered && batch.sequence_reused[row] {
+        findings.add(Quality::UncertainSubNormal, || {
+            "the device repeated or turned back its sequence number".to_owned()
+        });
+    }
+    if outcome == Outcome::Late {
+        findings.add(Quality::UncertainLastUsableValue, || {
+            "the answer came after its poll had been given up".to_owned()
+        });
+    }
+
+    let (quality, reason) = findings.verdict();
+    let usable = quality.severity() != Severity::Bad;
+    Ok(Recorded {
+        attestation: answered.then_some(batch.attestation[row]),
+        boot: present(&batch.boot[row]),
+        device_at: batch.device_at[row],
+        device_unit: (!batch.evidence[row].is_empty())
+            .then_some(Cow::Borrowed(batch.unit[row].as_str())),
+        device_up: batch.device_up[row],
+        evidence: evidence(batch, row)?,
+        historical: outcome == Outcome::Historical,
+        late: outcome == Outcome::Late,
+        poll: Cow::Owned(format!("{}/{}", batch.epoch, batch.poll[row])),
+        polled_at: batch.polled_at[row],
+        quality,
+        raw: (answered || !text.is_empty()).then_some(Cow::Borrowed(text)),
+        reason: reason.map(Cow::Owned),
+        received_at: batch.received_at[row],
+        seq: batch.sequence[row],
+        unit: present(&sensor.unit).or_else(|| present(&batch.unit[row])),
+        value: value.filter(|_| usable).map(|value| value.text),
+    })
+}
+
+fn evidence(batch: &PollBatch, row: usize) -> Result<Option<EvidenceText<'_>>, BatchError> {
+    let text = batch.evidence[row].as_str();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let evidence = EvidenceText::new(text).map_err(|error| BatchError::Item {
+        column: "evidence",
+        row,
+        problem: format!("is no JSON object: {error}"),
+    });
+    evidence.map(Some)
+}
+
+fn present(text: &str) -> Option<Cow<'_, str>> {
+    (!text.is_empty()).then_some(Cow::Borrowed(text))
+}
