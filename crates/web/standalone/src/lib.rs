@@ -5,6 +5,14 @@
 //! calls may block, so every request is answered on a thread where that is allowed.
 //!
 //! No sensors are polled here: a request for them is answered with that.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `over_ledger` | the parts of the API, answered from a ledger in this process |
+//! | `server`, `connections` | the server's life; connections, each for a bounded time |
+//! | `blocking` | lets handlers block, as the calls behind the API do |
+//!
+//! **Invariants.** A client that is slow is given up in bounded time.
 #![forbid(unsafe_code)]
 
 mod blocking;

@@ -27,7 +27,7 @@ use crate::record::{
     ACTION, EvidenceText, Recorded, STATUS_COMM_ERROR, STATUS_SUCCESS, STATUS_VALUE_ERROR,
 };
 
-/// Turns each result of a batch into an audit event, as `ARCHITECTURE.md` describes it.
+/// Turns each result of a batch into an audit event, as `docs/log-format.md` describes it.
 ///
 /// The same batch always yields the same events with the same producers and sequences, so that the
 /// log recognises a redelivered one.
