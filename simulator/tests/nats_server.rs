@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::{Client, ConnectOptions, Message, Subscriber};
-use fieldledger_wire::heartbeat::Heartbeat;
-use fieldledger_wire::reply::Reply;
 use fieldledger_simulator::{
     Broker, Fault, MeshSettings, MqttBroker, NatsBroker, PolledMesh, Sensor, Settings, Simulation,
     Style, run,
 };
+use fieldledger_wire::heartbeat::Heartbeat;
+use fieldledger_wire::reply::Reply;
 use futures::StreamExt;
 use serde_json::Value;
 use tempfile::TempDir;

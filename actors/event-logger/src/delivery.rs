@@ -26,6 +26,8 @@ pub(crate) const ANOTHER_CHANCE: [Duration; 2] =
 pub(crate) enum Failure {
     /// The next attempt can succeed.
     Passing(String),
+    /// The log takes nothing more at present. A successor may.
+    Ended(String),
     /// No other attempt can.
     Final(String),
 }
@@ -33,7 +35,9 @@ pub(crate) enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Passing(reason) | Self::Final(reason) => f.write_str(reason),
+            Self::Passing(reason) | Self::Ended(reason) | Self::Final(reason) => {
+                f.write_str(reason)
+            }
         }
     }
 }
@@ -84,6 +88,13 @@ mod tests {
 
     fn away() -> Result<(), Failure> {
         Err(Failure::Passing("away".into()))
+    }
+
+    #[test]
+    fn a_log_that_has_ended_is_asked_once() {
+        let ended = || Err(Failure::Ended("frozen".into()));
+        let (outcome, attempts, _) = delivered([ended(), Ok(())]);
+        assert_eq!((outcome, attempts), (ended(), 1));
     }
 
     #[test]

@@ -59,6 +59,10 @@ use wasmcloud_component::{error, warn};
 /// Most bytes of a lost message that are logged.
 const MAX_LOGGED_BYTES: usize = 2_000;
 
+/// When an event comes again that a log refused because it has ended. As rarely as a delivery lane asks;
+/// meanwhile the event stays in its stream.
+const ENDED_AGAIN_AFTER: Duration = Duration::from_mins(1);
+
 struct EventLogger;
 
 impl Guest for EventLogger {
@@ -118,16 +122,19 @@ fn conclude(
 ) -> Acknowledgement {
     match done {
         Ok(()) => Acknowledgement::Recorded,
-        Err(Failure::Passing(reason)) => {
+        Err(failure @ (Failure::Passing(_) | Failure::Ended(_))) => {
             let (subject, pending) = (&message.subject, stored.pending);
             // Ever more rarely: all that wait have the same to tell.
             if stored.delivered.is_power_of_two() {
                 warn!(
-                    "events on {subject:?} are not recorded yet: {reason}; they come again, and \
+                    "events on {subject:?} are not recorded yet: {failure}; they come again, and \
                      {pending} messages wait behind them"
                 );
             }
-            Acknowledgement::Again(stored.again_after())
+            Acknowledgement::Again(match failure {
+                Failure::Ended(_) => ENDED_AGAIN_AFTER,
+                _ => stored.again_after(),
+            })
         }
         Err(failure @ Failure::Final(_)) => {
             report_loss(message, &failure);

@@ -25,7 +25,7 @@ fn failure(refusal: Error) -> Failure {
             None => "the audit log calls them invalid".to_owned(),
         }),
         Error::Unavailable(text) => Failure::Passing(text),
-        ended @ Error::Ended(_) => Failure::Final(ended.to_string()),
+        ended @ Error::Ended(_) => Failure::Ended(ended.to_string()),
         Error::NotFound(text) | Error::Expired(text) | Error::Refused(text) => Failure::Final(text),
     }
 }
@@ -54,7 +54,7 @@ mod tests {
             ),
             (
                 Error::Ended("it was frozen".to_owned()),
-                Failure::Final("the log has ended: it was frozen".to_owned()),
+                Failure::Ended("the log has ended: it was frozen".to_owned()),
             ),
             (
                 Error::Invalid(vec![fault]),

@@ -10,11 +10,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Message, Subscriber};
+use fieldledger_site::{Access, NatsOptions, NatsServer, Place, find_nats_server, free_port};
 use fieldledger_wire::bulk::Bulk;
 use fieldledger_wire::heartbeat::{Device, Heartbeat, Limits, POLL_INTERVALS_MS};
 use fieldledger_wire::reply::Reply;
 use fieldledger_wire::topic::TopicRules;
-use fieldledger_site::{Access, NatsOptions, NatsServer, Place, find_nats_server, free_port};
 use futures::StreamExt as _;
 use tempfile::TempDir;
 use tokio::time::timeout;

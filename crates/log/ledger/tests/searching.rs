@@ -413,7 +413,7 @@ fn the_newest_reading_of_each_sensor_is_known() {
         .map(|reading| (reading.sensor.as_str(), reading.index, reading.value))
         .collect();
     assert_eq!(summary, [("s0", 3, None), ("s1", 1, Some(21.5))]);
-    assert!(latest[1].received_at > EPOCH);
+    assert!(latest[1].received_at.micros > EPOCH);
     let asked = ["s1".to_owned(), "none".to_owned(), "s0".to_owned()];
     assert_eq!(
         ledger.latest(&asked).unwrap(),
