@@ -247,7 +247,7 @@ fn the_end_of_a_log_and_its_archive_are_shown() {
     let (_, status) = json(&served.url, &["status"]);
     let ended = status["ended"].as_str().unwrap();
     assert!(
-        ended.contains("frozen by entry 5 for ever: the plant was closed"),
+        ended.contains("frozen by entry 5 forever: the plant was closed"),
         "{status}"
     );
     assert_eq!(status["archive"]["segments"], 0, "{status}");

@@ -5,7 +5,9 @@ use fieldledger_contract::audit::{
     Checkpoint, Entry, EntryRange, EventColumns, InclusionProof, Restriction, SearchPage,
     SearchQuery, Written,
 };
-use fieldledger_contract::calls::{Log, LogControl, LogTree, PangeaLog, Readings, Witnessing as _};
+use fieldledger_contract::calls::{
+    self, Log, LogControl, LogTree, PangeaLog, Readings, Witnessing as _,
+};
 use fieldledger_contract::ledger::{
     Erasure, Freeze, GapPage, GapQuery, KeyChange, LedgerStatus, PangeaLogged, PangeaPage,
     PangeaRoot, Reading, Retained, Retention, RetentionScope, Series, Successor, WitnessReply,
@@ -163,7 +165,7 @@ impl completeness::Handler<Caller> for LedgerProvider {
 
 impl status::Handler<Caller> for LedgerProvider {
     async fn get_status(&self, _caller: Caller) -> Answer<LedgerStatus> {
-        self.ask(|ledger| ledger.ledger_status()).await
+        self.ask(LogTree::ledger_status).await
     }
 }
 
@@ -192,7 +194,7 @@ impl control::Handler<Caller> for LedgerProvider {
     }
 
     async fn get_retention(&self, _caller: Caller) -> Answer<Retention> {
-        self.ask(|ledger| ledger.retention()).await
+        self.ask(LogControl::retention).await
     }
 
     async fn rotate_key(
@@ -296,7 +298,8 @@ impl pangea::Handler<Caller> for LedgerProvider {
 
 impl witness::Handler<Caller> for LedgerProvider {
     async fn published_checkpoint(&self, _caller: Caller) -> Answer<Checkpoint> {
-        self.ask_witnesses(|log| log.published_checkpoint()).await
+        self.ask_witnesses(calls::Witnessing::published_checkpoint)
+            .await
     }
 
     async fn published_inclusion(&self, _caller: Caller, index: u64) -> Answer<InclusionProof> {
@@ -318,6 +321,6 @@ impl witness::Handler<Caller> for LedgerProvider {
     }
 
     async fn get_status(&self, _caller: Caller) -> Answer<Witnessing> {
-        self.ask_witnesses(|log| log.witnessing()).await
+        self.ask_witnesses(calls::Witnessing::witnessing).await
     }
 }

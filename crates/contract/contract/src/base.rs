@@ -197,6 +197,7 @@ fn listed(fields: &[InvalidField]) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use fieldledger_chance::proptest_config;
     use proptest::prelude::*;
 
     use super::*;
@@ -231,6 +232,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest_config())]
+
         #[test]
         fn a_time_comes_back_from_json(micros in 0_u64..253_402_207_200_000_000) {
             let time = WallTime::from_micros(micros);

@@ -136,7 +136,7 @@ pub trait LogControl {
     /// # Errors
     ///
     /// [`Error::NotFound`] where there is no such entry, [`Error::Refused`] for one of the log's own,
-    /// and where the log is read-only; one that is frozen still erases.
+    /// [`Error::Ended`] where the log is read-only; one that is frozen still erases.
     fn erase(&self, entry: u64, reason: &str, actor: &str) -> Result<Erasure, Error>;
 
     /// Gives up the payloads that were received before a time, as far as full segments hold nothing
@@ -144,7 +144,7 @@ pub trait LogControl {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] where the log has ended.
+    /// [`Error::Ended`] where the log has ended.
     fn retain(
         &self,
         before: WallTime,
@@ -164,21 +164,21 @@ pub trait LogControl {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] while two keys sign already.
+    /// [`Error::Refused`] while two keys sign already, [`Error::Ended`] where the log has ended.
     fn rotate_key(&self, reason: &str, actor: &str) -> Result<KeyChange, Error>;
 
     /// Retires the older of two keys; the newer one signs alone.
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] where only one key signs.
+    /// [`Error::Refused`] where only one key signs, [`Error::Ended`] where the log has ended.
     fn retire_key(&self, reason: &str, actor: &str) -> Result<KeyChange, Error>;
 
     /// Ends the log: nothing is ever appended to it again.
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] where it has ended already.
+    /// [`Error::Ended`] where it has ended already.
     fn freeze(
         &self,
         successor: Option<&Successor>,

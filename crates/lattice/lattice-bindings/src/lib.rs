@@ -36,14 +36,15 @@ pub fn generate(world: &str) -> Result<()> {
     println!("cargo::rerun-if-changed={WIT}");
     let out_dir = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is not set")?);
     let path = out_dir.join("bindings.rs");
-    fs::write(&path, bindings(world)?).with_context(|| format!("writing {}", path.display()))
+    fs::write(&path, bindings(Path::new(WIT), world)?)
+        .with_context(|| format!("writing {}", path.display()))
 }
 
-fn bindings(world_name: &str) -> Result<Vec<u8>> {
+fn bindings(wit: &Path, world_name: &str) -> Result<Vec<u8>> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve
-        .push_dir(Path::new(WIT))
-        .with_context(|| format!("reading the contracts in {WIT}"))?;
+        .push_dir(wit)
+        .with_context(|| format!("reading the contracts in {}", wit.display()))?;
     let world = resolve.select_world(&[package], Some(world_name))?;
 
     let imports = imported_interfaces(&resolve, world);
@@ -154,6 +155,11 @@ mod tests {
 
     use super::*;
 
+    /// The bindings of a world. Tests run in this crate's folder, not in a component's.
+    fn of_world(name: &str) -> Result<Vec<u8>> {
+        bindings(Path::new("../../../wit"), name)
+    }
+
     /// What the bindings say that a function returns, without spaces.
     fn returned(bindings: &str, function: &str) -> String {
         let (_, rest) = bindings.split_once(&format!("fn {function}(")).unwrap();
@@ -164,7 +170,7 @@ mod tests {
 
     #[test]
     fn calls_over_the_lattice_are_fallible_and_nothing_else_is() {
-        let bindings = String::from_utf8(bindings("audit-api").unwrap()).unwrap();
+        let bindings = String::from_utf8(of_world("audit-api").unwrap()).unwrap();
         for imported in ["append", "inclusion"] {
             let result = returned(&bindings, imported);
             assert!(result.starts_with("Result<Result<"), "{imported}: {result}");
@@ -180,12 +186,12 @@ mod tests {
 
     #[test]
     fn a_world_that_cannot_be_wrapped_is_named() {
-        let without_the_error = bindings("ui").unwrap_err().to_string();
+        let without_the_error = of_world("ui").unwrap_err().to_string();
         assert_eq!(
             without_the_error,
             "world ui must import wrpc:rpc/error@0.1.0"
         );
-        let unknown = format!("{:#}", bindings("no-such-world").unwrap_err());
+        let unknown = format!("{:#}", of_world("no-such-world").unwrap_err());
         assert!(unknown.contains("no-such-world"), "{unknown}");
     }
 }

@@ -101,6 +101,9 @@ pub enum ControlError {
     /// The log is not in a state, or the entry not of a kind, that allows this.
     #[error("refused: {0}")]
     Refused(String),
+    /// The log was frozen, or restored read-only. Do not retry.
+    #[error("the log has ended: {0}")]
+    Ended(String),
     /// The log cannot do this now. Retry.
     #[error("the ledger cannot do this: {0}")]
     Unavailable(String),
@@ -112,7 +115,18 @@ impl From<ControlError> for Refusal {
             ControlError::Invalid(fields) => Self::Invalid(fields),
             ControlError::NotFound(what) => Self::NotFound(what),
             ControlError::Refused(reason) => Self::Refused(reason),
+            ControlError::Ended(reason) => Self::Ended(reason),
             ControlError::Unavailable(reason) => Self::Unavailable(reason),
+        }
+    }
+}
+
+impl From<AppendError> for ControlError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Invalid(fields) => Self::Invalid(fields),
+            AppendError::Ended(reason) => Self::Ended(reason),
+            AppendError::Unavailable(reason) => Self::Unavailable(reason),
         }
     }
 }

@@ -249,7 +249,7 @@ fn a_backup_that_is_behind_never_goes_on() {
         let Err(AppendError::Ended(reason)) = append(&copy, numbered("p", 50, 51)) else {
             panic!("it would be a fork");
         };
-        let Err(ControlError::Refused(why)) = copy.erase(0, "r", "a") else {
+        let Err(ControlError::Ended(why)) = copy.erase(0, "r", "a") else {
             panic!("nothing could tell of it");
         };
         assert!(why.contains("it signs nothing"), "{why}");
@@ -260,7 +260,7 @@ fn a_backup_that_is_behind_never_goes_on() {
         );
         let refused = copy.erase(0, "r", "a");
         assert!(
-            matches!(refused, Err(ControlError::Refused(_))),
+            matches!(refused, Err(ControlError::Ended(_))),
             "{refused:?}"
         );
         assert_eq!(copy.checkpoint().tree_size, 50);

@@ -231,7 +231,7 @@ fn what_may_not_be_is_refused() {
     ledger.freeze(None, "done", "test").unwrap();
     let refused = ledger.retain(u64::MAX, scope, "due", "test");
     assert!(
-        matches!(refused, Err(ControlError::Refused(_))),
+        matches!(refused, Err(ControlError::Ended(_))),
         "{refused:?}"
     );
     assert!(!ledger.retention_status().pending);

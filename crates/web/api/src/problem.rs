@@ -60,8 +60,8 @@ pub struct Problem {
     /// What happened, in a sentence.
     pub detail: String,
     /// Path of the request.
-    #[schema(example = "/api/logs")]
-    pub instance: String,
+    #[schema(example = "/api/logs", value_type = String)]
+    pub instance: Box<str>,
     /// Field by field what is wrong; empty where no field is to blame.
     #[serde(default)]
     #[schema(required = true)]
@@ -76,7 +76,7 @@ impl Problem {
             title: Cow::Borrowed(status.canonical_reason().unwrap_or("Error")),
             status: status.as_u16(),
             detail: detail.into(),
-            instance: String::new(),
+            instance: Box::default(),
             errors: Vec::new(),
         }
     }
@@ -158,7 +158,7 @@ pub(crate) async fn finish(request: Request, next: Next) -> Response {
             .extensions_mut()
             .remove::<Problem>()
             .unwrap_or_else(|| Problem::new(status, router_refusal(status, &method, &path)));
-        problem.instance = path;
+        problem.instance = path.into();
         write_body(&mut response, &problem, &method);
     }
 

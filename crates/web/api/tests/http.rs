@@ -623,7 +623,7 @@ async fn a_witness_answers_in_its_own_form() {
         (answer.body.as_str(), answer.header("cache-control")),
         ("6\n", "no-store")
     );
-    let answer = get(&backend, &format!("/witness/{}/checkpoint", COSIGNED)).await;
+    let answer = get(&backend, &format!("/witness/{COSIGNED}/checkpoint")).await;
     assert_eq!(answer.header("content-type"), "text/plain; charset=utf-8");
     assert!(answer.body.starts_with("test/log\n"));
     let unknown = "/witness/00/checkpoint";

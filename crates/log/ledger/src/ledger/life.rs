@@ -26,8 +26,8 @@ impl Ledger {
     /// # Errors
     ///
     /// [`ControlError::Invalid`] without a reason or an actor, [`ControlError::NotFound`] for an
-    /// entry that is not there, [`ControlError::Refused`] for one of the log's own, and in a log that
-    /// is read-only. In one that is frozen entries can be erased.
+    /// entry that is not there, [`ControlError::Refused`] for one of the log's own,
+    /// [`ControlError::Ended`] in a log that is read-only. In one that is frozen entries can be erased.
     pub fn erase(&self, entry: u64, reason: &str, actor: &str) -> Result<Erasure, ControlError> {
         check_texts(reason, actor)?;
         let _alone = self.control();
@@ -54,7 +54,8 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`ControlError::Refused`] while two keys sign already.
+    /// [`ControlError::Refused`] while two keys sign already, [`ControlError::Ended`] once the log has
+    /// ended.
     pub fn rotate_key(&self, reason: &str, actor: &str) -> Result<KeyChange, ControlError> {
         check_texts(reason, actor)?;
         let _alone = self.control();
@@ -67,7 +68,8 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`ControlError::Refused`] where only one key signs.
+    /// [`ControlError::Refused`] where only one key signs, [`ControlError::Ended`] once the log has
+    /// ended.
     pub fn retire_key(&self, reason: &str, actor: &str) -> Result<KeyChange, ControlError> {
         check_texts(reason, actor)?;
         let _alone = self.control();
@@ -81,7 +83,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`ControlError::Refused`] where it is frozen already.
+    /// [`ControlError::Ended`] where it has ended already.
     pub fn freeze(
         &self,
         successor: Option<Successor>,
@@ -104,7 +106,8 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`ControlError::Invalid`] without a reason or an actor.
+    /// [`ControlError::Invalid`] without a reason or an actor, [`ControlError::Ended`] once the log has
+    /// ended.
     pub fn retain(
         &self,
         before: u64,

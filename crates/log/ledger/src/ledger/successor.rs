@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Ledger;
 use crate::config::Config;
-use crate::error::{AppendError, ControlError, OpenError};
+use crate::error::{ControlError, OpenError};
 
 impl Ledger {
     /// Creates the log that goes on where another ended, or opens it again. Its first entry names
@@ -44,15 +44,7 @@ impl Ledger {
             let appended = block_on(ledger.append_own(OwnKind::Start, 0, &details));
             return match appended {
                 Ok(_) => Ok(ledger),
-                Err(AppendError::Invalid(fields)) => {
-                    Err(OpenError::Unfinished(ControlError::Invalid(fields)))
-                }
-                Err(AppendError::Ended(reason)) => {
-                    Err(OpenError::Unfinished(ControlError::Refused(reason)))
-                }
-                Err(AppendError::Unavailable(reason)) => {
-                    Err(OpenError::Unfinished(ControlError::Unavailable(reason)))
-                }
+                Err(error) => Err(OpenError::Unfinished(error.into())),
             };
         }
         let first = ledger.inclusion(0).map_err(ControlError::from);

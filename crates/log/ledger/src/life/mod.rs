@@ -17,7 +17,7 @@ use fieldledger_formats::own::{self, Details, OwnKind};
 use futures::channel::oneshot;
 
 use crate::commit::Committer;
-use crate::error::{AppendError, ControlError};
+use crate::error::ControlError;
 use crate::request::{Request, prepare};
 
 impl Committer {
@@ -25,7 +25,7 @@ impl Committer {
     pub(crate) fn check_running(&self) -> Result<(), ControlError> {
         match (&self.stopped, self.published.ended()) {
             (Some(reason), _) => Err(ControlError::Unavailable(reason.clone())),
-            (None, Some(reason)) => Err(ControlError::Refused(reason.to_owned())),
+            (None, Some(reason)) => Err(ControlError::Ended(reason.to_owned())),
             (None, None) => Ok(()),
         }
     }
@@ -36,7 +36,7 @@ impl Committer {
         match (&self.stopped, self.published.ended()) {
             (Some(reason), _) => Err(ControlError::Unavailable(reason.clone())),
             (None, Some(reason)) if self.published.head().keys.is_none() => {
-                Err(ControlError::Refused(format!(
+                Err(ControlError::Ended(format!(
                     "{reason}; it signs nothing, so nothing can tell of an erasure: erase the entry \
                      where the log can be signed, and restore a backup of that, or remove this folder"
                 )))
@@ -74,11 +74,7 @@ impl Committer {
                      what it tells of"
                 ))
             }),
-            Ok(Some(Err(AppendError::Invalid(fields)))) => Err(ControlError::Invalid(fields)),
-            Ok(Some(Err(AppendError::Ended(reason)))) => Err(ControlError::Refused(reason)),
-            Ok(Some(Err(AppendError::Unavailable(reason)))) => {
-                Err(ControlError::Unavailable(reason))
-            }
+            Ok(Some(Err(error))) => Err(error.into()),
             Ok(None) | Err(_) => {
                 let reason = "it closed before the entry was written";
                 Err(ControlError::Unavailable(reason.to_owned()))

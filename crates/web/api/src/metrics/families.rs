@@ -4,6 +4,7 @@ use prometheus::TextEncoder;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 /// A metric's value. Prometheus knows floating-point numbers only.
+#[derive(Clone, Copy)]
 pub(super) struct Value(f64);
 
 impl From<f64> for Value {

@@ -84,7 +84,7 @@ impl Retainer {
         let before = now.saturating_sub(keep_for);
         match self.begin(before, wanted.scope, &reason, POLICY_ACTOR) {
             Ok(_) => Ok(()),
-            Err(error @ ControlError::Refused(_)) => {
+            Err(error @ ControlError::Ended(_)) => {
                 let problem = with_causes(&error);
                 tracing::warn!(problem, "nothing more is given up");
                 *policy = None;
