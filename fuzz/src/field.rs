@@ -1,13 +1,13 @@
 //! What sensors send, and what becomes of it.
 
 use fieldledger_attest::identity::DeviceKey;
+use fieldledger_reading::{Recorded, grade_batch};
 use fieldledger_wire::attestation::AttestationError;
 use fieldledger_wire::batch::PollBatch;
 use fieldledger_wire::bulk::{Bulk, MAX_BULK_READINGS};
 use fieldledger_wire::heartbeat::{Heartbeat, Limits};
 use fieldledger_wire::reply::{MAX_UNPARSABLE_BYTES, NUMBERS_END, Reply};
 use fieldledger_wire::topic::TopicRules;
-use fieldledger_reading::{Recorded, grade_batch};
 
 /// An announcement of a sensor. What is accepted is accepted again as it is stored.
 pub(crate) fn heartbeat(data: &[u8]) {

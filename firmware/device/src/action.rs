@@ -8,8 +8,8 @@ use crate::kept::Kept;
 /// Something for the program to do, at once and in this order.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Action<'a> {
-    /// Leave the broker there is, connect to this one, and say [`Device::connected`] or
-    /// [`Device::disconnected`].
+    /// Leave the broker there is, connect to this one, and say [`Device::connected`](crate::Device::connected) or
+    /// [`Device::disconnected`](crate::Device::disconnected).
     Connect {
         /// Its address, as it was configured.
         address: &'a str,
@@ -44,7 +44,7 @@ pub enum Action<'a> {
         /// The last one.
         through: u64,
     },
-    /// Keep this list of brokers in place of any other, for [`Device::remember_brokers`] after a reboot; at
+    /// Keep this list of brokers in place of any other, for [`Device::remember_brokers`](crate::Device::remember_brokers) after a reboot; at
     /// most [`MAX_KEPT_BYTES`](crate::brokers::MAX_KEPT_BYTES).
     KeepBrokers(&'a [u8]),
 }
