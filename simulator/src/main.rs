@@ -110,7 +110,7 @@ fn refuse_mesh(error: &MeshError) -> ! {
 
 fn print_mesh(report: &MeshReport, json: bool) {
     let text = match json {
-        true => serde_json::to_string(report).unwrap_or_default(),
+        true => serde_json::to_string(report).expect("a report is numbers and texts"),
         false => report.to_string(),
     };
     println!("{text}");

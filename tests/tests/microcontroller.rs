@@ -198,12 +198,14 @@ async fn readings_of_microcontrollers_are_in_the_log_as_they_signed_them() -> Re
         })
         .await?;
     }
+    for board in &boards {
+        until_nothing_is_missing(&plant, &board.sensor.to_string()).await?;
+    }
     for board in &mut boards {
         board.emulator.stop().await;
     }
     plant.until_settled().await?;
     for (board, signed) in boards.iter().zip(&signed) {
-        nothing_is_missing(&plant, &board.sensor.to_string()).await?;
         are_logged(&plant, board, signed).await?;
     }
     plant.finish().await;
@@ -254,6 +256,20 @@ async fn until_attested(
         Ok(readings.iter().any(&is_it).then_some(()))
     })
     .await
+}
+
+/// Waits for what a board still holds: it comes with the polls after those that are answered first.
+async fn until_nothing_is_missing(plant: &Plant, sensor: &str) -> Result<()> {
+    let complete = until("no reading is missing", PATIENCE, async || {
+        plant.api.until_indexed(PATIENCE).await?;
+        Ok(nothing_is_missing(plant, sensor).await.ok())
+    })
+    .await;
+    if complete.is_err() {
+        // Says what it is.
+        nothing_is_missing(plant, sensor).await?;
+    }
+    complete
 }
 
 /// Every number of the device is in the log once, that of an answer that was on its way when the broker

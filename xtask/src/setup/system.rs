@@ -70,19 +70,13 @@ pub(super) fn provide(options: SystemPackages) -> anyhow::Result<()> {
     if !options.install_system || by_hand || !has_apt {
         bail!("{}", explained(&missing, has_apt));
     }
-    let plan = match Plan::of(&packages) {
-        Ok(plan) => plan,
-        // The lists of packages are missing, or older than what they name.
-        Err(_) => {
-            apt::refresh()?;
-            Plan::of(&packages)?
-        }
-    };
-    println!("for {}, {plan}", packages.join(", "));
-    if !options.yes {
-        ask()?;
+    let plan = agreed_plan(&packages, options)?;
+    if let Err(error) = apt::carry_out(&plan, &packages) {
+        println!("{error:#}; once more, with new lists of packages");
+        apt::refresh()?;
+        let plan = agreed_plan(&packages, options)?;
+        apt::carry_out(&plan, &packages)?;
     }
-    apt::carry_out(&plan, &packages)?;
     let missing = self::missing()?;
     ensure!(
         missing.is_empty(),
@@ -91,6 +85,23 @@ pub(super) fn provide(options: SystemPackages) -> anyhow::Result<()> {
         explained(&missing, has_apt)
     );
     Ok(())
+}
+
+/// What apt-get would do, shown, and agreed to where somebody is to be asked.
+fn agreed_plan(packages: &[&str], options: SystemPackages) -> anyhow::Result<Plan> {
+    let plan = match Plan::of(packages) {
+        Ok(plan) => plan,
+        // The lists of packages are missing, or older than what they name.
+        Err(_) => {
+            apt::refresh()?;
+            Plan::of(packages)?
+        }
+    };
+    println!("for {}, {plan}", packages.join(", "));
+    if !options.yes {
+        ask()?;
+    }
+    Ok(plan)
 }
 
 fn missing() -> anyhow::Result<Vec<&'static Requirement>> {

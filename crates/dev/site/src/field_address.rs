@@ -53,8 +53,8 @@ impl FieldAddress {
     }
 
     pub(crate) fn store(&self, server: &Path) -> Result<(), SiteError> {
-        // Texts and a fixed shape: there is nothing in it that JSON could not hold.
-        let text = serde_json::to_string_pretty(self).unwrap_or_default();
+        let text =
+            serde_json::to_string_pretty(self).expect("an address is texts, which JSON can hold");
         secret::write(&file(server), &text)
     }
 }

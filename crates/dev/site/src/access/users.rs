@@ -310,8 +310,8 @@ impl FieldUsers {
     }
 
     fn store(&self, name: &str, user: &User) -> Result<(), SiteError> {
-        // Texts, lists and a fixed shape: there is nothing in it that JSON could not hold.
-        let text = serde_json::to_string_pretty(user).unwrap_or_default();
+        let text = serde_json::to_string_pretty(user)
+            .expect("a user is texts and lists, which JSON can hold");
         secret::write(&self.file_of(name), &text)
     }
 
@@ -321,7 +321,7 @@ impl FieldUsers {
         let users: Vec<Value> = users
             .flat_map(|(name, user)| user.configuration(name))
             .collect();
-        let users = serde_json::to_string_pretty(&users).unwrap_or_default();
+        let users = serde_json::to_string_pretty(&users).expect("a JSON value can be written");
         let text = format!("# Written from the folder users.\nusers: {users}\n");
         secret::write(&self.included_file(), &text)
     }
