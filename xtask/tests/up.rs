@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use fieldledger_site::{Artifacts, find_nats_server, free_port};
+use fieldledger_site::{Artifacts, find_nats_server, free_ports};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tempfile::TempDir;
 
@@ -28,7 +28,7 @@ impl Checkout {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("xtask")).unwrap();
         fs::write(folder.path().join("wadm.yaml"), "").unwrap();
-        let ports = std::array::from_fn(|_| free_port(Ipv4Addr::LOCALHOST.into()).unwrap());
+        let ports = free_ports(Ipv4Addr::LOCALHOST.into()).unwrap();
         Self { folder, ports }
     }
 

@@ -91,7 +91,7 @@ pub use nats_options::NatsOptions;
 pub use nats_server::NatsServer;
 pub use nats_version::{NatsVersion, OLDEST_NATS};
 pub use part::Part;
-pub use ports::{check_free, free_port};
+pub use ports::{check_free, free_port, free_ports};
 pub use process::Process;
 pub use simulator::Simulator;
 pub use site::Site;

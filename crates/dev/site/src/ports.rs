@@ -15,12 +15,28 @@ use crate::listener::Listener;
 ///
 /// [`SiteError::NoFreePort`] if the system has none, or `address` is none of this machine's.
 pub fn free_port(address: IpAddr) -> Result<u16, SiteError> {
-    let listener = TcpListener::bind((address, 0));
-    let bound = listener.and_then(|listener| listener.local_addr());
-    match bound {
-        Ok(bound) => Ok(bound.port()),
-        Err(source) => Err(SiteError::NoFreePort { source }),
+    free_ports(address).map(|[port]| port)
+}
+
+/// Ports of `address` that are free now, all of them different: the system may give the same one again
+/// once nobody listens there.
+///
+/// # Errors
+///
+/// As [`free_port`].
+pub fn free_ports<const N: usize>(address: IpAddr) -> Result<[u16; N], SiteError> {
+    let mut listeners = Vec::with_capacity(N);
+    let mut ports = [0; N];
+    for port in &mut ports {
+        let listener = TcpListener::bind((address, 0));
+        let listener = listener.map_err(|source| SiteError::NoFreePort { source })?;
+        let bound = listener.local_addr();
+        *port = bound
+            .map_err(|source| SiteError::NoFreePort { source })?
+            .port();
+        listeners.push(listener);
     }
+    Ok(ports)
 }
 
 /// Sees that a server could listen on `address` now, which is needed for `purpose`.

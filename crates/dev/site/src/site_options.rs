@@ -15,7 +15,7 @@ use crate::manifest::Manifest;
 use crate::nats_options::NatsOptions;
 use crate::nats_server::NatsServer;
 use crate::placement::{MAIN_SITE, central_label, site_label};
-use crate::ports::{free_port, reachable};
+use crate::ports::{free_ports, reachable};
 use crate::tools::find_nats_server;
 
 /// Nobody but this machine has business on the lattice.
@@ -66,21 +66,29 @@ impl SiteOptions {
     /// [`SiteError::NoNatsServer`], [`SiteError::NatsTooOld`] or [`SiteError::NoFreePort`].
     pub fn new(artifacts: Artifacts, state: PathBuf) -> Result<Self, SiteError> {
         let listen = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let [
+            http_port,
+            nats_port,
+            mqtt_port,
+            lattice_port,
+            leaf,
+            other_leaf,
+        ] = free_ports(listen)?;
         Ok(Self {
             artifacts,
             state,
             nats_program: find_nats_server()?,
             listen,
-            http_port: free_port(listen)?,
-            nats_port: free_port(listen)?,
-            mqtt_port: free_port(listen)?,
-            lattice_port: free_port(listen)?,
+            http_port,
+            nats_port,
+            mqtt_port,
+            lattice_port,
             open_field: true,
             tls: false,
             lattice: "default".to_owned(),
             log_level: "info".to_owned(),
             overrides: Vec::new(),
-            leafnode_ports: [free_port(listen)?, free_port(listen)?],
+            leafnode_ports: [leaf, other_leaf],
             leaves: Vec::new(),
         })
     }
@@ -240,11 +248,12 @@ impl LeafSiteOptions {
     ///
     /// [`SiteError::NoFreePort`].
     pub fn new(name: &str, listen: IpAddr) -> Result<Self, SiteError> {
+        let [nats_port, mqtt_port, lattice_port] = free_ports(listen)?;
         Ok(Self {
             name: name.to_owned(),
-            nats_port: free_port(listen)?,
-            mqtt_port: free_port(listen)?,
-            lattice_port: free_port(listen)?,
+            nats_port,
+            mqtt_port,
+            lattice_port,
             lattice_hub: None,
         })
     }
