@@ -219,9 +219,7 @@ mod tests {
         let (went_in, sender) = waits.await.unwrap();
         assert!(went_in);
 
-        for _ in 0..1 {
-            assert!(poll_fn(|context| sender.poll_push(context, &megabyte)).await);
-        }
+        assert!(poll_fn(|context| sender.poll_push(context, &megabyte)).await);
         let waits =
             tokio::spawn(
                 async move { poll_fn(|context| sender.poll_push(context, b"never")).await },
