@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Gaps(commands::gaps::GapsArgs),
     /// List the sensors' keys, approve them, retire them.
     Devices(commands::devices::DevicesArgs),
+    /// Show what could not be recorded; have it delivered again, or give it up.
+    DeadLetters(commands::dead_letters::DeadLettersArgs),
     /// Serve a ledger's folder over HTTP, without a lattice.
     Serve(commands::serve::ServeArgs),
     /// Print a script that teaches a shell to complete this program's arguments.
@@ -76,6 +78,7 @@ impl Command {
             Self::Restore(args) => commands::restore::run(args, context),
             Self::Gaps(args) => commands::gaps::run(args, context),
             Self::Devices(args) => commands::devices::run(args, context),
+            Self::DeadLetters(args) => commands::dead_letters::run(args, context),
             Self::Serve(args) => commands::serve::run(args, context),
             Self::Completions(args) => {
                 commands::completions::run(args, &mut Arguments::command(), context)

@@ -7,6 +7,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use fieldledger_contract::InvalidField;
+
 /// Pauses between the attempts with a message that nobody else keeps, 8 s in all: what is not written then
 /// is lost.
 pub(crate) const LAST_CHANCE: [Duration; 5] = [
@@ -28,6 +30,8 @@ pub(crate) enum Failure {
     Passing(String),
     /// The log takes nothing more at present. A successor may.
     Ended(String),
+    /// No other attempt can with all of these events: the log names those that it does not take.
+    Invalid(Vec<InvalidField>),
     /// No other attempt can.
     Final(String),
 }
@@ -38,6 +42,12 @@ impl fmt::Display for Failure {
             Self::Passing(reason) | Self::Ended(reason) | Self::Final(reason) => {
                 f.write_str(reason)
             }
+            Self::Invalid(faults) => match faults.first() {
+                Some(fault) => {
+                    write!(f, "event {} {} {}", fault.item, fault.field, fault.problem)
+                }
+                None => f.write_str("the audit log calls them invalid"),
+            },
         }
     }
 }

@@ -1,10 +1,10 @@
 //! From the body of a message to the events that are written.
 
-use fieldledger_audit::event::FIELDS;
 use fieldledger_audit::parse::{ParsedEvent, parse_events};
 use fieldledger_audit::{Event, EventRows as _};
 use fieldledger_contract::InvalidField;
 use fieldledger_contract::audit::EventColumns;
+use fieldledger_contract::limits::{self, NAME_CHARACTERS};
 use serde::Serialize;
 
 /// Most bytes of a message.
@@ -19,8 +19,8 @@ const REJECTED: &str = "EVENT_REJECTED";
 /// Actions that no message may claim: with the first, anybody could forge a sensor's reading.
 const RESERVED_ACTIONS: [&str; 2] = ["SENSOR_READING", REJECTED];
 
-/// Most bytes of the reason for a refusal.
-const MAX_REASON_BYTES: usize = 500;
+/// Most characters of the reason for a refusal.
+const MAX_REASON_CHARACTERS: usize = 500;
 
 /// What a message amounts to.
 pub(crate) struct Intake {
@@ -47,7 +47,7 @@ pub(crate) fn take_in(subject: &str, body: &[u8]) -> Intake {
         Ok(parsed) => sort(subject, body.len(), parsed),
         Err(reason) => {
             let mut events = EventColumns::default();
-            let reason = shortened(&reason, MAX_REASON_BYTES);
+            let reason = limits::cut(&reason, MAX_REASON_CHARACTERS);
             events.push(rejection(subject, body.len(), None, &reason), None);
             Intake {
                 events,
@@ -86,7 +86,7 @@ fn sort(subject: &str, bytes: usize, parsed: Vec<ParsedEvent>) -> Intake {
             refusal: None,
         };
     }
-    let reason = shortened(&described(&faults), MAX_REASON_BYTES);
+    let reason = limits::cut(&described(&faults), MAX_REASON_CHARACTERS);
     events.push(rejection(subject, bytes, Some(refused), &reason), None);
     Intake {
         events,
@@ -103,6 +103,54 @@ fn without_reserved_action(item: usize, event: Event) -> ParsedEvent {
         field: "action".to_owned(),
         problem: format!("is {}, which is reserved; it must be another", event.action),
     }])
+}
+
+/// Puts in the place of each event that the log names as invalid one that says so, with the same number.
+/// False where it names none.
+pub(crate) fn reject(subject: &str, events: &mut EventColumns, faults: &[InvalidField]) -> bool {
+    let mut found = false;
+    for item in 0..events.len() {
+        let is_here = |fault: &&InvalidField| {
+            usize::try_from(fault.item).is_ok_and(|named| named == item) && !fault.field.is_empty()
+        };
+        let faults: Vec<InvalidField> = faults.iter().filter(is_here).cloned().collect();
+        let Some(row) = events.row(item).filter(|_| !faults.is_empty()) else {
+            continue;
+        };
+        let bytes = row.canonical().len();
+        let reason = limits::cut(&described(&faults), MAX_REASON_CHARACTERS);
+        let event = rejection(subject, bytes, Some(1), &reason);
+        let texts = [
+            (&mut events.message, event.message),
+            (&mut events.actor, event.actor),
+            (&mut events.action, event.action),
+            (&mut events.new, event.new),
+            (&mut events.old, event.old),
+            (&mut events.source, event.source),
+            (&mut events.status, event.status),
+            (&mut events.target, event.target),
+            (&mut events.tenant_id, event.tenant_id),
+            (&mut events.timestamp, event.timestamp),
+        ];
+        for (column, text) in texts {
+            // It may be shorter where the last events have no such field.
+            if column.len() <= item && !text.is_empty() {
+                column.resize(item + 1, String::new());
+            }
+            if let Some(slot) = column.get_mut(item) {
+                *slot = text;
+            }
+        }
+        found = true;
+    }
+    let length = events.len();
+    // A column has as many items as there are events, or none.
+    for column in [&mut events.action, &mut events.source, &mut events.status] {
+        if !column.is_empty() {
+            column.resize(length, String::new());
+        }
+    }
+    found
 }
 
 fn described(faults: &[InvalidField]) -> String {
@@ -126,28 +174,16 @@ fn rejection(subject: &str, bytes: usize, events: Option<usize>, reason: &str) -
         bytes,
         events,
         reason,
-        subject: &shortened(subject, MAX_REASON_BYTES),
+        subject: &limits::cut(subject, MAX_REASON_CHARACTERS),
     };
     Event {
         action: REJECTED.to_owned(),
         // A struct of texts and numbers cannot fail to serialise into memory.
         message: serde_json::to_string(&told).unwrap_or_else(|_| REJECTED.to_owned()),
-        source: shortened(subject, max_bytes("source")),
+        source: limits::cut(subject, NAME_CHARACTERS),
         status: "VALUE_ERROR".to_owned(),
         ..Event::default()
     }
-}
-
-fn max_bytes(name: &str) -> usize {
-    FIELDS
-        .iter()
-        .find(|field| field.name == name)
-        .map_or(0, |field| field.max_bytes)
-}
-
-/// The text, cut between two characters to at most `most` bytes.
-fn shortened(text: &str, most: usize) -> String {
-    text[..text.floor_char_boundary(most)].to_owned()
 }
 
 #[cfg(test)]
@@ -194,6 +230,49 @@ mod tests {
             reason.ends_with("event 2 is no JSON object; an event must be one"),
             "{reason}"
         );
+    }
+
+    #[test]
+    fn what_the_log_refuses_is_told_of_in_its_place() {
+        let mut intake = take_in(
+            "logins",
+            br#"[{"message":"in"},{"message":"x"},{"message":"out"}]"#,
+        );
+        let fault = InvalidField {
+            item: 1,
+            field: "message".to_owned(),
+            problem: "is not liked".to_owned(),
+        };
+        assert!(reject("logins", &mut intake.events, &[fault]));
+        assert_eq!(validate(&intake.events), Ok(()));
+        let rows: Vec<_> = intake.events.rows().collect();
+        assert_eq!((rows[0].message, rows[2].message), ("in", "out"));
+        assert_eq!((rows[0].action, rows[2].action), ("", ""));
+        assert_eq!((rows[1].action, rows[1].status), (REJECTED, "VALUE_ERROR"));
+        assert!(
+            rows[1]
+                .message
+                .contains("event 1 \\\"message\\\" is not liked"),
+            "{}",
+            rows[1].message
+        );
+        let of_none = InvalidField {
+            item: 0,
+            field: String::new(),
+            problem: "7 more".to_owned(),
+        };
+        assert!(!reject("logins", &mut intake.events, &[of_none]));
+    }
+
+    #[test]
+    fn a_name_of_many_bytes_is_no_longer_than_its_characters() {
+        let actor = "温".repeat(128);
+        let body = format!(
+            r#"[{{"message":"m","actor":"{actor}"}},{{"message":"m","actor":"{actor}x"}}]"#
+        );
+        let intake = take_in("logins", body.as_bytes());
+        assert_eq!(intake.events.rows().next().unwrap().actor, actor);
+        assert_eq!(rejected(&intake)["events"], 1);
     }
 
     #[test]

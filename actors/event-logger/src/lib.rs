@@ -63,19 +63,22 @@ const MAX_LOGGED_BYTES: usize = 2_000;
 /// meanwhile the event stays in its stream.
 const ENDED_AGAIN_AFTER: Duration = Duration::from_mins(1);
 
+/// Most times that events are written whose neighbours were refused.
+const ROUNDS: usize = 8;
+
 struct EventLogger;
 
 impl Guest for EventLogger {
     fn handle_message(message: BrokerMessage) -> Result<(), String> {
         let reply = message.reply_to.as_deref();
         let kept = reply.and_then(|reply| Some((reply, Stored::parse(reply)?)));
-        let events = events(&message, kept.map(|(_, stored)| stored));
+        let mut events = events(&message, kept.map(|(_, stored)| stored));
         match kept {
             Some((reply, stored)) => {
-                let done = record(&events, &ANOTHER_CHANCE);
+                let done = record(&message.subject, &mut events, &ANOTHER_CHANCE);
                 acknowledge(reply, conclude(&message, &stored, done))
             }
-            None => record(&events, &LAST_CHANCE).map_err(|failure| {
+            None => record(&message.subject, &mut events, &LAST_CHANCE).map_err(|failure| {
                 report_loss(&message, &failure);
                 failure.to_string()
             }),
@@ -106,12 +109,26 @@ fn events(message: &BrokerMessage, stored: Option<Stored>) -> EventColumns {
     intake.events
 }
 
-fn record(events: &EventColumns, pauses: &[Duration]) -> Result<(), Failure> {
+/// Writes the events. In the place of one that the log does not take goes one that says so: it costs no
+/// other of its message.
+fn record(subject: &str, events: &mut EventColumns, pauses: &[Duration]) -> Result<(), Failure> {
     if events.is_empty() {
         return Ok(());
     }
-    let write = || outcome::of(log::write(events));
-    delivery::deliver(write, pauses, std::thread::sleep)
+    let mut rounds = 0;
+    loop {
+        let write = || outcome::of(log::write(events));
+        let done = delivery::deliver(write, pauses, std::thread::sleep);
+        rounds += 1;
+        match done {
+            Err(Failure::Invalid(faults)) if rounds < ROUNDS => {
+                if !intake::reject(subject, events, &faults) {
+                    return Err(Failure::Invalid(faults));
+                }
+            }
+            done => return done,
+        }
+    }
 }
 
 /// What the server is to be told of a message that it keeps.
@@ -136,7 +153,7 @@ fn conclude(
                 _ => stored.again_after(),
             })
         }
-        Err(failure @ Failure::Final(_)) => {
+        Err(failure @ (Failure::Invalid(_) | Failure::Final(_))) => {
             report_loss(message, &failure);
             Acknowledgement::Hopeless
         }

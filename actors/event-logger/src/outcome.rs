@@ -20,10 +20,7 @@ pub(crate) fn of(answer: Result<Result<Written, Error>, RpcError>) -> Result<(),
 
 fn failure(refusal: Error) -> Failure {
     match refusal {
-        Error::Invalid(faults) => Failure::Final(match faults.first() {
-            Some(fault) => format!("event {} {} {}", fault.item, fault.field, fault.problem),
-            None => "the audit log calls them invalid".to_owned(),
-        }),
+        Error::Invalid(faults) => Failure::Invalid(faults),
         Error::Unavailable(text) => Failure::Passing(text),
         ended @ Error::Ended(_) => Failure::Ended(ended.to_string()),
         Error::NotFound(text) | Error::Expired(text) | Error::Refused(text) => Failure::Final(text),
@@ -57,8 +54,8 @@ mod tests {
                 Failure::Ended("the log has ended: it was frozen".to_owned()),
             ),
             (
-                Error::Invalid(vec![fault]),
-                Failure::Final("event 3 actor is too long".to_owned()),
+                Error::Invalid(vec![fault.clone()]),
+                Failure::Invalid(vec![fault]),
             ),
         ] {
             assert_eq!(of(Ok(Err(refusal))), Err(expected));

@@ -10,7 +10,7 @@ use fieldledger_contract::audit::{
 use fieldledger_contract::calls::{
     Log, LogControl, LogTree, Pages, PangeaLog, Plant, Readings, Witnessing,
 };
-use fieldledger_contract::field::{PollingStatus, SensorState};
+use fieldledger_contract::field::{DeadLetter, PollingStatus, SensorState};
 use fieldledger_contract::ledger::{
     self, Erasure, Freeze, GapPage, GapQuery, KeyChange, LedgerStatus, PangeaLogged, PangeaPage,
     PangeaRoot, Reading, Retained, Retention, RetentionScope, Series, Successor, WitnessReply,
@@ -257,6 +257,26 @@ impl Plant for Lattice {
     fn polling_status(&self, site: &str) -> Result<PollingStatus, Error> {
         sites::select(site)?;
         of(POLLING, registry::get_status())
+    }
+
+    fn dead_letters(&self, site: &str, offset: u32, limit: u32) -> Result<Vec<DeadLetter>, Error> {
+        sites::select(site)?;
+        of(POLLING, registry::list_dead_letters(offset, limit))
+    }
+
+    fn dead_letter(&self, site: &str, id: &str) -> Result<DeadLetter, Error> {
+        sites::select(site)?;
+        of(POLLING, registry::get_dead_letter(id))
+    }
+
+    fn retry_dead_letter(&self, site: &str, id: &str) -> Result<(), Error> {
+        sites::select(site)?;
+        of(POLLING, registry::retry_dead_letter(id))
+    }
+
+    fn drop_dead_letter(&self, site: &str, id: &str) -> Result<(), Error> {
+        sites::select(site)?;
+        of(POLLING, registry::drop_dead_letter(id))
     }
 }
 

@@ -29,22 +29,45 @@ mod refusal;
 
 use bindings::exports::fieldledger::field::reader::Guest;
 use bindings::fieldledger::audit::log;
+use fieldledger_contract::Error;
+use fieldledger_contract::audit::{EventColumns, Written};
 use fieldledger_contract::field::{IngestError, Ingested, PollBatch};
 use fieldledger_reading::grade_batch;
+use fieldledger_reading::kept::{self, Kept};
 
 struct SensorReader;
 
 impl Guest for SensorReader {
     fn ingest(batch: PollBatch) -> Result<Ingested, IngestError> {
-        let events =
+        let mut events =
             grade_batch(&batch).map_err(|error| IngestError::Malformed(error.to_string()))?;
-        let written = log::write(&events)
-            .map_err(|failed| refusal::not_called(&failed))?
-            .map_err(refusal::ingest_error)?;
+        let written = write(&mut events)?;
         Ok(Ingested {
             appended: written.appended,
             duplicates: written.duplicates,
             tree_size: written.tree_size,
         })
+    }
+}
+
+/// Most times that events are written whose neighbours were refused.
+const ROUNDS: usize = 8;
+
+/// Writes the events. In the place of those that the log calls invalid goes what can be kept of them, so
+/// that they cost no other.
+fn write(events: &mut EventColumns) -> Result<Written, IngestError> {
+    let mut rounds = 0;
+    loop {
+        let answer = log::write(events).map_err(|failed| refusal::not_called(&failed))?;
+        rounds += 1;
+        match answer {
+            Err(Error::Invalid(faults)) if rounds < ROUNDS => {
+                let kept = kept::refused(events, &faults);
+                if kept == Kept::Nothing {
+                    return Err(refusal::ingest_error(Error::Invalid(faults)));
+                }
+            }
+            answer => return answer.map_err(refusal::ingest_error),
+        }
     }
 }

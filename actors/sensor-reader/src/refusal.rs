@@ -44,10 +44,7 @@ fn described(faults: &[InvalidField]) -> String {
     } else {
         String::new()
     };
-    format!(
-        "the audit log refuses the batch: {}{rest}",
-        named.join("; ")
-    )
+    format!("the audit log refuses events: {}{rest}", named.join("; "))
 }
 
 #[cfg(test)]
@@ -65,7 +62,7 @@ mod tests {
         let fault = |item| InvalidField {
             item,
             field: "actor".into(),
-            problem: "has 129 bytes; at most 128 are allowed".into(),
+            problem: "has 129 characters; at most 128 are allowed".into(),
         };
         let IngestError::Malformed(text) =
             ingest_error(Error::Invalid((0..7).map(fault).collect()))
@@ -73,7 +70,8 @@ mod tests {
             panic!("invalid events must not be tried again");
         };
         assert!(
-            text.contains("column actor, row 4: has 129 bytes") && text.ends_with("; and 2 more")
+            text.contains("column actor, row 4: has 129 characters")
+                && text.ends_with("; and 2 more")
         );
         for error in [Error::Unavailable("x".into()), Error::Refused("x".into())] {
             assert!(matches!(ingest_error(error), IngestError::Unavailable(text) if text == "x"));

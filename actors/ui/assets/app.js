@@ -2,7 +2,7 @@
 
 import { get } from '/api.js';
 import { chooseSensor, refreshChart, startChart } from '/chart.js';
-import { byId, setText } from '/dom.js';
+import { byId, element, foreign, setText } from '/dom.js';
 import { marked } from '/format.js';
 import { refreshLog, startLog } from '/log.js';
 import { openProof, startProof } from '/proof.js';
@@ -15,6 +15,15 @@ const IDLE_SHARE = 3;
 let paused = false;
 let timer = 0;
 
+function showWarnings(warnings) {
+  const list = byId('warnings');
+  list.hidden = warnings.length === 0;
+  // The same warnings again are not told again.
+  if (list.textContent !== warnings.join('')) {
+    list.replaceChildren(...warnings.map((warning) => element('li', {}, foreign(warning))));
+  }
+}
+
 async function refreshHeader() {
   const health = byId('health');
   try {
@@ -23,12 +32,16 @@ async function refreshHeader() {
     const sensors = sick === 0 ? 'all sensors ok' : `${sick} sensors stale or down`;
     const away = (state.sites_away ?? []).map((site) => site.site);
     const sites = away.length === 0 ? '' : `, no word from ${away.join(', ')}`;
-    const level = sick + away.length === 0 ? 'good' : 'warn';
-    setText(health, marked(level, `running, ${sensors}${sites}`));
+    const warnings = state.warnings ?? [];
+    const level = sick + away.length + warnings.length === 0 ? 'good' : 'warn';
+    const found = warnings.length === 0 ? 'running' : 'running, but look below';
+    setText(health, marked(level, `${found}, ${sensors}${sites}`));
     health.className = level;
+    showWarnings(warnings);
   } catch (error) {
     setText(health, marked('bad', error.message.split('\n')[0]));
     health.className = 'bad';
+    showWarnings([]);
   }
   try {
     const checkpoint = await get('/api/checkpoint');

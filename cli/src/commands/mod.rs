@@ -2,6 +2,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod completions;
+pub(crate) mod dead_letters;
 pub(crate) mod devices;
 pub(crate) mod erase;
 pub(crate) mod export;

@@ -86,11 +86,14 @@ fn witnessed(witnessing: &Witnessing) -> Vec<(&'static str, String)> {
 #[derive(Debug, Serialize)]
 struct Status {
     url: String,
-    /// Every part of the system answers.
+    /// Every part of the system answers, and nothing needs a person.
     healthy: bool,
     /// What does not answer, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
+    /// What a person should look at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
     origin: String,
     tree_size: u64,
     /// Why the log takes no more events, if it has ended.
@@ -119,14 +122,16 @@ struct Status {
 impl fmt::Display for Status {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.problem {
-            None => good("ok"),
+            None if self.warnings.is_empty() => good("ok"),
+            None => bad("degraded"),
             Some(problem) => format!("{}: {}", bad("degraded"), plain(problem)),
         };
-        let mut lines = vec![
-            ("state", state),
+        let mut lines = vec![("state", state)];
+        lines.extend(self.warnings.iter().map(|warning| ("", plain(warning))));
+        lines.extend([
             ("log", plain(&self.origin)),
             ("entries", self.tree_size.to_string()),
-        ];
+        ]);
         if let Some(ended) = &self.ended {
             lines.push(("ended", plain(ended)));
         }
@@ -166,18 +171,22 @@ pub(crate) fn run(_args: &StatusArgs, context: &Context) -> anyhow::Result<Exit>
     let client = context.client()?;
     let checkpoint: Checkpoint = client.get("/api/checkpoint")?;
     let health: Result<Health, ClientError> = client.get("/healthz");
-    let (sensors, problem) = match health {
-        Ok(health) => (Some(health.into()), None),
-        Err(ClientError::Unavailable { detail, .. }) => (None, Some(detail)),
+    let (sensors, problem, warnings) = match health {
+        Ok(mut health) => {
+            let warnings = std::mem::take(&mut health.warnings);
+            (Some(health.into()), None, warnings)
+        }
+        Err(ClientError::Unavailable { detail, .. }) => (None, Some(detail), Vec::new()),
         Err(error) => return Err(error.into()),
     };
     let witnesses: Witnessing = client.get("/api/log/witnesses")?;
     let status = log_status(&client)?;
-    let healthy = problem.is_none();
+    let healthy = problem.is_none() && warnings.is_empty();
     context.output.show(&Status {
         url: client.url().to_owned(),
         healthy,
         problem,
+        warnings,
         origin: checkpoint.origin,
         tree_size: checkpoint.tree_size,
         ended: status.as_ref().and_then(|status| status.ended.clone()),

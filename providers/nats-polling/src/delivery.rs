@@ -2,8 +2,8 @@
 //!
 //! A batch is acknowledged after the reader has recorded it, so it may be delivered twice but never
 //! lost; the ledger appends nothing twice. While the log is unavailable, or has ended, the lane waits: that
-//! is not the batch's fault ([`crate::recording`]). A batch that fails while others pass is put aside as a
-//! dead letter.
+//! is not the batch's fault ([`crate::recording`]). A batch that fails while others pass goes
+//! in parts ([`crate::apart`]); what cannot be recorded in any form is put aside as a dead letter.
 //!
 //! What waited for long goes with what is behind it ([`crate::backlog`]), and in its turn
 //! ([`crate::pacing`]).
@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::{AckKind, Message};
 use backon::Retryable;
+use bytes::Bytes;
 use fieldledger_polling::{BatchLimits, chain};
 use fieldledger_wire::batch::PollBatch;
 use futures::StreamExt;
@@ -21,14 +22,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use crate::apart::{self, Apart, Lost};
 use crate::backlog::{Ahead, decode};
 use crate::backoff::backoff;
 use crate::connection::Connections;
+use crate::dead_letters::DeadLetter;
 use crate::pacing::{Pacing, is_live};
 use crate::progress::Progress;
 use crate::reader::{Ingested, Reader};
-use crate::recording::{Recorder, Verdict};
-use crate::storage::{DeadLetter, Storage, StorageError};
+use crate::recording::{Patience, Recorder, Verdict};
+use crate::storage::{Storage, StorageError};
 
 /// While a batch is worked on, the server is told so this often. It would deliver it again after 10 s.
 const PROGRESS_EVERY: Duration = Duration::from_secs(3);
@@ -152,8 +155,7 @@ impl Delivery {
             Ok(batch) => batch,
             Err(error) => {
                 let reason = format!("the stored message is no batch: {error}");
-                let sequence = message.info().map_or(0, |info| info.stream_sequence);
-                let id = format!("undecodable-{sequence}");
+                let id = format!("undecodable-{}", sequence_of(message));
                 return self.put_aside(message, &id, 0, &reason).await;
             }
         };
@@ -171,18 +173,54 @@ impl Delivery {
         match verdict {
             Verdict::Recorded(_) => self.acknowledge(message).await,
             Verdict::Hopeless { attempts, reason } => {
-                self.put_aside(message, &batch.id, attempts, &reason).await
+                self.take_apart(message, &batch, attempts, &reason).await
             }
-            Verdict::Stopped => {
-                // Delivered again at once by whoever comes next.
-                message.ack_with(AckKind::Nak(None)).await
+            Verdict::Stopped => give_back(message).await,
+        }
+    }
+
+    /// Records a batch in parts, and puts aside what cannot be recorded in any form.
+    async fn take_apart(
+        &self,
+        message: &Message,
+        batch: &PollBatch,
+        attempts: u32,
+        reason: &str,
+    ) -> Result<(), StorageError> {
+        let failure = (attempts, reason);
+        let recorded = apart::record(&self.recorder, self.progress(), batch, failure);
+        match with_progress(message, recorded).await {
+            Apart::Whole => self.put_aside(message, &batch.id, attempts, reason).await,
+            Apart::Stopped => give_back(message).await,
+            Apart::Recorded { lost } => {
+                for Lost {
+                    part,
+                    attempts,
+                    reason,
+                } in &lost
+                {
+                    let payload = Bytes::from(serde_json::to_vec(part)?);
+                    let letter = DeadLetter {
+                        id: &part.id,
+                        reason,
+                        attempts: *attempts,
+                        subject: &message.subject,
+                        sequence: sequence_of(message),
+                        payload: &payload,
+                    };
+                    if !self.store_letter(message, letter).await? {
+                        return give_back(message).await;
+                    }
+                }
+                self.progress().batch_went_in_parts();
+                self.acknowledge(message).await
             }
         }
     }
 
     /// Records a batch alone.
     async fn record(&self, message: &Message, batch: &PollBatch) -> Verdict {
-        let verdict = with_progress(message, self.recorder.record(batch)).await;
+        let verdict = with_progress(message, self.recorder.record(batch, Patience::WHOLE)).await;
         if let Verdict::Recorded(ingested) = verdict {
             self.note_recorded(batch, 1, ingested);
         }
@@ -258,21 +296,40 @@ impl Delivery {
         attempts: u32,
         reason: &str,
     ) -> Result<(), StorageError> {
-        error!(
-            lane = self.lane(),
-            batch = id,
-            attempts,
-            reason,
-            "batch cannot be recorded; it goes to the stream FIELDLEDGER_DEAD_LETTERS"
-        );
-        self.progress().set_last_error(reason);
         let letter = DeadLetter {
             id,
             reason,
             attempts,
             subject: &message.subject,
+            sequence: sequence_of(message),
             payload: &message.payload,
         };
+        match self.store_letter(message, letter).await? {
+            true => self.acknowledge(message).await,
+            false => give_back(message).await,
+        }
+    }
+
+    /// Stores a dead letter, for as long as it takes. False where we are asked to stop before.
+    async fn store_letter(
+        &self,
+        message: &Message,
+        letter: DeadLetter<'_>,
+    ) -> Result<bool, StorageError> {
+        let DeadLetter {
+            id,
+            reason,
+            attempts,
+            ..
+        } = letter;
+        error!(
+            lane = self.lane(),
+            batch = id,
+            attempts,
+            reason,
+            "cannot be recorded in any form; it goes to the stream FIELDLEDGER_DEAD_LETTERS"
+        );
+        self.progress().set_last_error(reason);
         let stored = (|| self.storage.store_dead_letter(letter))
             .retry(backoff())
             .notify(|error, _pause| {
@@ -281,10 +338,10 @@ impl Delivery {
             });
         tokio::select! {
             stored = with_progress(message, stored) => stored?,
-            () = self.stop().cancelled() => return Ok(()),
+            () = self.stop().cancelled() => return Ok(false),
         }
         self.progress().batch_dead_lettered();
-        self.acknowledge(message).await
+        Ok(true)
     }
 
     /// Waits, but not beyond the request to stop, with a batch in hand or none.
@@ -316,6 +373,16 @@ impl Delivery {
             self.pause(Duration::from_secs(1), None).await;
         }
     }
+}
+
+/// Its number in the stream.
+fn sequence_of(message: &Message) -> u64 {
+    message.info().map_or(0, |info| info.stream_sequence)
+}
+
+/// Has the server deliver the batch again at once, to whoever comes next.
+async fn give_back(message: &Message) -> Result<(), StorageError> {
+    message.ack_with(AckKind::Nak(None)).await
 }
 
 /// Waits for `work`, telling the server meanwhile that the batch is being worked on.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fieldledger_attest::identity::PublicKey;
+use fieldledger_contract::field::DeadLetter;
 use fieldledger_polling::{Config, Counters, LivenessCounts, SensorState};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -12,12 +13,14 @@ use tracing::error;
 use uuid::Uuid;
 
 use crate::clock::wall_now;
+pub use crate::dead_letters::{LetterError, Letters};
 use crate::present_run::PresentRun;
 use crate::progress::DeliveryStatus;
 pub use crate::questions::{AskError, EnrolFailure};
 use crate::questions::{Decision, Question};
 use crate::reader::Reader;
 use crate::runs::Runs;
+use crate::storage::Storage;
 
 /// How long [`Instance::stop`] takes at most. wasmCloud's host grants a provider ten seconds.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
@@ -40,11 +43,14 @@ pub struct Status {
     pub delivery: DeliveryStatus,
     /// Batches in the stream not yet delivered.
     pub batches_pending: u64,
+    /// Dead letters.
+    pub letters: Letters,
 }
 
 /// A running instance. Dropping it without [`Instance::stop`] ends it at once.
 #[derive(Debug)]
 pub struct Instance {
+    name: String,
     started_at: u64,
     questions: mpsc::Sender<Question>,
     present: Arc<PresentRun>,
@@ -60,10 +66,12 @@ impl Instance {
         let (asker, questions) = mpsc::channel(QUESTIONS);
         let present = Arc::new(PresentRun::default());
         let stop = CancellationToken::new();
+        let name = config.instance.clone();
         let runs = Runs::new(config, reader, &present, &asker, &stop);
         let mut tasks = JoinSet::new();
         tasks.spawn(runs.run_all(questions));
         Self {
+            name,
             started_at: wall_now(),
             questions: asker,
             present,
@@ -90,7 +98,8 @@ impl Instance {
     pub async fn status(&self) -> Status {
         let asked = self.ask(Question::Status).await;
         let (counters, liveness) = asked.unwrap_or_default();
-        let batches_pending = self.present.pending().await;
+        let (batches_pending, letters) =
+            futures::join!(self.present.pending(), self.present.letters());
         Status {
             epoch: self.present.epoch(),
             started_at: self.started_at,
@@ -98,7 +107,60 @@ impl Instance {
             liveness,
             delivery: self.present.progress.status(),
             batches_pending,
+            letters,
         }
+    }
+
+    /// Whether a dead letter of this id would be one of this link.
+    pub(crate) fn names_letter(&self, id: &str) -> bool {
+        id.rsplit_once('.')
+            .is_some_and(|(name, _)| name == self.name)
+    }
+
+    /// Dead letters, oldest first: `limit` of them from `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// Says why they cannot be read.
+    pub async fn dead_letters(
+        &self,
+        offset: usize,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, LetterError> {
+        let letters = self.storage()?.list_letters(offset, limit).await;
+        letters.map_err(LetterError::of)
+    }
+
+    /// The dead letter of this id, with what it holds.
+    ///
+    /// # Errors
+    ///
+    /// Says that there is none, or why it cannot be read.
+    pub async fn dead_letter(&self, id: &str) -> Result<DeadLetter, LetterError> {
+        self.storage()?.show_letter(id).await
+    }
+
+    /// Puts a dead letter back to the lane that it came from, to be delivered once more.
+    ///
+    /// # Errors
+    ///
+    /// Says that there is none, or why it stays one.
+    pub async fn retry_dead_letter(&self, id: &str) -> Result<(), LetterError> {
+        self.storage()?.retry_letter(id).await
+    }
+
+    /// Removes a dead letter for good.
+    ///
+    /// # Errors
+    ///
+    /// Says that there is none, or why it stays.
+    pub async fn drop_dead_letter(&self, id: &str) -> Result<(), LetterError> {
+        self.storage()?.drop_letter(id).await
+    }
+
+    fn storage(&self) -> Result<Storage, LetterError> {
+        let starting = || LetterError::of(AskError::Starting(self.present.obstacle()));
+        self.present.storage().ok_or_else(starting)
     }
 
     /// Sensors in order of alias, then id: `limit` of them from `offset` on.

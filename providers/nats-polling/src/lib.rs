@@ -19,7 +19,8 @@
 //! | `polling_loop`, `questions` | the engine with a network, and what is asked of it |
 //! | `storage`, `sensor_store` | streams and buckets; what a restart must know of sensors |
 //! | `spool`, `room` | batches into the stream; how full it may be |
-//! | `delivery`, `recording`, `log_end` | batches out of the stream; one to the reader; a log that takes no more |
+//! | `delivery`, `recording`, `apart`, `log_end` | batches out of the stream; one to the reader, whole or in parts; a log that takes no more |
+//! | `dead_letters` | what cannot be recorded in any form |
 //! | `backlog`, `pacing` | many old batches at a time, and how fast these |
 //! | `ranking`, `orders`, `rest` | which of several servers; which others an operator sends; when to move |
 //! | `progress`, `latency` | what `status` says of all that |
@@ -37,11 +38,13 @@ pub mod instance;
 pub mod reader;
 pub mod wasmcloud;
 
+mod apart;
 mod authorities;
 mod backlog;
 mod backoff;
 mod clock;
 mod connection;
+mod dead_letters;
 mod delivery;
 mod latency;
 mod log_end;

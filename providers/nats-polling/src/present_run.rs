@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::dead_letters::Letters;
 use crate::progress::Progress;
 use crate::storage::Storage;
 
@@ -21,6 +22,8 @@ pub(crate) struct PresentRun {
     storage: Mutex<Option<Storage>>,
     /// The answer when JetStream was last asked.
     pending: AtomicU64,
+    /// The same of dead letters.
+    letters: Mutex<Letters>,
     /// Why it has not started yet.
     obstacle: Mutex<String>,
 }
@@ -32,6 +35,7 @@ impl Default for PresentRun {
             epoch: Mutex::default(),
             storage: Mutex::default(),
             pending: AtomicU64::new(0),
+            letters: Mutex::default(),
             obstacle: Mutex::new("connecting".to_owned()),
         }
     }
@@ -46,6 +50,16 @@ impl PresentRun {
             self.pending.store(pending, Relaxed);
         }
         self.pending.load(Relaxed)
+    }
+
+    /// Dead letters; as of before, where JetStream does not say so at once.
+    pub(crate) async fn letters(&self) -> Letters {
+        if let Some(storage) = self.storage()
+            && let Ok(Ok(letters)) = tokio::time::timeout(PENDING_PATIENCE, storage.letters()).await
+        {
+            *self.letters.lock() = letters;
+        }
+        *self.letters.lock()
     }
 
     pub(crate) fn epoch(&self) -> String {

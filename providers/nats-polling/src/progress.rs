@@ -1,5 +1,6 @@
 //! How far results have come on their way to the log: counters shared by an instance's tasks.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use fieldledger_wire::batch::{Outcome, PollBatch};
@@ -28,7 +29,13 @@ pub(crate) struct Progress {
     batches_delivered: AtomicU64,
     batches_retried: AtomicU64,
     batches_dead_lettered: AtomicU64,
+    /// Results of which the log has only what could be kept.
+    results_cut: AtomicU64,
+    /// Calls with results that were recorded: of batches, and of parts of them.
+    passed: AtomicU64,
     last_error: Mutex<String>,
+    /// Lanes whose attempts fail, and since when.
+    failing: Mutex<BTreeMap<u32, u64>>,
     /// Whether the log has ended, as far as is known.
     pub(crate) log_end: LogEnd,
     /// How much room the stream has.
@@ -49,8 +56,13 @@ pub struct DeliveryStatus {
     pub batches_retried: u64,
     /// Batches given up.
     pub batches_dead_lettered: u64,
+    /// Results of which the log has only what could be kept.
+    pub results_cut: u64,
     /// Why the last delivery failed, or empty.
     pub last_error: String,
+    /// Since when a lane has delivered nothing because each attempt fails, microseconds since the Unix
+    /// epoch; none while all deliver.
+    pub failing_since: Option<u64>,
     /// Why the log takes no more entries, so that delivery pauses; empty while it does.
     pub ended: String,
     /// Bytes of the batches in the stream, as of a second ago: of all that store there.
@@ -71,6 +83,7 @@ impl Progress {
     /// Nothing is under way yet. What an earlier run could not store is lost, and was said to be.
     pub(crate) fn begin(&self) {
         self.buffered.store(0, Relaxed);
+        self.failing.lock().clear();
         self.log_end.clear();
         self.hold(false);
     }
@@ -108,13 +121,30 @@ impl Progress {
         self.results_stored.load(Relaxed)
     }
 
-    pub(crate) fn delivered(&self) -> u64 {
-        self.batches_delivered.load(Relaxed)
+    /// Calls with results that were recorded so far.
+    pub(crate) fn passed(&self) -> u64 {
+        self.passed.load(Relaxed)
     }
 
     /// So many batches were recorded, with these results.
     pub(crate) fn batches_delivered(&self, count: u64, batch: &PollBatch) {
         self.batches_delivered.fetch_add(count, Relaxed);
+        self.part_delivered(batch);
+    }
+
+    /// A batch was recorded that went in parts.
+    pub(crate) fn batch_went_in_parts(&self) {
+        self.batches_delivered.fetch_add(1, Relaxed);
+    }
+
+    /// Of a result only what can be kept was recorded.
+    pub(crate) fn result_cut(&self) {
+        self.results_cut.fetch_add(1, Relaxed);
+    }
+
+    /// These results were recorded.
+    pub(crate) fn part_delivered(&self, batch: &PollBatch) {
+        self.passed.fetch_add(1, Relaxed);
         let now = wall_now();
         let rows = batch.polled_at.iter().zip(&batch.outcome);
         // A poll given up lasts as long as the timeout says; that is no property of this system.
@@ -128,7 +158,13 @@ impl Progress {
         self.batches_dead_lettered.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn delivery_failed(&self, reason: &str) {
+    /// A lane has delivered something, or given it up.
+    pub(crate) fn lane_goes_on(&self, lane: u32) {
+        self.failing.lock().remove(&lane);
+    }
+
+    pub(crate) fn delivery_failed(&self, lane: u32, reason: &str) {
+        self.failing.lock().entry(lane).or_insert_with(wall_now);
         self.batches_retried.fetch_add(1, Relaxed);
         self.set_last_error(reason);
     }
@@ -142,10 +178,12 @@ impl Progress {
         DeliveryStatus {
             results_buffered: self.buffered() as u64,
             batches_stored: self.batches_stored.load(Relaxed),
-            batches_delivered: self.delivered(),
+            batches_delivered: self.batches_delivered.load(Relaxed),
             batches_retried: self.batches_retried.load(Relaxed),
             batches_dead_lettered: self.batches_dead_lettered.load(Relaxed),
+            results_cut: self.results_cut.load(Relaxed),
             last_error: self.last_error.lock().clone(),
+            failing_since: self.failing.lock().values().min().copied(),
             ended: self.log_end.reason().unwrap_or_default(),
             stored_bytes: self.room.stored_bytes(),
             stored_bytes_max: self.room.stored_bytes_max(),

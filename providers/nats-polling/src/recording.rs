@@ -2,7 +2,8 @@
 //!
 //! Three kinds of failure are told apart. The log is *unavailable*, or the reader is: that is no batch's
 //! fault, and passes. The log has *ended*: that is no batch's fault either, and does not pass soon, so the
-//! lane pauses ([`crate::log_end`]). The batch *itself* fails while others pass: it is hopeless.
+//! lane pauses ([`crate::log_end`]). The batch *itself* fails while others pass: it is hopeless as a whole,
+//! and goes in parts ([`crate::apart`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +17,32 @@ use crate::backoff::pauses;
 use crate::progress::Progress;
 use crate::reader::{IngestError, Ingested, Reader};
 
-/// A batch may fail this often before it is asked whether others pass.
-const PATIENCE: u32 = 5;
+/// How much it takes to show that the fault is the batch's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// It may fail this often before it is asked whether others pass.
+    failures: u32,
+    /// More failures than this, with others passing in between.
+    passed_by: u32,
+}
 
-/// So many failures with others passing in between show that the fault is the batch's.
-const PASSED_BY: u32 = 2;
+impl Patience {
+    /// With a batch as it was stored.
+    pub(crate) const WHOLE: Self = Self {
+        failures: 5,
+        passed_by: 2,
+    };
+    /// With several results of a batch that is known to fail: nothing is lost by going on with fewer.
+    pub(crate) const PART: Self = Self {
+        failures: 0,
+        passed_by: 0,
+    };
+    /// With one result of such a batch.
+    pub(crate) const ONE: Self = Self {
+        failures: 2,
+        passed_by: 1,
+    };
+}
 
 /// Hands the batches of one lane to the reader.
 pub(crate) struct Recorder {
@@ -48,12 +70,12 @@ pub(crate) enum Verdict {
 
 impl Recorder {
     /// Tries until there is a verdict.
-    pub(crate) async fn record(&self, batch: &PollBatch) -> Verdict {
+    pub(crate) async fn record(&self, batch: &PollBatch, patience: Patience) -> Verdict {
         let mut pauses = pauses();
         let mut attempts = 0;
         let mut failures = 0;
         let mut passed_by = 0;
-        let mut delivered_before = self.progress.delivered();
+        let mut passed_before = self.progress.passed();
         loop {
             let turn = tokio::select! {
                 turn = self.progress.log_end.turn() => turn,
@@ -63,7 +85,10 @@ impl Recorder {
             let answer = self.call(batch).await;
             drop(turn);
             let error = match answer {
-                Ok(ingested) => return Verdict::Recorded(ingested),
+                Ok(ingested) => {
+                    self.progress.lane_goes_on(self.lane);
+                    return Verdict::Recorded(ingested);
+                }
                 Err(IngestError::Malformed(reason)) => {
                     return Verdict::Hopeless { attempts, reason };
                 }
@@ -73,17 +98,25 @@ impl Recorder {
             let text = chain(&error);
             if !error.is_of_every_batch() {
                 failures += 1;
-                if failures > PATIENCE && self.others_pass(&error, delivered_before).await {
+                let is_patient = failures <= patience.failures;
+                // A full batch takes longer than one result. In parts it may be in time.
+                let is_too_long =
+                    matches!(error, IngestError::TimedOut(_)) && batch.sensor.len() > 1;
+                if is_too_long && !is_patient {
+                    let reason = format!("{failures} failures: {text}");
+                    return Verdict::Hopeless { attempts, reason };
+                }
+                if !is_patient && self.others_pass(&error, passed_before).await {
                     passed_by += 1;
                 }
                 // Once is no proof: the log may have come back between this batch and the others.
-                if passed_by > PASSED_BY {
+                if passed_by > patience.passed_by {
                     let reason = format!("{failures} failures while others pass: {text}");
                     return Verdict::Hopeless { attempts, reason };
                 }
-                delivered_before = self.progress.delivered();
+                passed_before = self.progress.passed();
             }
-            self.progress.delivery_failed(&text);
+            self.progress.delivery_failed(self.lane, &text);
             let pause = pauses.pause();
             warn!(
                 lane = self.lane,
@@ -135,10 +168,10 @@ impl Recorder {
     /// Whether the fault lies with one batch: others were recorded since its last failure, or an
     /// empty one is now.
     ///
-    /// A timeout is no proof that a batch is bad, since a full one takes longer than an empty one;
-    /// then only other batches count.
-    async fn others_pass(&self, error: &IngestError, delivered_before: u64) -> bool {
-        if self.progress.delivered() > delivered_before {
+    /// A timeout is no proof that a batch is bad, since an empty one needs no disk; then only other
+    /// results count.
+    async fn others_pass(&self, error: &IngestError, passed_before: u64) -> bool {
+        if self.progress.passed() > passed_before {
             return true;
         }
         if matches!(error, IngestError::TimedOut(_)) {
@@ -235,7 +268,8 @@ mod tests {
             progress.status()
         };
         let batch = PollBatch::default();
-        let (verdict, meanwhile) = tokio::join!(recorder.record(&batch), status_meanwhile);
+        let (verdict, meanwhile) =
+            tokio::join!(recorder.record(&batch, Patience::WHOLE), status_meanwhile);
         assert_eq!(verdict, Verdict::Recorded(TAKEN));
         let expected: Vec<Duration> = (0..=60).map(|minute| minute * ASK_AGAIN_EVERY).collect();
         assert_eq!(*reader.calls.lock(), expected);
@@ -257,7 +291,10 @@ mod tests {
         let progress = Arc::new(Progress::default());
         let lanes = [recorder(&reader, &progress), recorder(&reader, &progress)];
         let batch = PollBatch::default();
-        let (one, other) = tokio::join!(lanes[0].record(&batch), lanes[1].record(&batch));
+        let (one, other) = tokio::join!(
+            lanes[0].record(&batch, Patience::WHOLE),
+            lanes[1].record(&batch, Patience::WHOLE)
+        );
         let recorded = Verdict::Recorded(TAKEN);
         assert_eq!((&one, &other), (&recorded, &recorded));
         let calls = reader.calls.lock();
@@ -274,7 +311,7 @@ mod tests {
         let recorder = recorder(&reader, &progress);
         let stop = recorder.stop.clone();
         let batch = PollBatch::default();
-        let (verdict, ()) = tokio::join!(recorder.record(&batch), async {
+        let (verdict, ()) = tokio::join!(recorder.record(&batch, Patience::WHOLE), async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             stop.cancel();
         });
@@ -292,7 +329,7 @@ mod tests {
         });
         let progress = Arc::new(Progress::default());
         let verdict = recorder(&reader, &progress)
-            .record(&PollBatch::default())
+            .record(&PollBatch::default(), Patience::WHOLE)
             .await;
         assert_eq!(verdict, Verdict::Recorded(TAKEN));
     }
@@ -307,7 +344,7 @@ mod tests {
         });
         let progress = Arc::new(Progress::default());
         let verdict = recorder(&reader, &progress)
-            .record(&PollBatch::default())
+            .record(&PollBatch::default(), Patience::WHOLE)
             .await;
         assert_eq!(verdict, Verdict::Recorded(TAKEN));
         // Timers are as exact as a millisecond.

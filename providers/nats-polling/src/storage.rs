@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use async_nats::header::NATS_MESSAGE_ID;
+use async_nats::Client;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull, push};
 use async_nats::jetstream::context::Publish;
 use async_nats::jetstream::message::StreamMessage;
@@ -13,7 +13,6 @@ use async_nats::jetstream::stream::{
     Stream,
 };
 use async_nats::jetstream::{self, Context};
-use async_nats::{Client, HeaderMap};
 use bytes::Bytes;
 use fieldledger_polling::brokers::Ordered;
 use fieldledger_polling::{Keys, Memory};
@@ -26,7 +25,7 @@ use crate::room::Level;
 /// Work queue of batches, subjects `fieldledger.polls.<instance>.<lane>`.
 const POLLS: &str = "FIELDLEDGER_POLLS";
 /// Batches given up, subjects `fieldledger.dead.<instance>`.
-const DEAD_LETTERS: &str = "FIELDLEDGER_DEAD_LETTERS";
+pub(crate) const DEAD_LETTERS: &str = "FIELDLEDGER_DEAD_LETTERS";
 /// Events on their way to the log, on the subject that the settings name.
 const EVENTS: &str = "FIELDLEDGER_EVENTS";
 /// Where the event logger is handed them, and what it is to the server.
@@ -52,7 +51,7 @@ const BROKERS: &str = "FIELDLEDGER_BROKERS";
 const CONCURRENCY: usize = 16;
 
 /// How long JetStream may take to acknowledge a write, or to answer a question.
-const TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A cluster that has just lost a node answers no question for some seconds. Rather than wait for an
 /// answer that will not come, what failed is tried again after this time.
@@ -75,8 +74,8 @@ pub(crate) type StorageError = Box<dyn std::error::Error + Send + Sync>;
 /// The streams and the bucket, and this instance's part of them.
 #[derive(Debug, Clone)]
 pub(crate) struct Storage {
-    context: Context,
-    instance: String,
+    pub(crate) context: Context,
+    pub(crate) instance: String,
     replicas: usize,
 }
 
@@ -240,7 +239,7 @@ impl Storage {
     }
 
     /// The subject of a lane's batches.
-    fn lane(&self, lane: u32) -> String {
+    pub(crate) fn lane(&self, lane: u32) -> String {
         format!("fieldledger.polls.{}.{lane}", self.instance)
     }
 
@@ -267,24 +266,6 @@ impl Storage {
                 .ok()
                 .filter(|bound| *bound > 0),
         })
-    }
-
-    /// Stores what could not be delivered, with the reason in its headers.
-    pub(crate) async fn store_dead_letter(
-        &self,
-        letter: DeadLetter<'_>,
-    ) -> Result<(), StorageError> {
-        let mut headers = HeaderMap::new();
-        headers.insert(NATS_MESSAGE_ID, format!("dead-{}", letter.id).as_str());
-        headers.insert("Fieldledger-Reason", one_line(letter.reason).as_str());
-        headers.insert("Fieldledger-Attempts", letter.attempts.to_string().as_str());
-        headers.insert("Fieldledger-Subject", letter.subject);
-        let subject = format!("fieldledger.dead.{}", self.instance);
-        self.context
-            .publish_with_headers(subject, headers, letter.payload.clone())
-            .await?
-            .await?;
-        Ok(())
     }
 
     /// Stores a sensor's record.
@@ -454,21 +435,4 @@ fn bucket(name: &str, description: &str) -> stored_stream::Config {
         storage: StorageType::File,
         ..stored_stream::Config::default()
     }
-}
-
-/// A batch to be given up.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct DeadLetter<'a> {
-    pub(crate) id: &'a str,
-    pub(crate) reason: &'a str,
-    pub(crate) attempts: u32,
-    /// Where it was stored before.
-    pub(crate) subject: &'a str,
-    pub(crate) payload: &'a Bytes,
-}
-
-/// A header is one line, and not too long a one.
-fn one_line(text: &str) -> String {
-    let printable = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().map(printable).take(1_000).collect()
 }

@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_nats::Message;
 use async_nats::jetstream::{self, consumer::pull};
 use common::{Answers, Device, Server, TestReader, config, eventually, id, start};
-use fieldledger_provider_nats_polling::instance::{Instance, Status};
+use fieldledger_contract::field::DeadLetter;
+use fieldledger_provider_nats_polling::instance::{Instance, LetterError, Letters, Status};
 use fieldledger_provider_nats_polling::reader::IngestError;
 use fieldledger_wire::batch::{Attestation, Outcome, PollBatch, SensorProfile};
 use futures::StreamExt;
@@ -195,58 +196,76 @@ async fn at_the_bound_of_the_stream_polling_stops_and_all_that_was_polled_is_sto
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_malformed_batch_goes_to_the_dead_letters_at_once() {
+async fn one_refused_result_costs_no_other_and_is_recorded_in_part() {
     let server = Server::start().await;
-    let reader = TestReader::new(|_, call| match call {
-        1 => Err(IngestError::Malformed("text[0] is too long".to_owned())),
-        _ => Ok(()),
+    // As a log that refuses one sensor's readings, until they are cut.
+    let reader = TestReader::new(|batch, _| {
+        let is_bad = |sensor: &u32| batch.sensors[*sensor as usize].id == id(2).to_string();
+        match batch.refusal.is_empty() && batch.sensor.iter().any(is_bad) {
+            true => Err(IngestError::Malformed("actor is too long".to_owned())),
+            false => Ok(()),
+        }
     });
-    let instance = start(config(&server, &[]), &reader).await;
-    let _device = Device::start(&server, 1, Answers::ReadTopic).await;
-    let status = eventually("a batch after the bad one", || async {
-        let status = instance.status().await;
-        (status.delivery.batches_delivered > 0).then_some(status)
+    let settings = [
+        ("LANES", "1"),
+        ("BATCH_COUNT", "50"),
+        ("BATCH_AGE_MS", "500"),
+    ];
+    let instance = start(config(&server, &settings), &reader).await;
+    let mut devices = Vec::new();
+    for n in 1..=5 {
+        devices.push(Device::start(&server, n, Answers::ReadTopic).await);
+    }
+    eventually("readings of all", || async {
+        (1..=5).all(|n| reader.texts(n).len() >= 5).then_some(())
     })
     .await;
-    assert_eq!(status.delivery.batches_dead_lettered, 1);
-    assert_eq!(status.delivery.last_error, "text[0] is too long");
-    let letter = dead_letter(&server).await;
-    assert_eq!(reason(&letter), "text[0] is too long");
-    let batch: PollBatch = serde_json::from_slice(&letter.payload).unwrap();
-    assert_eq!(batch.poll[0], 1);
+    let status = instance.status().await;
+    assert_eq!(status.delivery.batches_dead_lettered, 0);
+    assert!(status.delivery.results_cut >= 5, "{:?}", status.delivery);
     instance.stop().await;
+    for (n, device) in (1..).zip(&devices) {
+        let (read, said) = (reader.texts(n), said(device));
+        assert_eq!(
+            read[..],
+            said[..read.len()],
+            "sensor {n}: each once, in order"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_that_breaks_the_reader_is_put_aside_once_others_pass() {
+async fn a_result_that_cannot_be_recorded_in_any_form_goes_to_the_dead_letters_alone() {
     let server = Server::start().await;
-    // As a component that traps on one reading, and takes everything else.
+    // As a component that traps on one reading, whatever is left of it.
     let reader = TestReader::new(|batch, _| {
         if batch.text.iter().any(|text| text == "3") {
             return Err(IngestError::Failed("wasm trap: unreachable".to_owned()));
         }
         Ok(())
     });
-    let settings = [("LANES", "1"), ("BATCH_COUNT", "1")];
+    let settings = [
+        ("LANES", "1"),
+        ("BATCH_COUNT", "10"),
+        ("BATCH_AGE_MS", "1000"),
+    ];
     let instance = start(config(&server, &settings), &reader).await;
     let _device = Device::start(&server, 1, Answers::ReadTopic).await;
     eventually("readings after the bad one", || async {
-        reader.texts(1).contains(&"5".to_owned()).then_some(())
+        reader.texts(1).contains(&"12".to_owned()).then_some(())
     })
     .await;
     let status = instance.status().await;
     assert_eq!(status.delivery.batches_dead_lettered, 1);
     let letter = dead_letter(&server).await;
     assert!(reason(&letter).contains("wasm trap"), "{}", reason(&letter));
-    assert_eq!(
-        letter
-            .headers
-            .unwrap()
-            .get("Fieldledger-Attempts")
-            .unwrap()
-            .as_str(),
-        "8"
-    );
+    let batch: PollBatch = serde_json::from_slice(&letter.payload).unwrap();
+    assert_eq!(batch.text, ["3"]);
+    let texts = reader.texts(1);
+    let expected = (1..)
+        .filter(|number| *number != 3)
+        .map(|number: u64| number.to_string());
+    assert_eq!(texts, expected.take(texts.len()).collect::<Vec<_>>());
     instance.stop().await;
 }
 
@@ -376,6 +395,7 @@ fn old_batch(number: u64) -> PollBatch {
         device_up: vec![None; 2],
         attestation: vec![Attestation::Unsigned; 2],
         evidence: vec![String::new(); 2],
+        refusal: String::new(),
     }
 }
 
@@ -425,14 +445,101 @@ async fn a_bad_batch_in_a_backlog_keeps_nothing_else_from_the_log() {
     let status = all_delivered(&instance).await;
     instance.stop().await;
     assert_eq!(status.delivery.batches_dead_lettered, 1);
-    assert_eq!(status.delivery.batches_delivered, 199);
-    // Two calls with fifty batches, one that fails, fifty with one, and one with the rest.
-    assert_eq!(reader.calls(), 2 + 1 + 50 + 1);
-    let polls = (1..=400).filter(|poll| !(251..=252).contains(poll));
+    assert_eq!(status.delivery.batches_delivered, 200);
+    // Two calls with fifty batches, one that fails, fifty with one, one with the rest; and of the bad one
+    // its first result, what can be kept of that, and its second.
+    assert_eq!(reader.calls(), 2 + 1 + 50 + 1 + 3);
+    let polls = (1..=400).filter(|poll| *poll != 251);
     let expected: Vec<String> = polls.map(|poll: u32| poll.to_string()).collect();
     assert_eq!(reader.texts(1), expected);
     let letter: PollBatch = serde_json::from_slice(&dead_letter(&server).await.payload).unwrap();
-    assert_eq!(letter.id, "old-125");
+    assert_eq!(
+        (letter.id.as_str(), letter.poll),
+        ("old-125.0-1", vec![251])
+    );
+}
+
+/// An instance with one dead letter, of a result that the reader refuses until this is true.
+async fn with_a_dead_letter(
+    server: &Server,
+) -> (Instance, Arc<TestReader>, Arc<AtomicBool>, DeadLetter) {
+    let is_mended = Arc::new(AtomicBool::new(false));
+    let gate = Arc::clone(&is_mended);
+    let reader = TestReader::new(move |batch, _| {
+        let is_bad = batch.poll.contains(&3) && !gate.load(SeqCst);
+        match is_bad {
+            true => Err(IngestError::Malformed("poll 3 is odd".to_owned())),
+            false => Ok(()),
+        }
+    });
+    let settings = [("LANES", "1"), ("BATCH_COUNT", "100")];
+    with_backlog(server, &settings, 5).await;
+    let instance = start(config(server, &settings), &reader).await;
+    let status = all_delivered(&instance).await;
+    assert_eq!(status.letters.count, 1);
+    let letters = instance.dead_letters(0, 100).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(status.letters.oldest, Some(letters[0].stored_at.micros));
+    let letter = letters[0].clone();
+    (instance, reader, is_mended, letter)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_is_shown_and_delivered_once_when_it_is_retried() {
+    let server = Server::start().await;
+    let (instance, reader, is_mended, letter) = with_a_dead_letter(&server).await;
+    assert!(letter.reason.contains("poll 3 is odd"), "{letter:?}");
+    assert_eq!((letter.results, letter.content.as_str()), (1, ""));
+    assert_eq!(letter.sensors, [id(1).to_string()]);
+    let shown = instance.dead_letter(&letter.id).await.unwrap();
+    assert!(shown.content.contains("\"poll\":[3]"), "{}", shown.content);
+    for unknown in ["test.99", "test.x", "other.1", "", "."] {
+        let error = instance.dead_letter(unknown).await.unwrap_err();
+        assert!(
+            matches!(error, LetterError::Unknown(_)),
+            "{unknown}: {error}"
+        );
+    }
+
+    // Retried too early it comes back, however soon, and is not lost.
+    instance.retry_dead_letter(&letter.id).await.unwrap();
+    let again = eventually("the letter again", || async {
+        let letters = instance.dead_letters(0, 100).await.unwrap();
+        letters
+            .first()
+            .filter(|found| found.id != letter.id)
+            .cloned()
+    })
+    .await;
+    assert_eq!(instance.status().await.letters.count, 1);
+    assert!(!reader.texts(1).contains(&"3".to_owned()));
+
+    is_mended.store(true, SeqCst);
+    instance.retry_dead_letter(&again.id).await.unwrap();
+    eventually("the reading", || async {
+        reader.texts(1).contains(&"3".to_owned()).then_some(())
+    })
+    .await;
+    all_delivered(&instance).await;
+    let status = instance.status().await;
+    assert_eq!(status.letters, Letters::default());
+    let texts = reader.texts(1);
+    assert_eq!(texts.iter().filter(|text| *text == "3").count(), 1);
+    assert_eq!(texts.len(), 10);
+    let error = instance.retry_dead_letter(&again.id).await.unwrap_err();
+    assert!(matches!(error, LetterError::Unknown(_)), "{error}");
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_that_is_dropped_is_gone() {
+    let server = Server::start().await;
+    let (instance, reader, _, letter) = with_a_dead_letter(&server).await;
+    instance.drop_dead_letter(&letter.id).await.unwrap();
+    assert_eq!(instance.status().await.letters, Letters::default());
+    assert!(instance.dead_letters(0, 100).await.unwrap().is_empty());
+    assert!(!reader.texts(1).contains(&"3".to_owned()));
+    instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,7 +37,7 @@ fn in_rust() -> Shapes {
         }
         field {
             Range Calibration SensorProfile Outcome Attestation PollBatch Ingested IngestError
-            Liveness Standing SensorState PollingStatus
+            DeadLetter Liveness Standing SensorState PollingStatus
         }
         ledger {
             ArchiveStatus LedgerStatus Erasure KeyChange Successor Freeze RetentionScope Retained

@@ -21,11 +21,11 @@ pub struct EventColumns {
     /// The producer's number for the event, below 2^53. An event with a producer is appended once
     /// for each pair of producer and sequence, however often it is written.
     pub sequence: Vec<u64>,
-    /// What happened. Required. At most 32,766 bytes, as `new` and `old`.
+    /// What happened. Required. At most 32,766 characters, as `new` and `old`.
     pub message: Vec<String>,
-    /// Who did it. At most 128 bytes, as `source`, `target`, `tenant_id` and `timestamp`.
+    /// Who did it. At most 128 characters, as `source`, `target`, `tenant_id` and `timestamp`.
     pub actor: Vec<String>,
-    /// What was done. At most 32 bytes, as `status`.
+    /// What was done. At most 32 characters, as `status`.
     pub action: Vec<String>,
     /// The value after the action.
     pub new: Vec<String>,

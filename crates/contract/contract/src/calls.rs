@@ -20,7 +20,7 @@ use crate::audit::{
     SearchQuery, Written,
 };
 use crate::base::{Error, WallTime};
-use crate::field::{PollingStatus, SensorState};
+use crate::field::{DeadLetter, PollingStatus, SensorState};
 use crate::ledger::{
     self, Erasure, Freeze, GapPage, GapQuery, KeyChange, LedgerStatus, PangeaLogged, PangeaPage,
     PangeaRoot, Reading, Retained, Retention, RetentionScope, Series, Successor, WitnessReply,
@@ -128,7 +128,7 @@ pub trait LogTree {
 }
 
 /// What changes a log otherwise than an append. An entry of the log records each change, with
-/// `reason`, at most 1,000 bytes, and `actor`, who asked for it, at most 128 bytes; neither may be
+/// `reason`, at most 1,000 characters, and `actor`, who asked for it, at most 128 characters; neither may be
 /// blank. Whoever exposes these calls sees to it that they are allowed.
 pub trait LogControl {
     /// Erases payload and salt of an entry for good; leaf and proofs stay.
@@ -384,6 +384,35 @@ pub trait Plant {
     ///
     /// [`Error::Unavailable`].
     fn polling_status(&self, site: &str) -> Result<PollingStatus, Error>;
+
+    /// What could not be recorded in any form at a site, oldest first; at most 100.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`].
+    fn dead_letters(&self, site: &str, offset: u32, limit: u32) -> Result<Vec<DeadLetter>, Error>;
+
+    /// One of them, with what it holds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] where there is none of that id.
+    fn dead_letter(&self, site: &str, id: &str) -> Result<DeadLetter, Error>;
+
+    /// Has one delivered once more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] where there is none of that id, [`Error::Refused`] where it is not known where
+    /// it came from.
+    fn retry_dead_letter(&self, site: &str, id: &str) -> Result<(), Error>;
+
+    /// Removes one for good.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] where there is none of that id.
+    fn drop_dead_letter(&self, site: &str, id: &str) -> Result<(), Error>;
 }
 
 /// The files of the page.

@@ -9,7 +9,7 @@ mod batch;
 mod registry;
 
 pub use batch::{Attestation, Outcome, PollBatch};
-pub use registry::{Liveness, PollingStatus, SensorState, Standing};
+pub use registry::{DeadLetter, Liveness, PollingStatus, SensorState, Standing};
 
 /// The span of engineering values a sensor declares as plausible, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Wire)]

@@ -8,6 +8,7 @@
 //! | [`ledger`] | what the ledger tells beyond that: `fieldledger:ledger/types` |
 //! | [`ui`] | the files of the page: `fieldledger:ui/types` |
 //! | [`calls`] | what can be asked of the log, of the plant and of the page, as traits |
+//! | [`limits`] | how long texts may be, the same everywhere |
 //! | `wire` | how the types travel over the lattice, with the feature `wrpc` |
 //!
 //! Both generators of bindings take these types in place of their own, so a type has no twin and no
@@ -26,6 +27,7 @@ pub mod base;
 pub mod calls;
 pub mod field;
 pub mod ledger;
+pub mod limits;
 pub mod ui;
 
 #[cfg(test)]

@@ -1,57 +1,58 @@
 //! One event, owned or borrowed, and its canonical JSON.
 
+use fieldledger_contract::limits::{NAME_CHARACTERS, TEXT_CHARACTERS, WORD_CHARACTERS};
 use serde::{Deserialize, Serialize};
 
-/// A field of the schema and the most bytes it may have.
+/// A field of the schema and the most characters it may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
     /// Its key in JSON.
     pub name: &'static str,
-    /// Most bytes of UTF-8.
-    pub max_bytes: usize,
+    /// Most characters, see [`fieldledger_contract::limits`].
+    pub max_characters: usize,
 }
 
 /// The fields of an event, sorted by name, with the limits of Pangea's Secure Audit Log.
 pub const FIELDS: [Field; 10] = [
     Field {
         name: "action",
-        max_bytes: 32,
+        max_characters: WORD_CHARACTERS,
     },
     Field {
         name: "actor",
-        max_bytes: 128,
+        max_characters: NAME_CHARACTERS,
     },
     Field {
         name: "message",
-        max_bytes: 32_766,
+        max_characters: TEXT_CHARACTERS,
     },
     Field {
         name: "new",
-        max_bytes: 32_766,
+        max_characters: TEXT_CHARACTERS,
     },
     Field {
         name: "old",
-        max_bytes: 32_766,
+        max_characters: TEXT_CHARACTERS,
     },
     Field {
         name: "source",
-        max_bytes: 128,
+        max_characters: NAME_CHARACTERS,
     },
     Field {
         name: "status",
-        max_bytes: 32,
+        max_characters: WORD_CHARACTERS,
     },
     Field {
         name: "target",
-        max_bytes: 128,
+        max_characters: NAME_CHARACTERS,
     },
     Field {
         name: "tenant_id",
-        max_bytes: 128,
+        max_characters: NAME_CHARACTERS,
     },
     Field {
         name: "timestamp",
-        max_bytes: 128,
+        max_characters: NAME_CHARACTERS,
     },
 ];
 

@@ -265,7 +265,7 @@ mod tests {
                     prop_assert_eq!(parsed.row().canonical(), event.row().canonical());
                     prop_assert_eq!(parsed, event);
                 }
-                Err(faults) => prop_assert!(faults.iter().all(|fault| fault.problem.contains("bytes"))),
+                Err(faults) => prop_assert!(faults.iter().all(|fault| fault.problem.contains("characters"))),
             }
         }
 

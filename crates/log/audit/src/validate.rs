@@ -1,7 +1,7 @@
 //! Holds events against the limits of the schema and names every fault.
 
-use fieldledger_contract::InvalidField;
 use fieldledger_contract::audit::EventColumns;
+use fieldledger_contract::{InvalidField, limits};
 
 use crate::columns::EventRows as _;
 use crate::event::{EventRow, FIELDS, MAX_SIGNATURE_BYTES};
@@ -48,11 +48,11 @@ impl Problems {
             });
         }
         for (field, text) in FIELDS.iter().zip(row.values()) {
-            if text.len() > field.max_bytes {
-                let found = text.len();
-                let most = field.max_bytes;
+            if !limits::fits(text, field.max_characters) {
+                let most = field.max_characters;
                 self.add(item, field.name, || {
-                    format!("has {found} bytes; at most {most} are allowed")
+                    let found = limits::characters(text);
+                    format!("has {found} characters; at most {most} are allowed")
                 });
             }
         }
@@ -208,16 +208,28 @@ mod tests {
             if field.name == "timestamp" {
                 continue;
             }
-            for (length, faults) in [(field.max_bytes, 0), (field.max_bytes + 1, 1)] {
+            let most = field.max_characters;
+            let lengths = [
+                ("x", most, 0),
+                ("x", most + 1, 1),
+                ("温", most, 0),
+                ("温", most + 1, 1),
+            ];
+            for (character, length, faults) in lengths {
                 let mut event = Event {
                     message: "m".into(),
                     ..Event::default()
                 };
-                *event.field_mut(field.name).unwrap() = "x".repeat(length);
+                *event.field_mut(field.name).unwrap() = character.repeat(length);
                 let mut columns = EventColumns::default();
                 columns.push(event, None);
                 let found = validate(&columns).err().unwrap_or_default();
-                assert_eq!(found.len(), faults, "{} with {length} bytes", field.name);
+                assert_eq!(
+                    found.len(),
+                    faults,
+                    "{} with {length} times {character}",
+                    field.name
+                );
                 assert!(found.iter().all(|fault| fault.field == field.name));
             }
         }

@@ -3,20 +3,34 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use fieldledger_contract::Error;
+use fieldledger_contract::field::PollingStatus;
+use fieldledger_contract::{Error, WallTime};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::parts::Shared;
 use crate::problem::{FieldProblem, Problem};
-use crate::sites::{self, SiteAway};
+use crate::sites::{self, Answers, SiteAway};
 
-/// Every part does its work.
+/// Deliveries that fail for longer are worth a look: a restart of the ledger takes a few seconds.
+const FAILING_MICROS: u64 = 15_000_000;
+
+/// Every part answers, and readings reach the log.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Health {
-    /// Always `ok`: anything else is a problem body.
+    /// `ok`; or `degraded` where a person should look, as `warnings` say. That a part does not answer is a
+    /// problem body.
     #[schema(example = "ok")]
     pub status: String,
+    /// What a person should look at; absent if there is nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// What could not be recorded and was put aside, at all sites that answer.
+    #[serde(default)]
+    pub dead_letters: u64,
+    /// When the oldest of that was put aside; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_dead_letter: Option<WallTime>,
     /// Entries in the log.
     pub tree_size: u64,
     /// Sensors that live.
@@ -43,7 +57,7 @@ pub struct Health {
     get,
     path = "/healthz",
     responses(
-        (status = 200, description = "Every part does its work", body = Health),
+        (status = 200, description = "Every part answers; `warnings` name what a person should look at", body = Health),
         (status = 503, description = "`errors` names the parts that do not, and why", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -68,8 +82,16 @@ pub(crate) async fn check_health(State(parts): State<Shared>) -> Result<Json<Hea
     }
     if let (Some(ledger), Some(polling), []) = (ledger, polling, &paused[..]) {
         let sum = polling.sum();
+        let warnings = warnings(&polling, parts.environment.now());
+        let status = match warnings.is_empty() {
+            true => "ok",
+            false => "degraded",
+        };
         return Ok(Json(Health {
-            status: "ok".to_owned(),
+            status: status.to_owned(),
+            warnings,
+            dead_letters: sum.dead_letters,
+            oldest_dead_letter: sum.oldest_dead_letter,
             tree_size: ledger.tree_size,
             sensors_ok: sum.sensors_ok,
             sensors_stale: sum.sensors_stale,
@@ -89,6 +111,33 @@ pub(crate) async fn check_health(State(parts): State<Shared>) -> Result<Json<Hea
     let detail = details.join("; ");
     silent.extend(paused);
     Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).with_errors(silent))
+}
+
+/// What a person should look at, although every part answers.
+fn warnings(polling: &Answers<PollingStatus>, now: WallTime) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (site, status) in &polling.of {
+        if status.dead_letters > 0 {
+            let oldest = status
+                .oldest_dead_letter
+                .map_or_else(|| "an unknown time".to_owned(), |time| time.to_string());
+            warnings.push(format!(
+                "site {site}: {} dead letters, the oldest of {oldest}: readings that are not in the log; \
+                 see fieldledger dead-letters",
+                status.dead_letters
+            ));
+        }
+        let since = status.delivery_failing_since;
+        if let Some(since) =
+            since.filter(|since| now.micros.saturating_sub(since.micros) > FAILING_MICROS)
+        {
+            warnings.push(format!(
+                "site {site}: readings wait since {since} and do not reach the log: {}",
+                status.last_delivery_error
+            ));
+        }
+    }
+    warnings
 }
 
 fn note_failure<T>(

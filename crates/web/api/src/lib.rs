@@ -6,6 +6,7 @@
 //! sensors.rs    GET /api/sensors, /api/sensors/{id}    sensors with their newest reading
 //! readings.rs   GET /api/readings                      one sensor over time
 //! entries.rs    GET /api/entries                       the log as it is, range by range
+//! dead_letters.rs GET /api/dead-letters ...            what could not be recorded
 //! devices.rs    POST /api/devices/approve, /retire     which key is a sensor's
 //! gaps.rs       GET /api/gaps                          which readings are missing
 //! proofs.rs     GET /api/proof/{entry}, /api/checkpoint  what a verifier needs
@@ -35,6 +36,7 @@
 mod assets;
 mod authorize;
 mod cached;
+mod dead_letters;
 mod devices;
 mod entries;
 mod extract;
@@ -59,6 +61,7 @@ mod witness;
 
 /// The bodies of answers that are not types of `fieldledger_contract`, for clients.
 pub mod answers {
+    pub use crate::dead_letters::{DecidedLetter, LetterList, SiteLetter};
     pub use crate::devices::DecidedKey;
     pub use crate::entries::EntriesResponse;
     pub use crate::gaps::GapsResponse;

@@ -15,8 +15,8 @@ use crate::extract::BODY_LIMIT;
 use crate::parts::Parts;
 use crate::problem::{Problem, finish};
 use crate::{
-    assets, devices, entries, gaps, health, life, log, logs, metrics, pangea, proofs, readings,
-    sensors, status, witness,
+    assets, dead_letters, devices, entries, gaps, health, life, log, logs, metrics, pangea, proofs,
+    readings, sensors, status, witness,
 };
 
 /// The whole HTTP interface, every answer of it: an error is a problem body, whatever made it.
@@ -39,6 +39,16 @@ pub fn router(parts: Parts) -> axum::Router {
             get(log::tlog_proof::download_bundle),
         )
         .route("/api/checkpoint", get(proofs::show_checkpoint))
+        .route("/api/dead-letters", get(dead_letters::list_letters))
+        .route("/api/dead-letters/{id}", get(dead_letters::show_letter))
+        .route(
+            "/api/dead-letters/{id}/retry",
+            post(dead_letters::retry_letter),
+        )
+        .route(
+            "/api/dead-letters/{id}/drop",
+            post(dead_letters::drop_letter),
+        )
         .route("/api/devices/approve", post(devices::approve_key))
         .route("/api/devices/retire", post(devices::retire_key))
         .route("/api/log/erase", post(life::erase_entry))
@@ -92,6 +102,10 @@ pub fn openapi() -> OpenApi {
         proofs::prove_entry,
         log::tlog_proof::download_bundle,
         proofs::show_checkpoint,
+        dead_letters::list_letters,
+        dead_letters::show_letter,
+        dead_letters::retry_letter,
+        dead_letters::drop_letter,
         devices::approve_key,
         devices::retire_key,
         life::erase_entry,

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use fieldledger_api::{BODY_LIMIT, LOG_ENDED, Parts, Scope, Tokens, openapi, router};
 use fieldledger_chance::proptest_config;
 use fieldledger_contract::audit::Order;
+use fieldledger_contract::field::DeadLetter;
 use fieldledger_contract::ledger::{
     ArchiveStatus, AsWitness, Bucket, GapQuery, GapState, OwnWitnesses, Series, WatchedLog,
     WitnessState, Witnessing,
@@ -949,6 +950,186 @@ async fn change(backend: &Arc<Fake>, what: &str, token: Option<&str>, body: &Val
     send(backend, request.body(Body::from(body.to_string())).unwrap()).await
 }
 
+fn letter(id: &str) -> DeadLetter {
+    DeadLetter {
+        id: id.to_owned(),
+        stored_at: WallTime::from_micros(NOW.micros - 60_000_000),
+        reason: "the reader traps".to_owned(),
+        attempts: 3,
+        results: 1,
+        sensors: vec![SENSOR.to_owned()],
+        bytes: 20,
+        content: "{\"text\":[\"21.5\"]}".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_seen_wherever_somebody_looks() {
+    let backend = fake();
+    let health = get(&backend, "/healthz").await.json();
+    assert_eq!(
+        (&health["status"], &health["dead_letters"]),
+        (&json!("ok"), &json!(0))
+    );
+    assert_eq!(get(&backend, "/api/dead-letters").await.json()["total"], 0);
+
+    backend
+        .dead_letters
+        .lock()
+        .extend([letter("main.7"), letter("main.9")]);
+    let answer = get(&backend, "/healthz").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let health = answer.json();
+    assert_eq!(
+        (&health["status"], &health["dead_letters"]),
+        (&json!("degraded"), &json!(2))
+    );
+    let oldest = letter("main.7").stored_at.to_string();
+    assert_eq!(health["oldest_dead_letter"], oldest);
+    let warning = health["warnings"][0].as_str().unwrap();
+    assert!(
+        warning.contains("2 dead letters") && warning.contains(&oldest),
+        "{warning}"
+    );
+    let metrics = get(&backend, "/metrics").await.body;
+    assert!(
+        metrics.contains("\nfieldledger_dead_letters 2\n"),
+        "{metrics}"
+    );
+
+    let list = get(&backend, "/api/dead-letters").await.json();
+    assert_eq!(
+        (&list["total"], &list["next_offset"]),
+        (&json!(2), &Value::Null)
+    );
+    let first = &list["dead_letters"][0];
+    assert_eq!(
+        (&first["id"], &first["site"]),
+        (&json!("main.7"), &json!("main"))
+    );
+    assert_eq!(first.get("content"), None);
+    let page = get(&backend, "/api/dead-letters?limit=1").await.json();
+    assert_eq!(page["next_offset"], 1);
+    let page = get(&backend, "/api/dead-letters?offset=1&limit=1")
+        .await
+        .json();
+    assert_eq!(
+        (&page["dead_letters"][0]["id"], &page["next_offset"]),
+        (&json!("main.9"), &Value::Null)
+    );
+    let shown = get(&backend, "/api/dead-letters/main.7?site=main")
+        .await
+        .json();
+    assert_eq!(shown["content"], "{\"text\":[\"21.5\"]}");
+    let unknown = get(&backend, "/api/dead-letters/main.8").await;
+    unknown.problem_fields(404, "/api/dead-letters/main.8");
+    let nowhere = get(&backend, "/api/dead-letters/main.7?site=south").await;
+    nowhere.problem_fields(400, "/api/dead-letters/main.7");
+}
+
+#[tokio::test]
+async fn deliveries_that_fail_for_long_are_a_warning() {
+    let failing_for = |seconds: u64| {
+        Arc::new(Fake {
+            failing_since: Some(WallTime::from_micros(NOW.micros - seconds * 1_000_000)),
+            ..Fake::default()
+        })
+    };
+    let health = get(&failing_for(5), "/healthz").await.json();
+    assert_eq!(health["status"], "ok");
+    let health = get(&failing_for(60), "/healthz").await.json();
+    assert_eq!(health["status"], "degraded");
+    let warning = health["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("do not reach the log"), "{warning}");
+}
+
+#[tokio::test]
+async fn dead_letters_are_decided_about_by_administrators_and_in_the_log() {
+    let reader = Tokens::setting("reader", &[Scope::Read, Scope::Write], "r");
+    let admin = Tokens::setting("officer", &[Scope::Admin], "a");
+    let backend = Arc::new(Fake {
+        tokens: Tokens::parse(&format!("{reader} {admin}")).unwrap(),
+        ..Fake::default()
+    });
+    backend
+        .dead_letters
+        .lock()
+        .extend([letter("main.7"), letter("main.9")]);
+    let decide = async |what: &str, token: Option<&str>, body: Value| {
+        let mut request = Request::builder()
+            .method("POST")
+            .uri(format!("/api/dead-letters/{what}"))
+            .header("content-type", "application/json");
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        send(
+            &backend,
+            request.body(Body::from(body.to_string())).unwrap(),
+        )
+        .await
+    };
+    let why = json!({"reason": "a tester's"});
+    for (token, status) in [(None, 401), (Some("r"), 403)] {
+        let answer = decide("main.7/drop", token, why.clone()).await;
+        answer.problem_fields(status, "/api/dead-letters/main.7/drop");
+    }
+    for body in [
+        json!({}),
+        json!({"reason": " "}),
+        json!({"reason": "x".repeat(1_001)}),
+    ] {
+        let answer = decide("main.7/drop", Some("a"), body).await;
+        assert!(answer.status.is_client_error(), "{}", answer.body);
+    }
+    assert!(backend.written.lock().is_empty());
+    assert_eq!(backend.dead_letters.lock().len(), 2);
+
+    let dropped = decide("main.7/drop", Some("a"), why.clone()).await;
+    assert_eq!(dropped.status, StatusCode::OK, "{}", dropped.body);
+    assert_eq!(
+        dropped.json(),
+        json!({"site": "main", "id": "main.7", "entry": 2})
+    );
+    let retried = decide("main.9/retry", Some("a"), why).await;
+    assert_eq!(retried.status, StatusCode::OK, "{}", retried.body);
+    assert!(backend.dead_letters.lock().is_empty());
+    let written = backend.written.lock();
+    let told: Vec<[&str; 5]> = written
+        .iter()
+        .map(|events| {
+            [
+                events.action[0].as_str(),
+                events.status[0].as_str(),
+                events.target[0].as_str(),
+                events.actor[0].as_str(),
+                events.old[0].as_str(),
+            ]
+        })
+        .collect();
+    // What was dropped is in the log before it is gone.
+    let content = letter("main.7").content;
+    assert_eq!(
+        told,
+        [
+            [
+                "DEAD_LETTER_DROP",
+                "REQUESTED",
+                "main.7",
+                "officer",
+                content.as_str()
+            ],
+            ["DEAD_LETTER_DROP", "SUCCESS", "main.7", "officer", ""],
+            ["DEAD_LETTER_RETRY", "REQUESTED", "main.9", "officer", ""],
+            ["DEAD_LETTER_RETRY", "SUCCESS", "main.9", "officer", ""],
+        ]
+    );
+    assert_eq!(
+        written[0].message[0],
+        "a tester's; it was put aside because: the reader traps"
+    );
+}
+
 #[tokio::test]
 async fn the_log_is_changed_by_administrators_alone() {
     let reader = Tokens::setting("reader", &[Scope::Read, Scope::Write], "r");
@@ -1031,6 +1212,8 @@ async fn the_log_is_changed_by_administrators_alone() {
 #[tokio::test]
 async fn the_description_has_every_route_and_every_route_is_there() {
     let backend = fake();
+    // The id that every path gets below.
+    backend.dead_letters.lock().push(letter(SENSOR));
     let answer = get(&backend, "/api/openapi.json").await;
     assert_eq!(answer.status, StatusCode::OK);
     let description = answer.json();

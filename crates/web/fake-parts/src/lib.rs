@@ -12,7 +12,9 @@ use fieldledger_contract::audit::{
 use fieldledger_contract::calls::{
     Log, LogControl, LogTree, Pages, PangeaLog, Plant, Readings, Witnessing,
 };
-use fieldledger_contract::field::{Liveness, PollingStatus, SensorProfile, SensorState, Standing};
+use fieldledger_contract::field::{
+    DeadLetter, Liveness, PollingStatus, SensorProfile, SensorState, Standing,
+};
 use fieldledger_contract::ledger::{
     self, ArchiveStatus, Erasure, Freeze, Gap, GapKind, GapPage, GapQuery, GapState, GapTotals,
     KeyChange, LedgerStatus, MissingRange, PangeaEvent, PangeaLogged, PangeaPage, PangeaRoot,
@@ -50,6 +52,12 @@ pub struct Fake {
     pub north: Option<Option<Error>>,
     /// The tokens that are configured.
     pub tokens: Tokens,
+    /// What was put aside at the site `main`, oldest first.
+    pub dead_letters: Mutex<Vec<DeadLetter>>,
+    /// Since when the deliveries of the site `main` fail.
+    pub failing_since: Option<WallTime>,
+    /// The events that were written.
+    pub written: Mutex<Vec<EventColumns>>,
     /// Why the log has ended.
     pub ended: Option<String>,
     /// The archive, if there is one.
@@ -290,6 +298,7 @@ impl Environment for Fake {
 impl Log for Fake {
     fn write(&self, events: EventColumns) -> Result<Written, Error> {
         let count = events.len();
+        self.written.lock().push(events);
         let written = Written {
             indices: vec![Some(2); count],
             appended: u32::try_from(count).unwrap_or(u32::MAX),
@@ -645,7 +654,49 @@ impl Plant for Fake {
             latency_p99: if site == "main" { 1_000 } else { 2_000 },
             ..PollingStatus::default()
         };
+        let status = match site {
+            "main" => {
+                let letters = self.dead_letters.lock();
+                PollingStatus {
+                    dead_letters: letters.len() as u64,
+                    oldest_dead_letter: letters.first().map(|letter| letter.stored_at),
+                    delivery_failing_since: self.failing_since,
+                    ..status
+                }
+            }
+            _ => status,
+        };
         fail(self.polling_of(site), status)
+    }
+
+    fn dead_letters(&self, site: &str, offset: u32, limit: u32) -> Result<Vec<DeadLetter>, Error> {
+        let letters = self.dead_letters.lock();
+        let listed = letters.iter().filter(|_| site == "main").cloned();
+        let listed = listed.map(|letter| DeadLetter {
+            content: String::new(),
+            ..letter
+        });
+        let page = listed.skip(offset as usize).take(limit as usize);
+        fail(self.polling_of(site), page.collect())
+    }
+
+    fn dead_letter(&self, site: &str, id: &str) -> Result<DeadLetter, Error> {
+        let letters = self.dead_letters.lock();
+        let found = letters
+            .iter()
+            .find(|letter| site == "main" && letter.id == id);
+        let found = found.cloned();
+        found.ok_or_else(|| Error::NotFound(format!("there is no dead letter {id}")))
+    }
+
+    fn retry_dead_letter(&self, site: &str, id: &str) -> Result<(), Error> {
+        self.drop_dead_letter(site, id)
+    }
+
+    fn drop_dead_letter(&self, site: &str, id: &str) -> Result<(), Error> {
+        self.dead_letter(site, id)?;
+        self.dead_letters.lock().retain(|letter| letter.id != id);
+        Ok(())
     }
 }
 

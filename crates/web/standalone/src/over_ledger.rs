@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fieldledger_api::{Environment, Parts, Tokens};
 use fieldledger_contract::calls::{Pages, Plant};
-use fieldledger_contract::field::{PollingStatus, SensorState};
+use fieldledger_contract::field::{DeadLetter, PollingStatus, SensorState};
 use fieldledger_contract::ui::Asset;
 use fieldledger_contract::{Error, WallTime};
 use fieldledger_cosigning::{Cosigning, WitnessedLog};
@@ -116,6 +116,27 @@ impl Plant for Rest {
     }
 
     fn polling_status(&self, _site: &str) -> Result<PollingStatus, Error> {
+        Err(no_polling())
+    }
+
+    fn dead_letters(
+        &self,
+        _site: &str,
+        _offset: u32,
+        _limit: u32,
+    ) -> Result<Vec<DeadLetter>, Error> {
+        Err(no_polling())
+    }
+
+    fn dead_letter(&self, _site: &str, _id: &str) -> Result<DeadLetter, Error> {
+        Err(no_polling())
+    }
+
+    fn retry_dead_letter(&self, _site: &str, _id: &str) -> Result<(), Error> {
+        Err(no_polling())
+    }
+
+    fn drop_dead_letter(&self, _site: &str, _id: &str) -> Result<(), Error> {
         Err(no_polling())
     }
 }

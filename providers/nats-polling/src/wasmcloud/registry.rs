@@ -1,13 +1,19 @@
 //! The registry interface, over all links.
 
+use std::collections::BTreeMap;
+
 use fieldledger_contract::Error;
-use fieldledger_contract::field::{PollingStatus, SensorState};
+use fieldledger_contract::field::{DeadLetter, PollingStatus, SensorState};
 use wasmcloud_provider_sdk::Context;
 
 use super::bindings::exports::fieldledger::field::registry::Handler;
 use super::provider::PollingProvider;
 use super::shown;
+use crate::instance::{Instance, LetterError};
 use crate::questions::Decision;
+
+/// The most dead letters in one answer: each is read to be shown.
+const LETTERS_MAX: usize = 100;
 
 /// The most sensors in one answer.
 const LIMIT_MAX: usize = 10_000;
@@ -85,6 +91,64 @@ impl Handler<Option<Context>> for PollingProvider {
         Ok(self.decide(&id, Decision::Retire).await)
     }
 
+    async fn list_dead_letters(
+        &self,
+        _context: Option<Context>,
+        offset: u32,
+        limit: u32,
+    ) -> anyhow::Result<Result<Vec<DeadLetter>, Error>> {
+        let limit = (limit as usize).min(LETTERS_MAX);
+        let offset = offset as usize;
+        let mut all = Vec::new();
+        for instance in self.instances().await.values() {
+            match instance.dead_letters(0, offset + limit).await {
+                Ok(letters) => all.extend(letters),
+                Err(error) => return Ok(Err(shown::letter_error(&error))),
+            }
+        }
+        all.sort_by_key(|letter| letter.stored_at);
+        Ok(Ok(all.into_iter().skip(offset).take(limit).collect()))
+    }
+
+    async fn get_dead_letter(
+        &self,
+        _context: Option<Context>,
+        id: String,
+    ) -> anyhow::Result<Result<DeadLetter, Error>> {
+        let instances = self.instances().await;
+        let answer = match of_letter(&instances, &id) {
+            Ok(instance) => instance.dead_letter(&id).await,
+            Err(unknown) => Err(unknown),
+        };
+        Ok(answer.map_err(|error| shown::letter_error(&error)))
+    }
+
+    async fn retry_dead_letter(
+        &self,
+        _context: Option<Context>,
+        id: String,
+    ) -> anyhow::Result<Result<(), Error>> {
+        let instances = self.instances().await;
+        let answer = match of_letter(&instances, &id) {
+            Ok(instance) => instance.retry_dead_letter(&id).await,
+            Err(unknown) => Err(unknown),
+        };
+        Ok(answer.map_err(|error| shown::letter_error(&error)))
+    }
+
+    async fn drop_dead_letter(
+        &self,
+        _context: Option<Context>,
+        id: String,
+    ) -> anyhow::Result<Result<(), Error>> {
+        let instances = self.instances().await;
+        let answer = match of_letter(&instances, &id) {
+            Ok(instance) => instance.drop_dead_letter(&id).await,
+            Err(unknown) => Err(unknown),
+        };
+        Ok(answer.map_err(|error| shown::letter_error(&error)))
+    }
+
     async fn get_status(
         &self,
         _context: Option<Context>,
@@ -123,6 +187,16 @@ impl PollingProvider {
         }
         Err(unknown)
     }
+}
+
+/// The link whose dead letter this is.
+fn of_letter<'a>(
+    instances: &'a BTreeMap<(String, String), Instance>,
+    id: &str,
+) -> Result<&'a Instance, LetterError> {
+    let mut all = instances.values();
+    all.find(|instance| instance.names_letter(id))
+        .ok_or_else(|| LetterError::Unknown(shortened(id)))
 }
 
 fn shortened(text: &str) -> String {

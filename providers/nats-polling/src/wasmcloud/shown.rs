@@ -5,7 +5,7 @@ use fieldledger_contract::field::{PollingStatus, SensorProfile};
 use fieldledger_contract::{Error, WallTime, field};
 use fieldledger_polling::{EnrolError, SensorState};
 
-use crate::instance::{EnrolFailure, Status};
+use crate::instance::{EnrolFailure, LetterError, Status};
 
 pub(crate) fn sensor(sensor: &SensorState) -> field::SensorState {
     let mac: Vec<String> = sensor
@@ -48,6 +48,15 @@ pub(crate) fn enrol_error(error: &EnrolFailure) -> Error {
     }
 }
 
+pub(crate) fn letter_error(error: &LetterError) -> Error {
+    let text = fieldledger_polling::chain(error);
+    match error {
+        LetterError::Unknown(_) => Error::NotFound(text),
+        LetterError::NoLane => Error::Refused(text),
+        LetterError::Storage(_) => Error::Unavailable(text),
+    }
+}
+
 pub(crate) fn status(status: Status) -> PollingStatus {
     let Status {
         epoch,
@@ -56,6 +65,7 @@ pub(crate) fn status(status: Status) -> PollingStatus {
         liveness,
         delivery,
         batches_pending,
+        letters,
     } = status;
     PollingStatus {
         epoch,
@@ -80,6 +90,10 @@ pub(crate) fn status(status: Status) -> PollingStatus {
         batches_delivered: delivery.batches_delivered,
         batches_retried: delivery.batches_retried,
         batches_dead_lettered: delivery.batches_dead_lettered,
+        results_cut: delivery.results_cut,
+        dead_letters: letters.count,
+        oldest_dead_letter: letters.oldest.map(WallTime::from_micros),
+        delivery_failing_since: delivery.failing_since.map(WallTime::from_micros),
         last_delivery_error: delivery.last_error,
         delivery_ended: delivery.ended,
         stored_bytes: delivery.stored_bytes,

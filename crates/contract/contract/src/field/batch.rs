@@ -3,6 +3,7 @@
 use fieldledger_contract_derive::Wire;
 
 use super::SensorProfile;
+use crate::limits;
 
 /// How one poll ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Wire)]
@@ -113,7 +114,17 @@ pub struct PollBatch {
     /// The signature with what it takes to verify it (`fieldledger_attest::evidence`, JSON), or empty.
     #[cfg_attr(feature = "serde", serde(default))]
     pub evidence: Vec<String>,
+    /// Why the results are recorded without what they hold: the log did not take them as they were.
+    /// Empty in a batch that it has not refused.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "String::is_empty")
+    )]
+    pub refusal: String,
 }
+
+/// Most characters of a text that the log did not take, in the entry that says so.
+const KEPT_CHARACTERS: usize = 256;
 
 impl PollBatch {
     /// The same with the columns that batches did not have before readings could be signed, as those
@@ -149,6 +160,70 @@ impl PollBatch {
         ]
     }
 
+    /// The results of these rows, as a batch of their own; `None` where the columns are not of one length.
+    #[must_use]
+    pub fn part(&self, rows: std::ops::Range<usize>) -> Option<Self> {
+        // A name of its own, so that a part that is given up is not taken for another.
+        let id = format!("{}.{}-{}", self.id, rows.start, rows.end);
+        Some(Self {
+            id,
+            epoch: self.epoch.clone(),
+            sensors: self.sensors.clone(),
+            sensor: items(&self.sensor, &rows)?,
+            poll: items(&self.poll, &rows)?,
+            polled_at: items(&self.polled_at, &rows)?,
+            received_at: items(&self.received_at, &rows)?,
+            outcome: items(&self.outcome, &rows)?,
+            text: items(&self.text, &rows)?,
+            boot: items(&self.boot, &rows)?,
+            sequence: items(&self.sequence, &rows)?,
+            device_at: items(&self.device_at, &rows)?,
+            unit: items(&self.unit, &rows)?,
+            sequence_reused: items(&self.sequence_reused, &rows)?,
+            device_up: items(&self.device_up, &rows)?,
+            attestation: items(&self.attestation, &rows)?,
+            evidence: items(&self.evidence, &rows)?,
+            refusal: self.refusal.clone(),
+        })
+    }
+
+    /// The same polls with what can be kept of their results, whatever is wrong with them: which sensor
+    /// was polled and when, how it ended, the beginning of the text in printable characters, and why there
+    /// is no more.
+    #[must_use]
+    pub fn what_can_be_kept(&self, refusal: &str) -> Self {
+        let rows = self.sensor.len();
+        let kept = |text: &String| limits::cut(&printable(text), KEPT_CHARACTERS);
+        let profile = |sensor: &SensorProfile| SensorProfile {
+            id: sensor.id.clone(),
+            alias: limits::cut(&printable(&sensor.alias), limits::NAME_CHARACTERS),
+            location: limits::cut(&printable(&sensor.location), limits::NAME_CHARACTERS),
+            unit: String::new(),
+            range: None,
+            calibration: None,
+        };
+        Self {
+            id: self.id.clone(),
+            epoch: self.epoch.clone(),
+            sensors: self.sensors.iter().map(profile).collect(),
+            sensor: self.sensor.clone(),
+            poll: self.poll.clone(),
+            polled_at: self.polled_at.clone(),
+            received_at: self.received_at.clone(),
+            outcome: self.outcome.clone(),
+            text: self.text.iter().map(kept).collect(),
+            boot: vec![String::new(); rows],
+            sequence: vec![None; rows],
+            device_at: vec![None; rows],
+            unit: vec![String::new(); rows],
+            sequence_reused: vec![false; rows],
+            device_up: vec![None; rows],
+            attestation: vec![Attestation::Unsigned; rows],
+            evidence: vec![String::new(); rows],
+            refusal: limits::cut(&printable(refusal), KEPT_CHARACTERS),
+        }
+    }
+
     /// Adds the results of a later batch, and keeps its own id.
     ///
     /// # Errors
@@ -157,7 +232,7 @@ impl PollBatch {
     pub fn append(&mut self, later: Self) -> Result<(), Box<Self>> {
         let results = later.sensor.len();
         let is_even = later.lengths().iter().all(|(_, length)| *length == results);
-        if later.epoch != self.epoch || !is_even {
+        if later.epoch != self.epoch || later.refusal != self.refusal || !is_even {
             return Err(Box::new(later));
         }
         let Self {
@@ -178,6 +253,7 @@ impl PollBatch {
             device_up,
             attestation,
             evidence,
+            refusal: _,
         } = later;
         let mut places = Vec::with_capacity(sensors.len());
         for profile in sensors {
@@ -206,6 +282,16 @@ impl PollBatch {
         self.evidence.extend(evidence);
         Ok(())
     }
+}
+
+fn items<T: Clone>(column: &[T], rows: &std::ops::Range<usize>) -> Option<Vec<T>> {
+    column.get(rows.clone()).map(<[T]>::to_vec)
+}
+
+/// With a space in the place of what is not printable.
+fn printable(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().map(shown).collect()
 }
 
 #[cfg(test)]
@@ -246,6 +332,7 @@ mod tests {
             device_up: polls.iter().copied().map(Some).collect(),
             attestation: vec![Attestation::Valid; polls.len()],
             evidence: polls.iter().map(of_poll).collect(),
+            refusal: String::new(),
             poll: polls,
         }
     }
@@ -263,6 +350,35 @@ mod tests {
         all.append(renamed).unwrap();
         assert_eq!(all.sensors[3].location, "elsewhere");
         assert_eq!(all.sensor[5], 3);
+    }
+
+    #[test]
+    fn parts_are_the_whole() {
+        let whole = batch("e", &["a", "b"], &[(0, 1), (1, 2), (0, 3), (1, 4)]);
+        let mut again = whole.part(0..1).unwrap();
+        for rows in [1..3, 3..4] {
+            again.append(whole.part(rows).unwrap()).unwrap();
+        }
+        again.id.clone_from(&whole.id);
+        assert_eq!(again, whole);
+        assert_eq!(whole.part(3..5), None);
+        let mut uneven = whole.clone();
+        uneven.unit.clear();
+        assert_eq!(uneven.part(0..1), None);
+    }
+
+    #[test]
+    fn what_is_kept_of_a_refused_result_is_short_and_printable() {
+        let mut whole = batch("e", &["a"], &[(0, 1)]);
+        whole.text[0] = "\u{1}温".repeat(1_000);
+        whole.sensors[0].alias = "\u{85}x".repeat(1_000);
+        let kept = whole.what_can_be_kept(&"\n".repeat(1_000));
+        let all = [&kept.text[0], &kept.sensors[0].alias, &kept.refusal];
+        for text in all {
+            assert!(limits::fits(text, KEPT_CHARACTERS) && !text.contains(char::is_control));
+        }
+        assert!(kept.text[0].starts_with(" 温"));
+        assert_eq!((kept.poll, kept.sequence[0]), (whole.poll, None));
     }
 
     #[test]

@@ -101,6 +101,34 @@ pub struct SensorState {
     pub late: u64,
 }
 
+/// What could not be recorded in any form, and was put aside.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Wire)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct DeadLetter {
+    /// Names it at its site.
+    #[cfg_attr(feature = "schema", schema(example = "sensor_reader.7"))]
+    pub id: String,
+    /// When it was put aside.
+    pub stored_at: WallTime,
+    /// Why.
+    pub reason: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// How many results it holds; 0 where it is no batch.
+    pub results: u32,
+    /// Ids of their sensors.
+    pub sensors: Vec<String>,
+    /// Bytes that it holds.
+    pub bytes: u64,
+    /// What it holds, at most 32,766 characters of it; absent in a list.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "String::is_empty")
+    )]
+    pub content: String,
+}
+
 /// Counters of the polling provider since it started; sensors and waiting work are as they are now.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Wire)]
 pub struct PollingStatus {
@@ -148,8 +176,16 @@ pub struct PollingStatus {
     pub batches_retried: u64,
     /// Batches given up.
     pub batches_dead_lettered: u64,
+    /// Results of which the log has only what could be kept.
+    pub results_cut: u64,
+    /// Dead letters.
+    pub dead_letters: u64,
+    /// When the oldest of them was put aside.
+    pub oldest_dead_letter: Option<WallTime>,
     /// Why the last delivery failed, or empty.
     pub last_delivery_error: String,
+    /// Since when a lane has delivered nothing, because each attempt fails; none while all deliver.
+    pub delivery_failing_since: Option<WallTime>,
     /// Why the log takes no more events, so that delivery pauses; empty while it does not say so.
     pub delivery_ended: String,
     /// Bytes of the batches in the stream.
@@ -194,7 +230,11 @@ impl PollingStatus {
             batches_delivered,
             batches_retried,
             batches_dead_lettered,
+            results_cut,
+            dead_letters,
+            oldest_dead_letter,
             last_delivery_error,
+            delivery_failing_since,
             delivery_ended,
             stored_bytes,
             stored_bytes_max,
@@ -210,6 +250,12 @@ impl PollingStatus {
         let used = |bytes: u64, of: u64| u128::from(bytes) * u128::from(of);
         if used(self.stored_bytes, *stored_bytes_max) < used(*stored_bytes, self.stored_bytes_max) {
             (self.stored_bytes, self.stored_bytes_max) = (*stored_bytes, *stored_bytes_max);
+        }
+        for (first, one) in [
+            (&mut self.oldest_dead_letter, oldest_dead_letter),
+            (&mut self.delivery_failing_since, delivery_failing_since),
+        ] {
+            *first = (*first).into_iter().chain(*one).min();
         }
         for (sum, one) in [
             (&mut self.sensors_ok, sensors_ok),
@@ -234,6 +280,8 @@ impl PollingStatus {
             (&mut self.batches_delivered, batches_delivered),
             (&mut self.batches_retried, batches_retried),
             (&mut self.batches_dead_lettered, batches_dead_lettered),
+            (&mut self.results_cut, results_cut),
+            (&mut self.dead_letters, dead_letters),
             (&mut self.results_buffered, results_buffered),
             (&mut self.batches_pending, batches_pending),
         ] {

@@ -25,6 +25,15 @@ impl Findings {
     }
 }
 
+/// What the log did not take whole has no value, whatever is left of it.
+pub(super) fn check_refusal(refusal: &str, findings: &mut Findings) {
+    if !refusal.is_empty() {
+        findings.add(Quality::BadDecodingError, || {
+            format!("the reading could not be recorded as it was, and is cut: {refusal}")
+        });
+    }
+}
+
 /// What a device says of the time is kept as it says it, and flagged where it cannot be.
 pub(super) fn check_clock(batch: &PollBatch, row: usize, findings: &mut Findings) {
     let Some(device_at) = batch.device_at[row] else {

@@ -14,69 +14,71 @@ mod value;
 
 use std::borrow::Cow;
 
-use fieldledger_audit::{EventColumns, timestamp};
+use fieldledger_audit::validate::{MAX_PRODUCER_BYTES, SEQUENCE_END};
+use fieldledger_audit::{EventColumns, Origin, timestamp};
+use fieldledger_contract::limits;
 use fieldledger_wire::batch::{Outcome, PollBatch, SensorProfile};
 
 pub use check::BatchError;
-use check::{check_lengths, check_number, check_sensors, sensor_of};
-use findings::{Findings, check_attestation, check_clock, check_range, check_unit};
+use check::{check_lengths, polled_at, sensor_of, sequence_of};
+use findings::{Findings, check_attestation, check_clock, check_range, check_refusal, check_unit};
 use value::engineering_value;
 
+use crate::kept;
 use crate::quality::{Quality, Severity};
 use crate::record::{
     ACTION, EvidenceText, Recorded, STATUS_COMM_ERROR, STATUS_SUCCESS, STATUS_VALUE_ERROR,
 };
 
-/// Turns each result of a batch into an audit event, as `docs/log-format.md` describes it.
+/// Turns each result of a batch into an audit event, as `docs/log-format.md` describes it. Each is one that
+/// the log takes: what an event has no room for is left out of it, and it says so.
 ///
 /// The same batch always yields the same events with the same producers and sequences, so that the
 /// log recognises a redelivered one.
 ///
 /// # Errors
 ///
-/// Where the batch contradicts itself. What a device did wrong is no error but a quality.
+/// Where the results of a batch cannot be told apart. What a device did wrong is no error but a quality,
+/// and what is wrong with one result says nothing against the others.
 pub fn grade_batch(batch: &PollBatch) -> Result<EventColumns, BatchError> {
     check_lengths(batch)?;
-    check_sensors(&batch.sensors)?;
     if batch.epoch.is_empty() {
         return Err(BatchError::NoEpoch);
     }
 
     let mut events = EventColumns::default();
     for row in 0..batch.sensor.len() {
-        push_event(batch, row, &mut events)?;
+        push_event(batch, row, &mut events);
     }
     Ok(events)
 }
 
-fn push_event(batch: &PollBatch, row: usize, events: &mut EventColumns) -> Result<(), BatchError> {
-    let sensor = sensor_of(batch, row)?;
-    check_number("poll", row, batch.poll[row])?;
-    if let Some(sequence) = batch.sequence[row] {
-        check_number("sequence", row, sequence)?;
-    }
-    let polled_at =
-        timestamp::from_micros(batch.polled_at[row]).ok_or_else(|| BatchError::Item {
-            column: "polled-at",
-            row,
-            problem: format!("{} us lies beyond the year 9999", batch.polled_at[row]),
-        })?;
-
-    let reading = grade(batch, row, sensor)?;
-    let (producer, sequence) = origin(batch, row, sensor);
+fn push_event(batch: &PollBatch, row: usize, events: &mut EventColumns) {
+    let mut findings = Findings::default();
+    let sensor = sensor_of(batch, row, &mut findings);
+    let sequence = sequence_of(batch, row, &mut findings);
+    let polled_at = polled_at(batch, row, &mut findings);
+    let graded = grade(batch, row, &sensor, findings);
+    let reading = kept::within_limits(Recorded {
+        polled_at,
+        seq: sequence,
+        ..graded
+    });
+    let Origin { producer, sequence } = origin(batch, row, &sensor, sequence);
     events.producer.push(producer);
     events.sequence.push(sequence);
     events.message.push(reading.to_message());
     events.actor.push(sensor.alias.clone());
     events.action.push(ACTION.to_owned());
-    events
-        .new
-        .push(reading.value.map_or_else(String::new, Cow::into_owned));
     events.source.push(sensor.id.clone());
     events.status.push(status(reading.quality).to_owned());
     events.target.push(sensor.location.clone());
-    events.timestamp.push(polled_at);
-    Ok(())
+    events
+        .timestamp
+        .push(timestamp::from_micros(polled_at).unwrap_or_default());
+    events
+        .new
+        .push(reading.value.map_or_else(String::new, Cow::into_owned));
 }
 
 /// Who numbers the event, and its number.
@@ -84,10 +86,10 @@ fn push_event(batch: &PollBatch, row: usize, events: &mut EventColumns) -> Resul
 /// A late answer must not share its number with the event that said `no-reply` for the same poll: it
 /// would be taken for that one and lost. And what is not the sensor's own must not take a number of
 /// the sensor's: its own reading would be taken for that one and lost.
-fn origin(batch: &PollBatch, row: usize, sensor: &SensorProfile) -> (String, u64) {
+fn origin(batch: &PollBatch, row: usize, sensor: &SensorProfile, sequence: Option<u64>) -> Origin {
     let id = &sensor.id;
     let boot = &batch.boot[row];
-    match batch.sequence[row] {
+    let (producer, sequence) = match sequence {
         Some(sequence)
             if !boot.is_empty()
                 && !batch.sequence_reused[row]
@@ -99,8 +101,23 @@ fn origin(batch: &PollBatch, row: usize, sensor: &SensorProfile) -> (String, u64
             (format!("late/{id}/{}", batch.epoch), batch.poll[row])
         }
         _ => (format!("poll/{id}/{}", batch.epoch), batch.poll[row]),
+    };
+    if producer.len() <= MAX_PRODUCER_BYTES && sequence < SEQUENCE_END {
+        return Origin { producer, sequence };
+    }
+    // No poll is named so, unless a program other than this one made the batch.
+    let id = &batch.id[..batch.id.floor_char_boundary(MAX_BATCH_ID_BYTES)];
+    Origin {
+        producer: format!("batch/{id}"),
+        sequence: row as u64,
     }
 }
+
+/// Most bytes of a batch's id in the name of a producer.
+const MAX_BATCH_ID_BYTES: usize = 128;
+
+/// Most characters of the reason why the quality is not Good.
+const MAX_REASON_CHARACTERS: usize = 2_000;
 
 /// The outcome of a poll in the words of the proof of concept this grew out of. Any answer without a usable value counts as `VALUE_ERROR`.
 fn status(quality: Quality) -> &'static str {
@@ -115,12 +132,13 @@ fn grade<'a>(
     batch: &'a PollBatch,
     row: usize,
     sensor: &'a SensorProfile,
-) -> Result<Recorded<'a>, BatchError> {
+    mut findings: Findings,
+) -> Recorded<'a> {
     let text = batch.text[row].as_str();
     let outcome = batch.outcome[row];
     let answered = outcome != Outcome::NoReply;
-    let mut findings = Findings::default();
 
+    check_refusal(&batch.refusal, &mut findings);
     let value = engineering_value(outcome, text, sensor, &mut findings);
     check_unit(&batch.unit[row], &sensor.unit, &mut findings);
     check_attestation(batch.attestation[row], &mut findings);
@@ -139,41 +157,49 @@ fn grade<'a>(
         });
     }
 
+    let evidence = evidence(batch, row, &mut findings);
+
     let (quality, reason) = findings.verdict();
     let usable = quality.severity() != Severity::Bad;
-    Ok(Recorded {
+    Recorded {
         attestation: answered.then_some(batch.attestation[row]),
         boot: present(&batch.boot[row]),
         device_at: batch.device_at[row],
         device_unit: (!batch.evidence[row].is_empty())
             .then_some(Cow::Borrowed(batch.unit[row].as_str())),
         device_up: batch.device_up[row],
-        evidence: evidence(batch, row)?,
+        evidence,
         historical: outcome == Outcome::Historical,
         late: outcome == Outcome::Late,
         poll: Cow::Owned(format!("{}/{}", batch.epoch, batch.poll[row])),
         polled_at: batch.polled_at[row],
         quality,
         raw: (answered || !text.is_empty()).then_some(Cow::Borrowed(text)),
-        reason: reason.map(Cow::Owned),
+        reason: reason.map(|reason| Cow::Owned(limits::cut(&reason, MAX_REASON_CHARACTERS))),
         received_at: batch.received_at[row],
         seq: batch.sequence[row],
         unit: present(&sensor.unit).or_else(|| present(&batch.unit[row])),
         value: value.filter(|_| usable).map(|value| value.text),
-    })
+    }
 }
 
-fn evidence(batch: &PollBatch, row: usize) -> Result<Option<EvidenceText<'_>>, BatchError> {
+/// The evidence of a signature as the polling provider wrote it.
+fn evidence<'a>(
+    batch: &'a PollBatch,
+    row: usize,
+    findings: &mut Findings,
+) -> Option<EvidenceText<'a>> {
     let text = batch.evidence[row].as_str();
     if text.is_empty() {
-        return Ok(None);
+        return None;
     }
-    let evidence = EvidenceText::new(text).map_err(|error| BatchError::Item {
-        column: "evidence",
-        row,
-        problem: format!("is no JSON object: {error}"),
-    });
-    evidence.map(Some)
+    EvidenceText::new(text)
+        .inspect_err(|error| {
+            findings.add(Quality::UncertainSubNormal, || {
+                format!("the evidence of the signature was left out: it is no JSON object: {error}")
+            });
+        })
+        .ok()
 }
 
 fn present(text: &str) -> Option<Cow<'_, str>> {

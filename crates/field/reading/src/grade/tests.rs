@@ -6,6 +6,7 @@ use fieldledger_wire::batch::{Attestation, Calibration, Range};
 use proptest::prelude::*;
 
 use super::*;
+use crate::kept;
 
 const ID: &str = "6b1c4f0e-0000-4000-8000-0123456789ab";
 const AT: u64 = 1_767_323_045_000_006;
@@ -41,6 +42,7 @@ fn batch(change: impl FnOnce(&mut PollBatch)) -> PollBatch {
         device_up: vec![None],
         attestation: vec![Attestation::Unsigned],
         evidence: vec![String::new()],
+        refusal: String::new(),
     };
     change(&mut batch);
     batch
@@ -252,24 +254,11 @@ fn producers_follow_the_table() {
 }
 
 #[test]
-fn contradicting_batches_are_refused_by_column_and_row() {
+fn batches_whose_results_cannot_be_told_apart_are_refused() {
     let refusal = |change: fn(&mut PollBatch)| grade_batch(&batch(change)).unwrap_err().to_string();
     assert_eq!(
         refusal(|batch| batch.text.clear()),
         "column text has 0 items where sensor has 1; it must have as many"
-    );
-    assert_eq!(
-        refusal(|batch| batch.sensor[0] = 1),
-        "column sensor, row 0: is 1; it must be below 1, the number of sensors"
-    );
-    assert!(refusal(|batch| batch.poll[0] = 1 << 53).starts_with("column poll, row 0"));
-    assert!(
-        refusal(|batch| batch.sequence[0] = Some(1 << 53)).starts_with("column sequence, row 0")
-    );
-    assert!(refusal(|batch| batch.polled_at[0] = u64::MAX).starts_with("column polled-at, row 0"));
-    assert!(
-        refusal(|batch| batch.sensors[0].id.make_ascii_uppercase())
-            .starts_with("column sensors, row 0")
     );
     assert!(refusal(|batch| batch.epoch.clear()).starts_with("epoch is empty"));
     assert!(
@@ -280,6 +269,115 @@ fn contradicting_batches_are_refused_by_column_and_row() {
         .unwrap()
         .is_empty()
     );
+}
+
+#[test]
+fn what_is_wrong_with_one_result_is_said_in_its_event() {
+    let told = |change: fn(&mut PollBatch)| {
+        let events = graded(change);
+        let (quality, _, _, reason) = outcome_of(&events);
+        (quality, reason, events)
+    };
+    let (quality, reason, events) = told(|batch| batch.sensor[0] = 1);
+    assert_eq!(quality, Quality::BadConfigurationError);
+    assert!(reason.contains("no sensor 1"), "{reason}");
+    assert_eq!(events.source[0], "unknown");
+
+    let (quality, reason, _) = told(|batch| batch.sensors[0].id.make_ascii_uppercase());
+    assert_eq!(quality, Quality::BadConfigurationError);
+    assert!(reason.contains("no UUID"), "{reason}");
+
+    let (quality, reason, events) = told(|batch| {
+        (batch.boot[0], batch.sequence[0]) = ("b".into(), Some(1 << 53));
+    });
+    assert_eq!(quality, Quality::UncertainSubNormal);
+    assert!(reason.contains("9007199254740992"), "{reason}");
+    assert_eq!(events.producer[0], format!("poll/{ID}/epoch"));
+    assert_eq!(events.new[0], "21.370");
+
+    let (_, _, events) = told(|batch| batch.poll[0] = 1 << 53);
+    assert_eq!(events.producer[0], "batch/batch");
+
+    let (quality, reason, _) = told(|batch| batch.polled_at[0] = u64::MAX);
+    assert_eq!(quality, Quality::UncertainSubNormal);
+    assert!(reason.contains("beyond the year 9999"), "{reason}");
+
+    let (_, reason, events) = told(|batch| batch.evidence[0] = "[".into());
+    assert!(reason.contains("evidence"), "{reason}");
+    assert_eq!(events.new[0], "21.370");
+
+    let (_, reason, events) = told(|batch| batch.sensors[0].alias = "温".repeat(129));
+    assert!(reason.contains("128 characters"), "{reason}");
+    assert_eq!(events.actor[0], format!("{}…", "温".repeat(127)));
+
+    let (quality, reason, events) = told(|batch| batch.text[0] = "1".repeat(40_000));
+    // A float has no such number.
+    assert_eq!(quality, Quality::BadDecodingError);
+    assert!(reason.contains("is cut"), "{reason}");
+    assert_eq!(events.status[0], STATUS_VALUE_ERROR);
+
+    let (quality, reason, events) = told(|batch| batch.refusal = "the reader traps".into());
+    assert_eq!(quality, Quality::BadDecodingError);
+    assert!(reason.contains("the reader traps"), "{reason}");
+    assert_eq!((events.new[0].as_str(), events.sequence[0]), ("", 7));
+}
+
+#[test]
+fn a_name_of_43_times_three_bytes_is_a_name() {
+    let alias = "温".repeat(43);
+    let events = graded(|batch| batch.sensors[0].alias = "温".repeat(43));
+    assert_eq!(events.actor[0], alias);
+    assert_eq!(outcome_of(&events).0, Quality::Good);
+}
+
+#[test]
+fn what_the_log_refuses_is_kept_in_part_and_its_neighbours_whole() {
+    let mut three = batch(|_| {});
+    for poll in [8, 9] {
+        three.append(batch(|batch| batch.poll[0] = poll)).unwrap();
+    }
+    let whole = grade_batch(&three).unwrap();
+    let mut events = whole.clone();
+    let fault = |field: &str, problem: &str| fieldledger_audit::InvalidField {
+        item: 1,
+        field: field.to_owned(),
+        problem: problem.to_owned(),
+    };
+    let faults = [fault("actor", "is not liked"), fault("new", "has 7 legs")];
+    assert_eq!(kept::refused(&mut events, &faults), kept::Kept::Changed(1));
+    assert_eq!(validate::validate(&events), Ok(()));
+    let reading = Recorded::parse(&events.message[1]).unwrap();
+    let reason = reading.reason.unwrap();
+    assert!(
+        reason.contains("actor is not liked; new has 7 legs"),
+        "{reason}"
+    );
+    assert_eq!(
+        (reading.quality, reading.value),
+        (Quality::BadDecodingError, None)
+    );
+    assert_eq!(reading.raw.as_deref(), Some("21.370"));
+    assert_eq!(
+        (events.actor[1].as_str(), events.status[1].as_str()),
+        ("", "VALUE_ERROR")
+    );
+    // Neighbours, and its own number.
+    assert_eq!(events.producer, whole.producer);
+    assert_eq!(events.sequence, whole.sequence);
+    for neighbour in [0, 2] {
+        assert_eq!(events.message[neighbour], whole.message[neighbour]);
+        assert_eq!(events.actor[neighbour], whole.actor[neighbour]);
+    }
+    // The same once more changes nothing: whoever tries again knows when to give up.
+    let before = events.clone();
+    kept::refused(&mut events, &[]);
+    assert_eq!(events, before);
+    let beyond = [fieldledger_audit::InvalidField {
+        item: 0,
+        field: String::new(),
+        problem: "9 more faults are not listed".to_owned(),
+    }];
+    assert_eq!(kept::refused(&mut events, &beyond), kept::Kept::Nothing);
 }
 
 fn any_profile() -> impl Strategy<Value = SensorProfile> {
@@ -458,11 +556,13 @@ fn a_clock_that_is_far_off_is_flagged() {
 }
 
 #[test]
-fn evidence_that_is_no_object_refuses_the_batch() {
+fn evidence_that_is_no_object_is_left_out() {
     for evidence in ["x", "7", "[]", "{", "{}{}"] {
-        let refused = grade_batch(&batch(|batch| batch.evidence = vec![evidence.into()]));
-        let error = refused.unwrap_err().to_string();
-        assert!(error.contains("column evidence, row 0"), "{error}");
+        let events = grade_batch(&batch(|batch| batch.evidence = vec![evidence.into()])).unwrap();
+        let (quality, _, new, reason) = outcome_of(&events);
+        assert_eq!((quality, new), (Quality::UncertainSubNormal, "21.370"));
+        assert!(reason.contains("is no JSON object"), "{reason}");
+        assert_eq!(Recorded::parse(&events.message[0]).unwrap().evidence, None);
     }
 }
 
@@ -475,7 +575,7 @@ proptest! {
         prop_assert_eq!(validate::validate(&events), Ok(()));
 
         let reading = Recorded::parse(&events.message[0]).unwrap();
-        prop_assert_eq!(&reading, &grade(&batch, 0, &batch.sensors[0]).unwrap());
+        prop_assert_eq!(&reading, &grade(&batch, 0, &batch.sensors[0], Findings::default()));
         prop_assert_eq!(reading.to_message(), events.message[0].clone());
 
         // What the device said is kept as it said it.
@@ -501,6 +601,52 @@ proptest! {
         let mut keys: Vec<&String> = members.keys().collect();
         keys.sort_by_key(|key| events.message[0].find(&format!("\"{key}\":")));
         prop_assert!(keys.is_sorted());
+    }
+
+    /// Between two good results stands one of which anything may be wrong.
+    #[test]
+    fn a_hostile_result_becomes_an_event_and_costs_no_other(
+        names in ("\\PC{0,200}", "\\PC{0,200}", "(\\PC{0,40}|[0-9a-f-]{36})", "\\PC{0,60}"),
+        texts in ("\\PC{0,80}", "\\PC{0,200}", "([{]\"a\":\"\\PC{0,9}\"[}]|\\PC{0,40})", 0_usize..2_000),
+        numbers in any::<(u64, u64, u64, Option<u64>, Option<u64>)>(),
+        sensor in 0_u32..3,
+        outcome in 0_usize..5,
+        refusal in "(|\\PC{0,300})",
+    ) {
+        let outcomes =
+            [Outcome::Value, Outcome::Unparsable, Outcome::NoReply, Outcome::Late, Outcome::Historical];
+        let hostile = batch(|batch| {
+            batch.epoch = "epoch".to_owned();
+            let profile = &mut batch.sensors[0];
+            (profile.alias, profile.location, profile.id) = (names.0, names.1, names.2);
+            batch.unit[0] = names.3;
+            (batch.boot[0], batch.text[0], batch.evidence[0]) =
+                (texts.0, texts.1.repeat(texts.3), texts.2);
+            batch.outcome[0] = outcomes[outcome];
+            (batch.poll[0], batch.polled_at[0], batch.received_at[0]) =
+                (numbers.0, numbers.1, numbers.2);
+            (batch.sequence[0], batch.device_at[0]) = (numbers.3, numbers.4);
+        });
+        let mut all = batch(|batch| batch.poll[0] = 6);
+        all.append(hostile).unwrap();
+        all.append(batch(|batch| batch.poll[0] = 8)).unwrap();
+        // Also where the batch does not have the sensor.
+        all.sensor[1] = all.sensor[1].saturating_add(sensor * 2);
+        let events = grade_batch(&all).unwrap();
+        prop_assert_eq!(validate::validate(&events), Ok(()));
+        prop_assert_eq!(events.len(), 3);
+        for (item, poll) in [(0, 6), (2, 8)] {
+            let good = grade_batch(&batch(|batch| batch.poll[0] = poll)).unwrap();
+            prop_assert_eq!(&events.message[item], &good.message[0]);
+            prop_assert_eq!(&events.new[item], "21.370");
+        }
+        let reading = Recorded::parse(&events.message[1]).unwrap();
+        prop_assert!(reading.reason.is_some() || reading.quality == Quality::Good);
+
+        // What is left of it where it was refused once is an event as well.
+        let kept = grade_batch(&all.what_can_be_kept(&refusal)).unwrap();
+        prop_assert_eq!(validate::validate(&kept), Ok(()));
+        prop_assert_eq!(kept.len(), 3);
     }
 
     #[test]

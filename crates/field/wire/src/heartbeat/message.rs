@@ -13,8 +13,7 @@ use crate::batch::{Calibration, Range};
 /// stay below it.
 pub const MAX_HEARTBEAT_BYTES: usize = 4_096;
 
-/// The longest alias and location, in characters: an audit event's `actor` and `target` hold 128.
-pub const MAX_NAME_CHARACTERS: usize = 128;
+pub use fieldledger_contract::limits::NAME_CHARACTERS as MAX_NAME_CHARACTERS;
 
 /// Poll intervals that are accepted unless configured otherwise: 100 ms to a day.
 pub const POLL_INTERVALS_MS: RangeInclusive<u64> = 100..=86_400_000;

@@ -9,12 +9,13 @@ use crate::error::ControlError;
 use fieldledger_contract::ledger::{
     Erasure, Freeze, KeyChange, Retained, Retention, RetentionScope, Successor,
 };
+use fieldledger_contract::limits;
 
-/// Bytes of the reason that is given for a change.
-const MAX_REASON_BYTES: usize = 1_000;
+/// Characters of the reason that is given for a change.
+const MAX_REASON_CHARACTERS: usize = 1_000;
 
-/// Bytes of the name of who asks for a change.
-const MAX_ACTOR_BYTES: usize = 128;
+/// Characters of the name of who asks for a change.
+const MAX_ACTOR_CHARACTERS: usize = 128;
 
 impl Ledger {
     /// Erases the payload and the salt of an entry for good. Its leaf stays, so every proof holds
@@ -142,15 +143,15 @@ impl Ledger {
 fn check_texts(reason: &str, actor: &str) -> Result<(), ControlError> {
     let mut problems = Vec::new();
     for (field, text, most) in [
-        ("reason", reason, MAX_REASON_BYTES),
-        ("actor", actor, MAX_ACTOR_BYTES),
+        ("reason", reason, MAX_REASON_CHARACTERS),
+        ("actor", actor, MAX_ACTOR_CHARACTERS),
     ] {
-        if text.trim().is_empty() || text.len() > most {
-            let bytes = text.len();
+        if text.trim().is_empty() || !limits::fits(text, most) {
+            let found = limits::characters(text);
             problems.push(InvalidField {
                 item: 0,
                 field: field.into(),
-                problem: format!("has {bytes} bytes; it must say something in at most {most}"),
+                problem: format!("has {found} characters; it must say something in at most {most}"),
             });
         }
     }

@@ -355,6 +355,26 @@ fn polling_metrics(families: &mut Families, status: &PollingStatus) {
         "Batches given up.",
         status.batches_dead_lettered,
     );
+    families.counter(
+        "fieldledger_polling_results_cut_total",
+        "Results of which the log has only what could be kept.",
+        status.results_cut,
+    );
+    families.gauge(
+        "fieldledger_dead_letters",
+        "What could not be recorded and waits for a person.",
+        status.dead_letters,
+    );
+    families.gauge(
+        "fieldledger_dead_letters_oldest_time_seconds",
+        "When the oldest of it was put aside, seconds since the Unix epoch; 0 if there is none.",
+        status.oldest_dead_letter.map_or(0, WallTime::seconds),
+    );
+    families.gauge(
+        "fieldledger_polling_delivery_failing_time_seconds",
+        "Since when a lane has delivered nothing, seconds since the Unix epoch; 0 while all deliver.",
+        status.delivery_failing_since.map_or(0, WallTime::seconds),
+    );
     families.gauge(
         "fieldledger_polling_stored_bytes",
         "Bytes of the batches in the stream.",

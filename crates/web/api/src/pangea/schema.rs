@@ -44,7 +44,7 @@ pub(super) async fn show_schema(state: State<Shared>, request: Request) -> Respo
                 "timestamp" => "datetime",
                 _ => "string",
             },
-            size: field.max_bytes,
+            size: field.max_characters,
             required: field.name == "message",
             redact: false,
         });
