@@ -14,12 +14,12 @@ pub(crate) const LARGEST_RESULT: u32 = 10_000;
 /// What to look for: the body of `POST /api/logs`.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Query {
-    /// Terms, `"phrases"` and `column:value`.
+    /// Terms, `"phrases"`, `column:value`, `prefix*` and `~anycase`.
     pub(crate) query: String,
-    /// Earliest time of receipt: RFC 3339, or a span before now.
+    /// Earliest time of receipt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) start: Option<String>,
-    /// Latest time of receipt.
+    /// End of the time of receipt, itself not included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) end: Option<String>,
     /// `asc` or `desc`.

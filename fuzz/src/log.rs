@@ -2,12 +2,14 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use fieldledger_audit::{pangea, parse};
+use fieldledger_audit::decimal::Decimal;
+use fieldledger_audit::{pangea, parse, times};
+use fieldledger_contract::WallTime;
 use fieldledger_formats::envelope::Envelope;
 use fieldledger_formats::erasing::ErasurePlan;
 use fieldledger_formats::frame::{Frame, HEADER_BYTES, erased_frame, read_frame, write_frame};
 use fieldledger_formats::query::cursor::Cursor;
-use fieldledger_formats::query::{language, times};
+use fieldledger_formats::query::{language, words};
 use fieldledger_formats::{canonical, own};
 
 /// Events as programs publish them: what is an event comes out the same when it is written.
@@ -46,14 +48,19 @@ pub(crate) fn query(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    let _ = times::parse(text, NOW);
+    let _ = times::parse(text, WallTime::from_micros(NOW));
+    let _ = Decimal::parse(text);
+    let normal = words::normal(text);
+    for word in words::words(&normal) {
+        assert!(words::parts(word).all(|part| part.len() < word.len()));
+    }
     let Ok(clauses) = language::parse(text) else {
         return;
     };
     for clause in &clauses {
-        assert!(!clause.words.is_empty());
-        let mut letters = clause.words.iter().flat_map(|word| word.chars());
-        assert!(letters.all(language::is_word_letter));
+        assert!(!clause.words.is_empty() || clause.column.is_some());
+        let unsigned = clause.words.iter().map(|word| word.trim_start_matches('-'));
+        assert!(unsigned.flat_map(str::chars).all(words::is_word_letter));
     }
 }
 

@@ -3,16 +3,25 @@
 // UCUM codes that people write otherwise; any other code shows as it is.
 const UNITS = { Cel: '°C', '[degF]': '°F', Ohm: 'Ω', um: 'µm', 1: '' };
 
-export function formatNumber(value) {
-  return Number(value).toLocaleString('en', { maximumSignificantDigits: 7, useGrouping: false });
-}
-
-export function formatValue(value, unit) {
-  if (value === null || value === undefined) {
+/** A value with its unit. Values are texts, because a number of JavaScript does not hold every digit. */
+export function formatValue(digits, unit) {
+  if (digits === null || digits === undefined || digits === '') {
     return '–';
   }
-  const shown = UNITS[unit] ?? unit;
-  return shown ? `${formatNumber(value)} ${shown}` : formatNumber(value);
+  const shown = formatUnit(unit);
+  return shown ? `${digits} ${shown}` : digits;
+}
+
+export function formatUnit(unit) {
+  return UNITS[unit] ?? unit ?? '';
+}
+
+// White space, characters that are not shown, and the blank ones among the letters.
+const BLANK = /^[\s\p{C}\u115f\u1160\u2800\u3164\uffa0\ufe00-\ufe0f]*$/u;
+
+/** A name, or in place of a blank one the id. */
+export function formatName(name, id) {
+  return BLANK.test(name ?? '') ? `(${id})` : name;
 }
 
 /** How bad an OPC UA status code is, told by its name. */

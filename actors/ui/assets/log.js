@@ -2,14 +2,14 @@
 
 import { post } from '/api.js';
 import { byId, element, foreign, setRows, setText, showError } from '/dom.js';
-import { formatTime, formatValue, qualityClass } from '/format.js';
+import { formatName, formatTime, formatValue, qualityClass } from '/format.js';
 
 const PAGE = 25;
 // A result is kept by the ledger for a while, and the page asks for one every few seconds.
 const MOST_RESULTS = 1000;
 const LONGEST_TEXT = 200;
 
-let query = '';
+let wanted = { query: '' };
 let rows = new Map();
 let result = null;
 let offset = 0;
@@ -20,7 +20,13 @@ export function startLog(whenOpened) {
   onOpen = whenOpened;
   byId('search').addEventListener('submit', (event) => {
     event.preventDefault();
-    query = byId('search-query').value.trim();
+    wanted = { query: byId('search-query').value.trim() };
+    for (const bound of ['start', 'end']) {
+      const time = byId(`search-${bound}`).value.trim();
+      if (time !== '') {
+        wanted[bound] = time;
+      }
+    }
     newest();
   });
   byId('log-newest').addEventListener('click', newest);
@@ -33,7 +39,7 @@ export function refreshLog() {
 }
 
 function newest() {
-  const search = { query, limit: PAGE, max_results: MOST_RESULTS, order: 'desc' };
+  const search = { ...wanted, limit: PAGE, max_results: MOST_RESULTS, order: 'desc' };
   return load(0, post('/api/logs', search));
 }
 
@@ -63,14 +69,14 @@ async function load(wantedOffset, answer) {
 }
 
 function render() {
-  const { events, count, root, indexed_size: indexed } = result;
+  const { events, count, total, root, indexed_size: indexed } = result;
   const kept = new Map(events.map((event) => [event.leaf_index, rows.get(event.leaf_index) ?? makeRow(event)]));
   rows = kept;
   setRows(byId('log-rows'), [...kept.values()]);
   const last = offset + events.length;
   const lag = root.size - indexed;
   const behind = lag > 0 ? ` The search index is ${lag} entries behind.` : '';
-  const all = count < MOST_RESULTS ? count : `the newest ${count}`;
+  const all = total > count ? `${total}, of which the newest ${count} can be seen here` : total;
   const shown = events.length > 0 ? `Entries ${offset + 1} to ${last} of ${all}.` : 'No entry matches.';
   setText(byId('log-note'), shown + behind);
   byId('log-newest').disabled = offset === 0;
@@ -78,11 +84,11 @@ function render() {
 }
 
 function makeRow(entry) {
-  const event = entry.envelope.event ?? {};
+  const event = entry.envelope?.event ?? {};
   const open = element('button', { type: 'button', className: 'link' }, `#${entry.leaf_index}`);
   open.setAttribute('aria-label', `Proof of entry ${entry.leaf_index}`);
   open.addEventListener('click', () => onOpen(entry.leaf_index));
-  const received = entry.envelope.received_at ?? '';
+  const received = entry.envelope?.received_at ?? '';
   const what = element('td', { className: 'words' });
   what.append(...describe(event));
   return element(
@@ -90,7 +96,7 @@ function makeRow(entry) {
     {},
     element('td', { className: 'whole' }, open),
     element('td', { className: 'time', title: received }, formatTime(received)),
-    element('td', { className: 'words' }, foreign(event.actor ?? '–')),
+    element('td', { className: 'words' }, foreign(formatName(event.actor, event.source ?? '–'))),
     what,
     element('td', { className: 'whole wide' }, foreign(event.status ?? '–')),
   );
@@ -102,17 +108,25 @@ function describe(event) {
     const reading = parse(event.message);
     if (reading && typeof reading.quality === 'string') {
       const quality = element('span', { className: qualityClass(reading.quality) }, reading.quality);
-      return [foreign(formatReading(event.new, reading.unit)), ' ', quality];
+      return [foreign(formatReading(event.new, reading)), ' ', quality];
     }
   }
-  const text = event.message ?? '';
-  const shown = text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
+  const shown = shorten(event.message ?? '');
   return event.action ? [foreign(event.action), ': ', foreign(shown)] : [foreign(shown)];
 }
 
-function formatReading(value, unit) {
-  const isNumber = value !== undefined && value !== '' && Number.isFinite(Number(value));
-  return isNumber ? formatValue(Number(value), String(unit ?? '')) : '–';
+/** The value; where there is none, what the device sent instead and why it will not do. */
+function formatReading(value, reading) {
+  if (value) {
+    return formatValue(value, String(reading.unit ?? ''));
+  }
+  const raw = reading.raw === undefined ? [] : [`“${shorten(String(reading.raw))}”`];
+  const reason = reading.reason === undefined ? [] : [shorten(String(reading.reason))];
+  return [...raw, ...reason].join(': ') || '–';
+}
+
+function shorten(text) {
+  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
 }
 
 function parse(text) {

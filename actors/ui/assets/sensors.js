@@ -2,12 +2,14 @@
 
 import { get, serverNow } from '/api.js';
 import { byId, element, foreign, setRows, setText, showError } from '/dom.js';
-import { formatAge, formatValue, marked, qualityClass } from '/format.js';
+import { formatAge, formatName, formatTime, formatValue, marked, qualityClass } from '/format.js';
 
 const PAGE = 1000;
 const MOST_SENSORS = 10_000;
 // More rows than this slow a browser down and help nobody; the filter narrows them.
 const MOST_ROWS = 500;
+// A reading that was measured so long before or after it was received shows when.
+const STRANGE_MS = 60_000;
 const LIVENESS = { ok: ['good', 'ok'], stale: ['warn', 'stale'], down: ['bad', 'down'] };
 const LIVENESS_ORDER = { down: 0, stale: 1, ok: 2 };
 
@@ -46,14 +48,26 @@ export async function refreshSensors() {
   render();
 }
 
+/** Since the log received it: a device's own time may be wrong. */
 function ageOf(sensor) {
-  return sensor.latest ? serverNow() - Date.parse(sensor.latest.polled_at) : null;
+  return sensor.latest ? serverNow() - Date.parse(sensor.latest.received_at) : null;
+}
+
+function nameOf(sensor) {
+  return formatName(sensor.alias, sensor.id);
+}
+
+/** The device's own time of its newest reading, where it is far from when the log received that. */
+function strangeTime(latest) {
+  const times = [latest?.device_at, latest?.polled_at].filter(Boolean);
+  const strange = times.find((time) => Math.abs(Date.parse(time) - Date.parse(latest.received_at)) > STRANGE_MS);
+  return strange ? `measured ${formatTime(strange)}` : '';
 }
 
 const SORT_KEYS = {
-  alias: (sensor) => sensor.alias,
+  alias: nameOf,
   location: (sensor) => sensor.location,
-  value: (sensor) => sensor.latest?.value ?? null,
+  value: (sensor) => sensor.latest?.value ?? null, // a double is enough to sort by
   quality: (sensor) => sensor.latest?.quality ?? null,
   liveness: (sensor) => LIVENESS_ORDER[sensor.liveness] ?? null,
   age: ageOf,
@@ -117,13 +131,14 @@ function updatedRow(sensor) {
     rows.set(sensor.id, row);
   }
   const { cells } = row;
-  setText(cells.alias, sensor.alias);
+  setText(cells.alias, nameOf(sensor));
   setText(cells.location, sensor.location);
   const age = ageOf(sensor);
   const ageText = age === null ? 'never' : formatAge(age);
   setText(cells.under, `${sensor.location} · ${ageText}`);
-  setText(cells.age, ageText);
-  setText(cells.value, formatValue(sensor.latest?.value, sensor.latest?.unit || sensor.unit));
+  const strange = strangeTime(sensor.latest);
+  setText(cells.age, strange ? `${ageText} (${strange})` : ageText);
+  setText(cells.value, formatValue(sensor.latest?.digits, sensor.latest?.unit || sensor.unit));
   const quality = sensor.latest?.quality;
   setLevel(cells.quality, quality ? qualityClass(quality) : 'warn', quality ?? 'no reading yet');
   setLevel(cells.liveness, ...(LIVENESS[sensor.liveness] ?? ['warn', sensor.liveness]));

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::output::{pairs, plain, table};
+use crate::shown::named;
 
 /// Sensors that one request asks for.
 const PAGE: u32 = 1_000;
@@ -74,7 +75,7 @@ impl fmt::Display for Devices {
             };
             [
                 plain(&state.profile.id),
-                plain(&state.profile.alias),
+                named(&state.profile.alias, &state.profile.id),
                 plain(&state.profile.location),
                 state.standing.name().to_owned(),
                 plain(&key),

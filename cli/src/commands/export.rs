@@ -53,8 +53,9 @@ pub(crate) struct ExportArgs {
     #[arg(long)]
     resume: bool,
 
-    /// In CSV put a ' before texts that a spreadsheet would run as formulas. Without it a cell is
-    /// exactly what was logged: do not open such a file in a spreadsheet.
+    /// CSV that a spreadsheet opens right: marked as UTF-8, numbers as numbers, and a ' before texts
+    /// that it would run as formulas. Without it a cell is exactly what was logged: do not open such a
+    /// file in a spreadsheet.
     #[arg(long)]
     spreadsheet: bool,
 }

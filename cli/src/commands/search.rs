@@ -15,12 +15,12 @@ use crate::shown::{COLUMNS, Shown};
 /// What to look for, shared with `export`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Filter {
-    /// Only entries received at this time or later: 2026-01-02T03:04:05Z, or a span before now such
-    /// as 90s, 15min, 12h or 7d.
+    /// Only entries received at this time or later: 2026-01-02T03:04:05Z, 2026-01-02, or a span
+    /// before now such as 90s, 15m, 12h, 7d or 1month. Without a zone UTC is meant.
     #[arg(long, value_name = "TIME")]
     pub(crate) start: Option<String>,
 
-    /// Only entries received before this time.
+    /// Only entries received before this time, itself not included.
     #[arg(long, value_name = "TIME")]
     pub(crate) end: Option<String>,
 
@@ -32,8 +32,8 @@ pub(crate) struct Filter {
 /// Options of `search`.
 #[derive(Debug, Args)]
 pub(crate) struct SearchArgs {
-    /// Case-sensitive terms, "phrases" and column:value, such as `action:SENSOR_READING`; an entry
-    /// matches if it matches all of them.
+    /// Terms, "phrases", column:value such as `action:SENSOR_READING`, and prefix*; an entry matches
+    /// if it matches all of them. Case matters but after ~, as in ~boiler.
     query: Vec<String>,
 
     #[command(flatten)]
@@ -43,7 +43,8 @@ pub(crate) struct SearchArgs {
     #[arg(long, value_enum, default_value_t = Order::Desc)]
     order: Order,
 
-    /// Order by this column of the event instead of the time of receipt.
+    /// Order all that match by this column of the event instead of the time of receipt: numbers as
+    /// numbers and first, then texts, last what lacks the column.
     #[arg(long, value_name = "COLUMN")]
     order_by: Option<String>,
 
@@ -66,6 +67,8 @@ enum Order {
 struct Found {
     /// Entries that are shown.
     count: u64,
+    /// Entries that match.
+    total: u64,
     /// Entries in the log.
     tree_size: u64,
     /// Entries that the search index has seen.
@@ -122,6 +125,7 @@ pub(crate) fn run(args: &SearchArgs, context: &Context) -> anyhow::Result<Exit> 
     found::pages(&context.client()?, &query, |page| {
         found.tree_size = page.root.size;
         found.indexed_size = page.indexed_size;
+        found.total = page.total;
         found
             .entries
             .extend(page.events.into_iter().map(Shown::from));
@@ -130,6 +134,12 @@ pub(crate) fn run(args: &SearchArgs, context: &Context) -> anyhow::Result<Exit> 
     found.entries.truncate(args.limit as usize);
     found.count = found.entries.len() as u64;
     context.output.show(&found)?;
+    if found.total > found.count {
+        context.output.note(&format!(
+            "{} of {} entries that match; -n shows more",
+            found.count, found.total
+        ));
+    }
     let searches_index = !query.query.is_empty() || !query.search_restriction.is_empty();
     if searches_index && found.indexed_size < found.tree_size {
         context.output.note(&format!(

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::table::{COLUMNS, Cell, Kind, row};
 use fieldledger_api::answers::LogEvent;
+use fieldledger_api::spreadsheet::{BYTE_ORDER_MARK, harmless};
 
 use crate::exit::InputError;
 use crate::export::Sink;
@@ -23,18 +24,21 @@ pub(crate) struct Csv {
 }
 
 impl Csv {
-    /// Begins an export, or goes on after what is there. `for_spreadsheet` puts a quote before cells
-    /// that a spreadsheet would run as formulas.
+    /// Begins an export, or goes on after what is there. `for_spreadsheet` makes it one that a
+    /// spreadsheet opens right, see [`fieldledger_api::spreadsheet`].
     ///
     /// # Errors
     ///
     /// Where it cannot be written.
     pub(crate) fn new(
-        out: Box<dyn Write>,
+        mut out: Box<dyn Write>,
         file: Option<File>,
         for_spreadsheet: bool,
         begins: bool,
     ) -> anyhow::Result<Self> {
+        if begins && for_spreadsheet {
+            out.write_all(BYTE_ORDER_MARK.as_bytes())?;
+        }
         let mut builder = WriterBuilder::new();
         let mut out = builder.terminator(Terminator::CRLF).from_writer(out);
         if begins {
@@ -57,8 +61,8 @@ impl Sink for Csv {
                     self.out.write_field(rfc_3339(micros))?;
                 }
                 Cell::Number(number) => self.out.write_field(number.to_string())?,
-                Cell::Text(text) if self.for_spreadsheet && runs_as_formula(&text) => {
-                    self.out.write_field(format!("'{text}"))?;
+                Cell::Text(text) if self.for_spreadsheet => {
+                    self.out.write_field(harmless(&text).as_bytes())?;
                 }
                 Cell::Text(text) => self.out.write_field(text.as_bytes())?,
             }
@@ -84,11 +88,6 @@ fn rfc_3339(micros: u64) -> String {
     let time = i64::try_from(micros).ok();
     let time = time.and_then(|micros| Timestamp::from_microsecond(micros).ok());
     time.map(|time| format!("{time:.6}")).unwrap_or_default()
-}
-
-/// Whether a spreadsheet takes the text for a formula.
-fn runs_as_formula(text: &str) -> bool {
-    text.starts_with(['=', '+', '-', '@', '\t', '\r'])
 }
 
 /// Finds where an export that was begun goes on, and cuts off a line that was not finished. The next

@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::path::Path;
 
+use fieldledger_ledger::EventColumns;
+use futures::executor::block_on;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::record::RowAccessor as _;
 use serde_json::json;
@@ -276,11 +278,31 @@ fn csv_is_as_rfc_4180_has_it() {
             .unwrap()
     };
     assert_eq!(&record(&plain)[3], "=HYPERLINK(\"x\")");
+    let values = ["-3.5", "-3.5 bar", "@x"].map(|value| EventColumns {
+        message: vec!["Kühler".to_owned()],
+        new: vec![value.to_owned()],
+        ..EventColumns::default()
+    });
+    for event in values {
+        block_on(site.ledger.append(event)).unwrap();
+    }
     let safe = export(&site, "safe.csv", &["--format", "csv", "--spreadsheet"]);
+    assert!(
+        fs::read(&safe)
+            .unwrap()
+            .starts_with("\u{feff}index,".as_bytes())
+    );
+    let new: Vec<String> = csv::Reader::from_path(&safe)
+        .unwrap()
+        .records()
+        .skip(3)
+        .map(|record| record.unwrap()[9].to_owned())
+        .collect();
+    assert_eq!(new, ["-3.5", "'-3.5 bar", "'@x"]);
     assert_eq!(&record(&safe)[3], "'=HYPERLINK(\"x\")");
     assert_eq!(&record(&safe)[7], "event 1, \"quoted\"\r\nand = on, ü");
 
-    let printed = site.run(&["export", "--format", "csv", "--output", "-"]);
+    let printed = site.run(&["export", "--format", "csv", "--to", "3", "--output", "-"]);
     assert_eq!(printed.stdout, text);
 }
 

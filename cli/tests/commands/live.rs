@@ -90,6 +90,13 @@ fn the_key_is_asked_for_with_what_the_server_claims() {
     assert_eq!(refused.code, 2);
     assert!(refused.stderr.contains(&site.key()), "{refused:?}");
     let another = Site::with(1);
+    let text = site.run(&["verify", "--key", &another.key()]).stdout;
+    assert!(
+        text.contains("not signed by the key that was given"),
+        "{text}"
+    );
+    assert!(text.contains(&site.key()), "what the server says: {text}");
+    assert!(!text.contains("has no /log"), "{text}");
     let (code, report) = site.json(&["verify", "--key", &another.key()]);
     assert_eq!(code, 1, "{report}");
 }

@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
+use fieldledger_ledger::EventColumns;
+use futures::executor::block_on;
 use serde_json::{Value, json};
 
 use crate::site::{Site, program, run};
@@ -15,6 +17,32 @@ fn indices(lines: &str) -> Vec<u64> {
     values
         .map(|entry| entry["index"].as_u64().unwrap())
         .collect()
+}
+
+#[test]
+fn all_results_are_ordered_and_not_the_newest_only() {
+    let site = Site::with(1);
+    for value in ["9", "10", "-4.5"].into_iter().chain(["5"; 40]) {
+        let event = EventColumns {
+            message: vec!["set".to_owned()],
+            new: vec![value.to_owned()],
+            ..EventColumns::default()
+        };
+        block_on(site.ledger.append(event)).unwrap();
+    }
+    site.index();
+    for (order, entry) in [("desc", 2), ("asc", 3)] {
+        let (_, found) = site.json(&["search", "--order-by", "new", "--order", order, "-n", "1"]);
+        assert_eq!(found["entries"][0]["index"], entry, "{found}");
+        assert_eq!(found["total"], 44);
+    }
+    for times in [["--start", "1767323045"], ["--end", "1767323045"]] {
+        let refused = site.run(&[&["search"], &times[..]].concat());
+        assert_eq!(refused.code, 2);
+        assert!(refused.stderr.contains("looks like seconds"), "{refused:?}");
+    }
+    let reversed = site.run(&["search", "--start", "1h", "--end", "2h"]);
+    assert!(reversed.stderr.contains("is not before"), "{reversed:?}");
 }
 
 #[test]
@@ -48,6 +76,12 @@ fn a_search_shows_what_matches() {
         lines[1].contains("event 1493, \"quoted\"\\r\\nand"),
         "{table:?}"
     );
+
+    assert!(table.stderr.contains("2 of 150 entries"), "{table:?}");
+    let (_, found) = site.json(&["search", "valve*"]);
+    assert_eq!(found["total"], 0);
+    let (_, found) = site.json(&["search", "~valv*", "-n", "1"]);
+    assert_eq!((&found["count"], &found["total"]), (&json!(1), &json!(150)));
 
     let nothing = site.run(&["search", "no_such_word"]);
     assert_eq!(

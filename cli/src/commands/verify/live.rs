@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fieldledger_verifier::log::LogCheck;
-use fieldledger_verifier::note::TreeHead;
+use fieldledger_verifier::note::{NoteError, TreeHead};
 use fieldledger_verifier::tiles::{self, TILE_WIDTH, Tile};
 use serde::Deserialize;
 
@@ -45,6 +45,7 @@ pub(super) fn verify(
         return Err(no_key(&client).into());
     }
     let mut report = Report::new("live log", client.url().to_owned());
+    report.lacks_tiles = !has_tiles;
     let state = match state_path {
         Some(path) => State::read(path, &trust.keys)?,
         None => None,
@@ -52,7 +53,7 @@ pub(super) fn verify(
     let head = match trust.open(&note) {
         Ok((head, _)) => head,
         Err(error) => {
-            report.add_error(None, &error);
+            report.add(None, foreign(&error, &client));
             return Ok(report.finish());
         }
     };
@@ -299,6 +300,18 @@ fn newest(client: &Client) -> Result<(String, bool), ClientError> {
 struct Claim {
     note: String,
     verifier_key: String,
+}
+
+/// What to say where the log is not signed by a key that is trusted.
+fn foreign(error: &NoteError, client: &Client) -> String {
+    let claim: Result<Claim, _> = client.get("/api/checkpoint");
+    let claim =
+        claim.map(|claim| format!("; the server says that its key is {}", claim.verifier_key));
+    format!(
+        "the log is not signed by the key that was given: {error}{}. Either that is the key of another \
+         log, or this is not the log that you mean: ask whoever runs it",
+        claim.unwrap_or_default()
+    )
 }
 
 /// What to say where no key is given: what the server claims, for the user to confirm.

@@ -42,6 +42,9 @@ pub(super) struct Report {
     /// Tiles and bundles that were compared with the entries; none where the server has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tiles: Option<u64>,
+    /// The server has no tiles that could be compared.
+    #[serde(skip)]
+    pub(super) lacks_tiles: bool,
     /// Payloads that were fetched by themselves, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) payloads: Option<u64>,
@@ -155,7 +158,7 @@ impl fmt::Display for Report {
                 "{count} of them without an envelope (erased or given up): their hashes were checked"
             )?;
         }
-        if self.what == "live log" && self.tiles.is_none() {
+        if self.lacks_tiles {
             writeln!(
                 formatter,
                 "this server has no /log: tiles were not checked, entries were"

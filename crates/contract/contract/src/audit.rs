@@ -195,8 +195,10 @@ pub struct SearchPage {
     pub id: String,
     /// When the result set goes; none where the sink does not say.
     pub expires_at: Option<WallTime>,
-    /// Entries in the whole result.
+    /// Entries in the whole result: those that match, at most `max_results`.
     pub count: u64,
+    /// Entries that match.
+    pub total: u64,
     /// Entries of this page.
     pub entries: Vec<Entry>,
     /// The tree that covers them.

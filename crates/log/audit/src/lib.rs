@@ -12,6 +12,8 @@
 //! | `parse`, `stringify` | events out of JSON that anybody may have written |
 //! | `validate` | the limits of the schema |
 //! | `timestamp` | RFC 3339 times |
+//! | `times` | times as people write them |
+//! | `decimal` | numbers compared by all their digits |
 //! | `pangea` | the JSON of a Pangea-shaped audit service |
 //!
 //! **Invariants.** Equal events have equal canonical JSON. No input makes a parser panic, and what is refused names
@@ -19,11 +21,13 @@
 #![forbid(unsafe_code)]
 
 pub mod columns;
+pub mod decimal;
 pub mod event;
 pub mod log;
 pub mod pangea;
 pub mod parse;
 pub mod stringify;
+pub mod times;
 pub mod timestamp;
 pub mod validate;
 

@@ -201,6 +201,7 @@ pub fn read_page(http_status: u16, body: &[u8], id: Option<&str>) -> Result<Sear
             .and_then(timestamp::to_micros)
             .map(WallTime::from_micros),
         count: answer.count,
+        total: answer.count,
         entries: entries.collect::<Result<Vec<Entry>, Error>>()?,
         indexed_size: published,
         checkpoint,

@@ -1,5 +1,6 @@
 //! Readings found in events, and the newest of each sensor.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use fieldledger_audit::EventRow;
@@ -10,15 +11,6 @@ use fieldledger_reading::record::ACTION;
 
 /// The reading that an event tells of, if it does.
 pub(crate) fn reading_of(event: &EventRow<'_>, index: u64, received_at: u64) -> Option<Reading> {
-    reading_and_clock(event, index, received_at).map(|(reading, _)| reading)
-}
-
-/// The same with the device's own time, microseconds since the Unix epoch, where it gave one.
-pub(crate) fn reading_and_clock(
-    event: &EventRow<'_>,
-    index: u64,
-    received_at: u64,
-) -> Option<(Reading, Option<u64>)> {
     if event.action != ACTION || event.source.is_empty() {
         return None;
     }
@@ -28,15 +20,17 @@ pub(crate) fn reading_and_clock(
         sensor: event.source.to_owned(),
         status: event.status.to_owned(),
         quality: recorded.quality.name().to_owned(),
-        value: recorded.number(),
+        value: recorded.value.map(Cow::into_owned),
         unit: recorded.unit.as_deref().unwrap_or_default().to_owned(),
         polled_at: WallTime::from_micros(recorded.polled_at),
+        device_at: recorded.device_at.map(WallTime::from_micros),
         received_at: WallTime::from_micros(received_at),
     };
-    Some((reading, recorded.device_at))
+    Some(reading)
 }
 
-/// The newest reading of each sensor: the one polled last, and of those the one logged last.
+/// The newest reading of each sensor: the one that came last, whatever times its device gives it. A
+/// device whose clock is ahead would otherwise hide what is measured now.
 #[derive(Debug, Default)]
 pub(crate) struct Latest(HashMap<String, Reading>);
 
@@ -47,7 +41,7 @@ impl Latest {
             self.0.insert(reading.sensor.clone(), reading);
             return;
         };
-        if (reading.polled_at, reading.index) >= (known.polled_at, known.index) {
+        if reading.index >= known.index {
             *known = reading;
         }
     }
@@ -94,7 +88,7 @@ mod tests {
 
     fn reading(index: u64, polled_at: u64) -> Reading {
         let message = format!(
-            r#"{{"poll":"e/1","polled_at":{polled_at},"quality":"Good","raw":"21.50","received_at":8,"unit":"Cel","value":"21.5"}}"#
+            r#"{{"poll":"e/1","polled_at":{polled_at},"quality":"Good","raw":"21.50","received_at":8,"unit":"Cel","value":"21.50"}}"#
         );
         let event = EventRow {
             action: "SENSOR_READING",
@@ -113,9 +107,10 @@ mod tests {
             sensor: "s".to_owned(),
             status: "SUCCESS".to_owned(),
             quality: "Good".to_owned(),
-            value: Some(21.5),
+            value: Some("21.50".to_owned()),
             unit: "Cel".to_owned(),
             polled_at: WallTime::from_micros(7),
+            device_at: None,
             received_at: WallTime::from_micros(9),
         };
         assert_eq!(reading(3, 7), expected);
@@ -139,14 +134,14 @@ mod tests {
     }
 
     #[test]
-    fn the_reading_polled_last_is_the_newest() {
+    fn the_reading_that_came_last_is_the_newest() {
         let mut latest = Latest::default();
-        for (index, polled_at) in [(0, 10), (1, 30), (2, 20), (3, 30)] {
+        for (index, polled_at) in [(0, 10), (3, 20), (1, 30), (2, u64::MAX)] {
             latest.update(reading(index, polled_at));
         }
         assert_eq!(
             latest.of(&["x".to_owned(), "s".to_owned()]),
-            [reading(3, 30)]
+            [reading(3, 20)]
         );
         assert_eq!(latest.all(10).len(), 1);
         assert_eq!(latest.indices(), [3]);

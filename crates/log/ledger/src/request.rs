@@ -8,7 +8,7 @@ use futures::channel::oneshot;
 
 use crate::error::AppendError;
 use crate::gaps::{Noted, noted_in};
-use crate::readings::reading_and_clock;
+use crate::readings::reading_of;
 use fieldledger_contract::ledger::Reading;
 
 /// Memory that a queued event takes besides its texts, roughly.
@@ -63,10 +63,13 @@ pub(crate) fn prepare(columns: &EventColumns) -> Result<Prepared, Vec<InvalidFie
         let signed = columns.signature(item);
         let (producer, sequence) = columns.origin(item).unwrap_or_default();
         // Where and when it will be logged is not known yet.
-        let reading = reading_and_clock(&row, 0, 0);
-        let times = reading
-            .as_ref()
-            .map(|(reading, device_at)| (reading.polled_at.micros, *device_at));
+        let reading = reading_of(&row, 0, 0);
+        let times = reading.as_ref().map(|reading| {
+            (
+                reading.polled_at.micros,
+                reading.device_at.map(|at| at.micros),
+            )
+        });
         let event = PreparedEvent {
             producer: producer.to_owned(),
             sequence,
@@ -74,7 +77,7 @@ pub(crate) fn prepare(columns: &EventColumns) -> Result<Prepared, Vec<InvalidFie
             signature: signed.signature.to_owned(),
             public_key: signed.public_key.to_owned(),
             noted: noted_in(&row, producer, times),
-            reading: reading.map(|(reading, _)| reading),
+            reading,
         };
         prepared.bytes += OVERHEAD_BYTES + event.canonical.len() + event.producer.len();
         prepared.bytes += event.signature.len() + event.public_key.len();

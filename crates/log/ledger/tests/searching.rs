@@ -103,7 +103,10 @@ fn terms_phrases_and_fields_find_what_they_say() {
         ("21.5", vec![3]),
         ("TempSensor01", vec![4]),
         ("USER_LOGIN", vec![0, 1, 2, 3, 4]),
-        ("LOGIN", vec![]),
+        // A part of what underscores join.
+        ("LOGIN", vec![0, 1, 2, 3, 4]),
+        ("*", vec![0, 1, 2, 3, 4]),
+        ("OGIN", vec![]),
         ("action:USER_LOGIN actor:bob", vec![1]),
         ("timestamp:2026-01-02T03:00:00Z", vec![1]),
     ] {
@@ -148,7 +151,10 @@ fn times_bound_the_result() {
         (Some("3min"), Some("60s"), vec![2, 3]),
         (Some("1d"), None, vec![0, 1, 2, 3, 4]),
         (Some("2027-01-01T00:00:00Z"), None, vec![]),
-        (Some("1min"), Some("2min"), vec![]),
+        (Some("2026-01-02T03:05:05"), None, vec![1, 2, 3, 4]),
+        (Some("2026-01-02"), Some("now"), vec![0, 1, 2, 3, 4]),
+        (Some("2025-01-02"), Some("2026-01-02"), vec![]),
+        (Some("1767323105000"), None, vec![1, 2, 3, 4]),
     ] {
         for text in ["", "USER_LOGIN"] {
             let query = SearchQuery {
@@ -174,6 +180,8 @@ fn order_and_limits_hold() {
         };
         let page = ledger.search(&newest).unwrap();
         assert_eq!((indices(&page.entries), page.count), (vec![4, 3], 3));
+        // How many match does not depend on how many are wanted.
+        assert_eq!(page.total, 5);
         let next = ledger.page(&page.id, 2, 10).unwrap();
         assert_eq!((indices(&next.entries), next.count), (vec![2], 3));
         assert_eq!(ledger.page(&page.id, 3, 10).unwrap().entries, []);
@@ -192,7 +200,15 @@ fn order_and_limits_hold() {
         );
         assert_eq!(
             found(&ledger, &by("timestamp", Order::Ascending)),
-            [2, 3, 0, 4, 1]
+            [3, 0, 4, 1, 2]
+        );
+        assert_eq!(
+            found(&ledger, &by("timestamp", Order::Descending)),
+            [1, 4, 0, 3, 2]
+        );
+        assert_eq!(
+            found(&ledger, &by("message", Order::Ascending)),
+            [3, 0, 1, 2, 4]
         );
         assert_eq!(
             found(&ledger, &by("received_at", Order::Descending)),
@@ -335,6 +351,22 @@ fn bad_searches_are_named() {
             },
         ),
         (
+            "start",
+            SearchQuery {
+                start: Some("1767323045".to_owned()),
+                ..all()
+            },
+        ),
+        (
+            "start",
+            SearchQuery {
+                start: Some("1min".to_owned()),
+                end: Some("2min".to_owned()),
+                ..all()
+            },
+        ),
+        ("query", query(&format!("~{}", "\u{e4}".repeat(1_000)))),
+        (
             "order_by",
             SearchQuery {
                 order_by: Some("salt".to_owned()),
@@ -410,9 +442,13 @@ fn the_newest_reading_of_each_sensor_is_known() {
     let latest = ledger.latest(&[]).unwrap();
     let summary: Vec<_> = latest
         .iter()
-        .map(|reading| (reading.sensor.as_str(), reading.index, reading.value))
+        .map(|reading| {
+            let value = reading.value.as_deref();
+            (reading.sensor.as_str(), reading.index, value)
+        })
         .collect();
-    assert_eq!(summary, [("s0", 3, None), ("s1", 1, Some(21.5))]);
+    // The one that came last, whatever its time.
+    assert_eq!(summary, [("s0", 3, None), ("s1", 2, Some("99"))]);
     assert!(latest[1].received_at.micros > EPOCH);
     let asked = ["s1".to_owned(), "none".to_owned(), "s0".to_owned()];
     assert_eq!(
@@ -445,42 +481,273 @@ fn a_series_comes_raw_or_summed_up() {
         .map(|reading| reading.polled_at.seconds())
         .collect();
     assert_eq!(polled, (10..20).collect::<Vec<u64>>());
-    assert_eq!((raw[0].value, raw[9].value), (Some(10.0), None));
+    assert_eq!(
+        (raw[0].value.as_deref(), raw[9].value.as_deref()),
+        (Some("10"), None)
+    );
     assert_eq!(
         (raw[9].quality.as_str(), raw[9].status.as_str()),
         ("BadNoCommunication", "COMM_ERROR")
     );
 
-    let Series::Buckets(buckets) = ledger.series("s1", 0, 100_000_000, 10).unwrap() else {
+    let Series::Buckets(buckets) = ledger.series("s1", 0, 100_000_000, 21).unwrap() else {
         panic!("a hundred readings do not fit");
     };
-    assert_eq!(buckets.len(), 10);
+    assert_eq!(buckets.len(), 20);
     let expected = Bucket {
-        start: WallTime::from_seconds(20),
-        count: 10,
+        start: WallTime::from_seconds(25),
+        end: WallTime::from_seconds(30),
+        unit: "Cel".to_owned(),
+        count: 5,
+        good: 4,
+        uncertain: 0,
         bad: 1,
-        min: Some(20.0),
-        max: Some(28.0),
-        mean: Some(24.0),
-        last: Some(28.0),
+        min: Some("25".to_owned()),
+        max: Some("28".to_owned()),
+        mean: Some(26.5),
+        last: Some("28".to_owned()),
     };
-    assert_eq!(buckets[2], expected);
+    assert_eq!(buckets[5], expected);
+    // The spans are the same ones, and whole, wherever the question begins.
+    for start in [1_000_000, 24_999_999, 25_000_001, 29_999_999] {
+        let found = ledger.series("s1", start, start + 60_000_000, 13).unwrap();
+        let Series::Buckets(later) = found else {
+            panic!("sixty readings do not fit");
+        };
+        assert!(later.contains(&expected) && later.len() <= 13, "{start}");
+    }
     assert_eq!(
         ledger.series("none", 0, u64::MAX, 10).unwrap(),
-        Series::Raw(Vec::new())
-    );
-    assert_eq!(
-        ledger.series("s1", 5, 5, 10).unwrap(),
         Series::Raw(Vec::new())
     );
     assert!(matches!(
         ledger.series("s1", 0, 1, 0),
         Err(QueryError::Invalid(_))
     ));
-    assert!(matches!(
-        ledger.series("s1", 2, 1, 1),
-        Err(QueryError::Invalid(_))
-    ));
+    for start in [1, 2] {
+        assert!(matches!(
+            ledger.series("s1", start, 1, 1),
+            Err(QueryError::Invalid(_))
+        ));
+    }
+}
+
+/// A reading with the digits of its value, in a unit.
+fn measured(second: u64, quality: &str, value: &str, unit: &str) -> EventColumns {
+    let polled_at = second * 1_000_000;
+    let digits = match value {
+        "" => String::new(),
+        value => format!(r#","value":"{value}""#),
+    };
+    EventColumns {
+        message: vec![format!(
+            r#"{{"poll":"e/{second}","polled_at":{polled_at},"quality":"{quality}","received_at":1,"unit":"{unit}"{digits}}}"#
+        )],
+        action: vec!["SENSOR_READING".to_owned()],
+        source: vec!["s".to_owned()],
+        new: vec![value.to_owned()],
+        ..EventColumns::default()
+    }
+}
+
+#[test]
+fn sums_tell_units_apart_and_what_they_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(config(folder.path())).unwrap();
+    for (second, quality, value, unit) in [
+        (0, "Good", "9007199254740993", "Cel"),
+        (1, "Good", "21.50", "Cel"),
+        (2, "UncertainEngineeringUnitsExceeded", "-3.50", "Cel"),
+        (3, "BadDecodingError", "", "Cel"),
+        (4, "Good", "70.0", "[degF]"),
+        (70, "BadNoCommunication", "", ""),
+        (190, "Good", "1", ""),
+    ] {
+        append(&ledger, measured(second, quality, value, unit)).unwrap();
+    }
+    wait_for_index(&ledger);
+    let Series::Buckets(buckets) = ledger.series("s", 0, 240_000_000, 5).unwrap() else {
+        panic!("seven readings do not fit");
+    };
+    let summary: Vec<_> = buckets
+        .iter()
+        .map(|bucket| {
+            let counts = (bucket.count, bucket.good, bucket.uncertain, bucket.bad);
+            let values = [&bucket.min, &bucket.max, &bucket.last];
+            let values = values.map(|value| value.as_deref().unwrap_or("-"));
+            (bucket.start.seconds(), bucket.unit.as_str(), counts, values)
+        })
+        .collect();
+    assert_eq!(
+        summary,
+        [
+            (
+                0,
+                "Cel",
+                (4, 2, 1, 1),
+                ["-3.50", "9007199254740993", "-3.50"]
+            ),
+            (0, "[degF]", (1, 1, 0, 0), ["70.0", "70.0", "70.0"]),
+            (60, "", (1, 0, 0, 1), ["-", "-", "-"]),
+            (180, "", (1, 1, 0, 0), ["1", "1", "1"]),
+        ]
+    );
+}
+
+#[test]
+fn numbers_are_found_and_ordered_as_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(config(folder.path())).unwrap();
+    let values = [
+        "9",
+        "10",
+        "-4.7",
+        "4.70",
+        "4.7",
+        "9007199254740993",
+        "9007199254740992",
+        "",
+        "hot",
+        "cold",
+        r#"{"t":-4.7}"#,
+        "4.7.1",
+        "1e1",
+    ];
+    for (second, value) in (0..).zip(values) {
+        let mut event = measured(second, "Good", "1", "Cel");
+        if value.parse::<f64>().is_ok() {
+            event = measured(second, "Good", value, "Cel");
+        }
+        event.new = vec![value.to_owned()];
+        event.old = vec![value.to_owned()];
+        event.action = vec![
+            if second % 2 == 0 {
+                "SENSOR_READING"
+            } else {
+                "SET"
+            }
+            .to_owned(),
+        ];
+        append(&ledger, event).unwrap();
+    }
+    wait_for_index(&ledger);
+    for column in ["new", "old"] {
+        for (term, expected) in [
+            ("-4.7", vec![2, 10]),
+            ("4.7", vec![3, 4, 11]),
+            ("4.700", vec![3, 4]),
+            ("+4.7", vec![3, 4, 11]),
+            ("10", vec![1, 12]),
+            ("9007199254740993", vec![5]),
+            ("9007199254740992.0", vec![6]),
+            ("4", vec![11]),
+            ("4*", vec![3, 4, 11]),
+            ("hot", vec![8]),
+        ] {
+            let text = format!("{column}:{term}");
+            assert_eq!(found(&ledger, &query(&text)), expected, "{text}");
+        }
+        let ordered = |order, max_results| SearchQuery {
+            order,
+            order_by: Some(column.to_owned()),
+            max_results,
+            limit: max_results.min(1_000),
+            ..all()
+        };
+        let mut ascending = vec![2, 3, 4, 0, 1, 12, 6, 5, 11, 9, 8, 10, 7];
+        if column == "new" {
+            // Where a reading lacks `new`, its value counts.
+            assert_eq!(values[7], "");
+        }
+        assert_eq!(
+            found(&ledger, &ordered(Order::Ascending, 1_000)),
+            ascending,
+            "{column}"
+        );
+        // Numbers first, the largest of all, however few are wanted.
+        let largest = ledger.search(&ordered(Order::Descending, 1)).unwrap();
+        assert_eq!(
+            (indices(&largest.entries), largest.count, largest.total),
+            (vec![5], 1, 13)
+        );
+        let descending = found(&ledger, &ordered(Order::Descending, 1_000));
+        assert_eq!(
+            descending,
+            [5, 6, 12, 1, 0, 4, 3, 2, 10, 8, 9, 11, 7],
+            "{column}"
+        );
+        let page = ledger.search(&ordered(Order::Ascending, 5)).unwrap();
+        ascending.truncate(5);
+        assert_eq!(indices(&page.entries), ascending);
+        let rest = ledger.page(&page.id, 3, 10).unwrap();
+        assert_eq!(indices(&rest.entries), ascending[3..]);
+    }
+    drop(ledger);
+    // Without an index the log itself is ordered, to the same end.
+    let ledger = Ledger::open(config_without_index(folder.path())).unwrap();
+    let by_old = SearchQuery {
+        order_by: Some("old".to_owned()),
+        ..all()
+    };
+    assert_eq!(
+        found(&ledger, &by_old),
+        [2, 3, 4, 0, 1, 12, 6, 5, 11, 9, 8, 10, 7]
+    );
+}
+
+#[test]
+fn names_are_found_as_people_write_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(config(folder.path())).unwrap();
+    for (actor, target, text) in [
+        ("boiler_1", "Hall 3", "aa:bb:cc:dd:ee:ff joined"),
+        ("boiler-2", "hall_3_boiler_2", "00:1B:cc:dd:ee:ff joined"),
+        ("Boiler 3", "", "http://plc-7.example:502/status is down"),
+        ("K\u{fc}hler", "", "opc.tcp://10.0.0.5:4840"),
+        ("Ku\u{308}hler", "", "20 \u{b5}g/m\u{b3}"),
+    ] {
+        append(&ledger, event(actor, target, text, "")).unwrap();
+    }
+    wait_for_index(&ledger);
+    for (text, expected) in [
+        ("boiler", vec![0, 1]),
+        ("boiler*", vec![0, 1]),
+        ("boil*", vec![0, 1]),
+        ("~boil*", vec![0, 1, 2]),
+        ("~BOILER", vec![0, 1, 2]),
+        ("actor:~boiler", vec![0, 1, 2]),
+        ("actor:boil*", vec![0, 1]),
+        ("target:boil*", vec![1]),
+        ("boiler_*", vec![0, 1]),
+        ("boiler_1", vec![0]),
+        ("boiler_2", vec![1]),
+        ("boiler-2", vec![1]),
+        ("boiler-*", vec![1, 0].into_iter().rev().collect()),
+        ("3_boiler", vec![1]),
+        ("hall_3*", vec![1]),
+        ("\"Boiler 3\"", vec![2]),
+        ("~\"boiler 3\"", vec![2]),
+        ("~\"boiler 3\"*", vec![2]),
+        ("target:*", vec![0, 1]),
+        ("aa:bb:cc:dd:ee:ff", vec![0]),
+        ("aa:bb*", vec![0]),
+        ("cc:dd:ee:ff", vec![0, 1]),
+        ("~00:1b:CC:dd:ee:ff", vec![1]),
+        ("http://plc-7.example:502/status", vec![2]),
+        ("plc-7.example:502", vec![2]),
+        ("example:502", vec![2]),
+        ("10.0.0.5:4840", vec![3]),
+        ("10.0*", vec![3]),
+        ("K\u{fc}hler", vec![3, 4]),
+        ("Ku\u{308}hler", vec![3, 4]),
+        ("K\u{fc}*", vec![3, 4]),
+        ("~k\u{dc}HLER", vec![3, 4]),
+        ("\u{3bc}g/m3", vec![4]),
+        ("Boiler*", vec![2]),
+        ("oiler*", vec![]),
+    ] {
+        assert_eq!(found(&ledger, &query(text)), expected, "{text}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::extract::{QueryString, whole_number};
 use crate::parts::Shared;
 use crate::problem::{FieldProblem, Problem, excerpt};
 use crate::sensors::parse_sensor_id;
-use crate::time_input::resolve;
+use crate::time_input::{TimeInput, resolve_span};
 
 const DEFAULT_GAPS: u32 = 100;
 const MOST_GAPS: u32 = 1_000;
@@ -25,8 +25,8 @@ const MOST_GAPS: u32 = 1_000;
 pub(crate) struct GapsQuery {
     /// UUID of a sensor.
     sensor: Option<String>,
-    /// Gaps that reach beyond this time: RFC 3339, a span before now such as `1d`, or milliseconds
-    /// since 1970.
+    /// Gaps that reach beyond this time: RFC 3339 (UTC where it names no zone), a date, a span before
+    /// now such as `1d`, `now`, or milliseconds since 1970.
     from: Option<String>,
     /// Gaps that begin before this time, written like `from`.
     to: Option<String>,
@@ -111,14 +111,14 @@ impl GapsQuery {
             1..=MOST_GAPS,
             &mut problems,
         );
-        let start = resolve("from", self.from.as_deref(), now, &mut problems);
-        let end = resolve("to", self.to.as_deref(), now, &mut problems);
-        if let (Some(start), Some(end)) = (start, end)
-            && start >= end
-        {
-            let problem = format!("{} is not before {}", start.to_rfc3339(), end.to_rfc3339());
-            problems.push(FieldProblem::new("from", problem));
-        }
+        let (from, to) = (self.from.as_deref(), self.to.as_deref());
+        let (from, to) = (from.map(TimeInput::from_text), to.map(TimeInput::from_text));
+        let (start, end) = resolve_span(
+            ("from", from.as_ref()),
+            ("to", to.as_ref()),
+            now,
+            &mut problems,
+        );
         if !problems.is_empty() {
             return Err(Problem::bad_parameters(problems));
         }

@@ -22,6 +22,7 @@
 //! extract.rs    how bodies, query strings and paths are read
 //! problem.rs    errors, all of one shape (RFC 9457)
 //! time_input.rs times as clients write them
+//! spreadsheet.rs CSV that a spreadsheet opens right
 //! pangea/       POST /audit/...                         Pangea's API
 //! tokens.rs     who may use what is not for everybody
 //! authorize.rs  whether a request's token allows it
@@ -54,6 +55,7 @@ mod readings;
 mod router;
 mod sensors;
 mod sites;
+pub mod spreadsheet;
 mod status;
 mod time_input;
 mod tokens;
@@ -66,7 +68,7 @@ pub mod answers {
     pub use crate::entries::EntriesResponse;
     pub use crate::gaps::GapsResponse;
     pub use crate::health::Health;
-    pub use crate::logs::{LogEvent, LogResponse, LogResult, Root};
+    pub use crate::logs::{CountIs, LogEvent, LogResponse, LogResult, Root};
     pub use crate::problem::{FieldProblem, Problem};
     pub use crate::sensors::{Sensor, SensorList};
     pub use crate::sites::SiteAway;

@@ -90,8 +90,8 @@ pub(crate) async fn erase_entry(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RetainParams {
-    /// Payloads received before this are given up: RFC 3339, a span before now such as `30d`, or
-    /// milliseconds since the Unix epoch.
+    /// Payloads received before this are given up: RFC 3339 (UTC where it names no zone), a date, a
+    /// span before now such as `30d`, or milliseconds since 1970.
     #[schema(value_type = String, example = "30d")]
     before: TimeInput,
     /// Which payloads.

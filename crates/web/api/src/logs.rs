@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::extract::{JsonBody, in_range};
 use crate::parts::Shared;
 use crate::problem::Problem;
-use crate::time_input::TimeInput;
+use crate::time_input::{TimeInput, resolve_span};
 
 /// Entries on a page unless the request says otherwise.
 pub(crate) const DEFAULT_PAGE: u32 = 20;
@@ -47,11 +47,12 @@ impl From<Order> for fieldledger_contract::audit::Order {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchParams {
-    /// Earliest time an entry was received: RFC 3339, a span before now such as `7d`, or
-    /// milliseconds since 1970 as a number or its digits.
+    /// Earliest time an entry was received: RFC 3339 (UTC where it names no zone), a date, a span
+    /// before now such as `7d`, `now`, or milliseconds since 1970.
     #[schema(value_type = Option<String>, example = "7d")]
     start: Option<TimeInput>,
-    /// Latest time an entry was received, written like `start`.
+    /// End of the time in which entries were received, itself not included; written like `start`,
+    /// which must be before it.
     #[schema(value_type = Option<String>)]
     end: Option<TimeInput>,
     /// Entries on the first page.
@@ -62,9 +63,12 @@ pub(crate) struct SearchParams {
     max_results: Option<u32>,
     /// Newest first (`desc`, the default) or oldest first.
     order: Option<Order>,
-    /// Field of the event to order by; `received_at` unless given.
+    /// Field of the event to order by; `received_at` unless given. All entries that match are
+    /// ordered: numbers in `new` and `old`, and times, as such and first, then texts, last what lacks
+    /// the field.
     order_by: Option<String>,
-    /// Space-separated case-sensitive terms, `"phrases"` and `field:value`; empty matches all.
+    /// Space-separated terms, `"phrases"`, `field:value`, `prefix*` and `~anycase`; empty or `*`
+    /// matches all. Case matters but after `~`.
     #[schema(example = "action:SENSOR_READING status:COMM_ERROR")]
     query: Option<String>,
     /// For each named field the exact values it may have.
@@ -75,7 +79,7 @@ pub(crate) struct SearchParams {
 }
 
 impl SearchParams {
-    fn check(self) -> Result<SearchQuery, Problem> {
+    fn check(self, now: WallTime) -> Result<SearchQuery, Problem> {
         let mut problems = Vec::new();
         let limit = in_range(
             "limit",
@@ -91,22 +95,19 @@ impl SearchParams {
             1..=LARGEST_RESULT,
             &mut problems,
         );
-        let mut bound = |field: &str, time: Option<TimeInput>| {
-            let text = time.map(|time| time.to_query_text()).transpose();
-            text.unwrap_or_else(|problem| {
-                problems.push(crate::problem::FieldProblem::new(field, problem));
-                None
-            })
-        };
-        let start = bound("start", self.start);
-        let end = bound("end", self.end);
+        let (start, end) = resolve_span(
+            ("start", self.start.as_ref()),
+            ("end", self.end.as_ref()),
+            now,
+            &mut problems,
+        );
         if !problems.is_empty() {
             return Err(Problem::bad_parameters(problems));
         }
         Ok(SearchQuery {
             query: self.query.unwrap_or_default(),
-            start,
-            end,
+            start: start.map(WallTime::to_rfc3339),
+            end: end.map(WallTime::to_rfc3339),
             order: self.order.unwrap_or(Order::Desc).into(),
             order_by: self.order_by,
             limit,
@@ -157,8 +158,12 @@ pub struct LogResponse {
 /// One page of a search's result. Hashes are in base64.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct LogResult {
-    /// Entries in the whole result.
+    /// Entries in the whole result: those that match, at most `max_results`.
     pub count: u64,
+    /// Whether that is all entries that match.
+    pub count_is: CountIs,
+    /// Entries that match, however many are in the result.
+    pub total: u64,
     /// Entries of this page.
     pub events: Vec<LogEvent>,
     /// Give it to `/api/results` for more of the same result.
@@ -169,6 +174,27 @@ pub struct LogResult {
     pub root: Root,
     /// Entries the search index has seen; less than the tree's size while it catches up.
     pub indexed_size: u64,
+}
+
+/// What the number of entries in a result says of those that match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub enum CountIs {
+    /// So many match.
+    #[serde(rename = "exact")]
+    Exact,
+    /// More match than the result holds.
+    #[serde(rename = "at least")]
+    AtLeast,
+}
+
+impl CountIs {
+    /// For a result of `count` entries where `total` match.
+    pub(crate) fn of(count: u64, total: u64) -> Self {
+        match total > count {
+            true => Self::AtLeast,
+            false => Self::Exact,
+        }
+    }
 }
 
 /// One entry of the log.
@@ -240,7 +266,7 @@ pub(crate) async fn search_logs(
     JsonBody(params): JsonBody<SearchParams>,
 ) -> Result<Json<LogResponse>, Problem> {
     let request_time = parts.environment.now();
-    let query = params.check()?;
+    let query = params.check(request_time)?;
     let page = parts.log.search(&query).map_err(name_fields_as_here)?;
     respond(page, query.verbose, request_time, parts.environment.now())
 }
@@ -298,11 +324,13 @@ fn respond(
     request_time: WallTime,
     response_time: WallTime,
 ) -> Result<Json<LogResponse>, Problem> {
-    let summary = format!(
-        "Found {} entries, here are {}",
-        page.count,
-        page.entries.len()
-    );
+    let (count, total, here) = (page.count, page.total, page.entries.len());
+    let summary = match CountIs::of(count, total) {
+        CountIs::Exact => format!("Found {count} entries, here are {here}"),
+        CountIs::AtLeast => {
+            format!("Found {total} entries, the result has the first {count}, here are {here}")
+        }
+    };
     let mut events = Vec::with_capacity(page.entries.len());
     for entry in page.entries {
         events.push(log_event(entry, verbose, verbose)?);
@@ -314,7 +342,9 @@ fn respond(
         status: "Success".to_owned(),
         summary,
         result: LogResult {
-            count: page.count,
+            count,
+            count_is: CountIs::of(count, total),
+            total,
             events,
             id: page.id,
             expires_at: page.expires_at,

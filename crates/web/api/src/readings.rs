@@ -4,6 +4,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use fieldledger_audit::times;
 use fieldledger_contract::WallTime;
 use fieldledger_contract::ledger::{Bucket, Reading, Series};
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use crate::extract::{QueryString, whole_number};
 use crate::parts::Shared;
 use crate::problem::{FieldProblem, Problem};
 use crate::sensors::parse_sensor_id;
-use crate::time_input::resolve;
+use crate::time_input::{TimeInput, resolve_span};
 
 const DEFAULT_SPAN_MICROS: u64 = 3_600_000_000;
 const DEFAULT_READINGS: u32 = 500;
@@ -27,10 +28,10 @@ pub(crate) struct ReadingsQuery {
     /// UUID of the sensor.
     #[param(value_type = String, required = true)]
     sensor: Option<String>,
-    /// First time of polling: RFC 3339, a span before now such as `15m`, or milliseconds since
-    /// 1970. An hour before `to` unless given.
+    /// First time of polling: RFC 3339 (UTC where it names no zone), a date, a span before now such
+    /// as `15m`, `now`, or milliseconds since 1970. An hour before `to` unless given.
     from: Option<String>,
-    /// End of the time of polling, itself not included; now unless given.
+    /// End of the time of polling, itself not included, written like `from`; now unless given.
     to: Option<String>,
     /// Items in the answer at most; more readings than that come summed up.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 10000, default = 500)]
@@ -50,6 +51,8 @@ pub(crate) struct ReadingsResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     readings: Option<Vec<Reading>>,
     /// Readings summed up in equally long spans, oldest first; spans without readings are absent.
+    /// Spans begin at multiples of their length since 1970 and are whole, so the first may begin
+    /// before `from` and the last end after `to`.
     #[serde(skip_serializing_if = "Option::is_none")]
     buckets: Option<Vec<Bucket>>,
 }
@@ -118,15 +121,22 @@ impl ReadingsQuery {
             1..=MOST_READINGS,
             &mut problems,
         );
-        let to = resolve("to", self.to.as_deref(), now, &mut problems).unwrap_or(now);
-        let from = resolve("from", self.from.as_deref(), now, &mut problems).unwrap_or(
-            WallTime::from_micros(to.micros.saturating_sub(DEFAULT_SPAN_MICROS)),
+        let (from, to) = (self.from.as_deref(), self.to.as_deref());
+        let (from, to) = (from.map(TimeInput::from_text), to.map(TimeInput::from_text));
+        let now_as_end = TimeInput::from_text("now");
+        let (from, to) = resolve_span(
+            ("from", from.as_ref()),
+            ("to", to.as_ref().or(Some(&now_as_end))),
+            now,
+            &mut problems,
         );
-        if problems.is_empty() && from >= to {
-            problems.push(FieldProblem::new(
-                "from",
-                format!("{} is not before {}", from.to_rfc3339(), to.to_rfc3339()),
-            ));
+        let to = to.unwrap_or(now);
+        let hour_before = to.micros.saturating_sub(DEFAULT_SPAN_MICROS);
+        let from = from.unwrap_or(WallTime::from_micros(hour_before));
+        if problems.is_empty()
+            && let Err(fault) = times::check_span(Some(from), Some(to))
+        {
+            problems.push(FieldProblem::new("from", fault.to_string()));
         }
         if !problems.is_empty() {
             return Err(Problem::bad_parameters(problems));

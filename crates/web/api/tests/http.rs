@@ -127,7 +127,8 @@ async fn a_search_passes_every_parameter_on() {
     let answer = post(&backend, "/api/logs", body.to_string()).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     let query = backend.searched.lock()[0].clone();
-    assert_eq!(query.start.as_deref(), Some("7d"));
+    // One meaning of a time, whoever answers.
+    assert_eq!(query.start.as_deref(), Some("2025-12-26T03:04:05.000006Z"));
     assert_eq!(query.end.as_deref(), Some("2026-01-02T03:04:05.000000Z"));
     assert_eq!((query.limit, query.max_results), (5, 50));
     assert!(query.order == Order::Ascending && query.verbose);
@@ -137,6 +138,28 @@ async fn a_search_passes_every_parameter_on() {
     let event = &answer.json()["result"]["events"][0];
     assert_eq!(event["leaf"], "bGVhZg==");
     assert_eq!(event["inclusion_proof"], json!(["cGF0aA=="]));
+}
+
+#[tokio::test]
+async fn bad_times_of_a_search_are_named() {
+    let backend = fake();
+    for (body, field) in [
+        (json!({"start": 0}), "start"),
+        (json!({"start": 1_767_323_045}), "start"),
+        (json!({"start": "1767323045"}), "start"),
+        (json!({"end": "soon"}), "end"),
+        (json!({"start": "1h", "end": "2h"}), "start"),
+        (json!({"start": "now", "end": "now"}), "start"),
+    ] {
+        let answer = post(&backend, "/api/logs", body.to_string()).await;
+        assert_eq!(answer.problem_fields(400, "/api/logs"), [field], "{body}");
+    }
+    let answer = post(&backend, "/api/logs", r#"{"start":1767323045}"#).await;
+    let problem = &answer.json()["errors"][0]["problem"];
+    let problem = problem.as_str().unwrap_or_default();
+    assert!(problem.contains("looks like seconds"), "{problem}");
+    assert!(problem.contains("1767323045000"), "{problem}");
+    assert!(backend.searched.lock().is_empty());
 }
 
 #[tokio::test]
@@ -332,6 +355,8 @@ async fn readings_of_the_last_hour_by_default() {
     assert_eq!(body["to"], "2026-01-02T03:04:05.000006Z");
     assert_eq!(body["from"], "2026-01-02T02:04:05.000006Z");
     assert_eq!(body["readings"][0]["value"], 21.5);
+    assert_eq!(body["readings"][0]["digits"], "21.50");
+    assert!(answer.body.contains(r#""value":21.50,"#), "{}", answer.body);
     assert!(body.get("buckets").is_none());
     let asked = backend.series_asked.lock().clone();
     let hour_ago = WallTime::from_micros(NOW.micros - 3_600_000_000);
@@ -343,20 +368,35 @@ async fn readings_summed_up() {
     let backend = Arc::new(Fake {
         series: Some(Series::Buckets(vec![Bucket {
             start: NOW,
+            end: NOW,
+            unit: String::new(),
             count: 4,
-            bad: 4,
-            min: None,
-            max: Some(f64::NAN),
-            mean: None,
+            good: 1,
+            uncertain: 0,
+            bad: 3,
+            min: Some("9007199254740993".to_owned()),
+            max: Some("NaN".to_owned()),
+            mean: Some(f64::NAN),
             last: None,
         }])),
         ..Fake::default()
     });
     let uri = format!("/api/readings?sensor={SENSOR}&from=15m&to=1767323045000&limit=10000");
-    let body = get(&backend, &uri).await.json();
+    let answer = get(&backend, &uri).await;
+    let body = answer.json();
     assert!(body.get("readings").is_none());
-    assert_eq!(body["buckets"][0]["count"], 4);
-    assert_eq!(body["buckets"][0]["max"], Value::Null);
+    let bucket = &body["buckets"][0];
+    assert_eq!(bucket["count"], 4);
+    assert_eq!(
+        (&bucket["max"], &bucket["mean"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert!(
+        answer.body.contains(r#""min":9007199254740993,"#),
+        "{}",
+        answer.body
+    );
+    assert_eq!(bucket["digits"]["min"], "9007199254740993");
     let asked = backend.series_asked.lock().clone();
     assert_eq!(asked[0].1, WallTime::from_micros(NOW.micros - 900_000_000));
     assert_eq!(asked[0].2, WallTime::from_micros(1_767_323_045_000_000));
@@ -393,6 +433,7 @@ async fn bad_questions_about_gaps() {
         ("state=lost", "state"),
         ("from=yesterday", "from"),
         ("from=1h&to=2h", "from"),
+        ("from=1767323045", "from"),
         ("to=", "to"),
         ("limit=0", "limit"),
         ("limit=1001", "limit"),
@@ -415,6 +456,8 @@ async fn bad_spans_of_readings() {
         ("sensor=%3Cscript%3E", vec!["sensor"]),
         ("from=yesterday&limit=0", vec!["sensor", "limit", "from"]),
         (&format!("sensor={SENSOR}&from=0s"), vec!["from"]),
+        (&format!("sensor={SENSOR}&from=1767323045"), vec!["from"]),
+        (&format!("sensor={SENSOR}&to=1970-01-01"), vec!["from"]),
         (&format!("sensor={SENSOR}&from=1m&to=2m"), vec!["from"]),
         (
             &format!("sensor={SENSOR}&to=99999999999999999999"),

@@ -127,9 +127,10 @@ pub fn reading(sensor: &str) -> Reading {
         sensor: sensor.to_owned(),
         status: "SUCCESS".to_owned(),
         quality: "Good".to_owned(),
-        value: Some(21.5),
+        value: Some("21.50".to_owned()),
         unit: "Cel".to_owned(),
         polled_at: WallTime::from_micros(NOW.micros - 1_000_000),
+        device_at: None,
         received_at: NOW,
     }
 }
@@ -249,6 +250,7 @@ fn pangea_page(limit: u32) -> PangeaPage {
         id: "a".repeat(32),
         expires_at: WallTime::from_micros(NOW.micros + 60_000_000),
         count: 3,
+        total: 3,
         events: (0..limit.min(3))
             .map(|index| pangea_event(index.into()))
             .collect(),
@@ -270,6 +272,7 @@ impl Fake {
             id: "result-1".to_owned(),
             expires_at: Some(WallTime::from_micros(NOW.micros + 60_000_000)),
             count: 3,
+            total: 3,
             entries: vec![entry(2, proof)],
             checkpoint: checkpoint(),
             indexed_size: 3,

@@ -45,8 +45,10 @@ pub struct PangeaPage {
     pub id: String,
     /// When the result goes.
     pub expires_at: WallTime,
-    /// Events in the whole result.
+    /// Events in the whole result: those that match, at most `max_results`.
     pub count: u64,
+    /// Events that match.
+    pub total: u64,
     /// Events of this page.
     pub events: Vec<PangeaEvent>,
     /// The published root that they are proven against.

@@ -17,7 +17,7 @@ use super::language::{self, Clause, column_position};
 pub const LIFETIME: u64 = 3_600 * 1_000_000;
 
 /// Changes whenever the meaning of a member does.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Bytes that an id may have.
 const MAX_ID_BYTES: usize = 64 * 1024;

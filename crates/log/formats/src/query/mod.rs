@@ -1,8 +1,8 @@
-//! What a search asks for: its language, its times, and the id of its result set.
+//! What a search asks for: its language, and the id of its result set.
 
 pub mod cursor;
 pub mod language;
-pub mod times;
+pub mod words;
 
 /// Why a search cannot be made, or a result set cannot be paged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,37 +2,49 @@
 
 use std::ops::Bound;
 
+use fieldledger_audit::event::FIELDS;
 use fieldledger_contract::ledger::RetentionScope;
 use fieldledger_formats::query::cursor::Filter;
 use fieldledger_formats::query::language::{Clause, column_position};
 use fieldledger_reading::record::ACTION;
 use tantivy::Term;
-use tantivy::query::{BooleanQuery, EmptyQuery, Occur, PhraseQuery, Query, RangeQuery, TermQuery};
+use tantivy::query::{
+    BooleanQuery, EmptyQuery, Occur, PhraseQuery, Query, RangeQuery, RegexPhraseQuery, RegexQuery,
+    TermQuery,
+};
 use tantivy::schema::{Field, IndexRecordOption};
 
-use super::schema::{IndexSchema, OWN, exact_term};
+use super::schema::{IndexSchema, Known, OWN, VALUE_COLUMNS, exact_term};
 
 /// Entries of `from..to` that match all of the filter.
-pub(crate) fn query(schema: &IndexSchema, filter: &Filter, from: u64, to: u64) -> BooleanQuery {
+///
+/// # Errors
+///
+/// For a word that is too long to be looked for by its beginning or in any case.
+pub(crate) fn query(
+    schema: &IndexSchema,
+    filter: &Filter,
+    from: u64,
+    to: u64,
+) -> tantivy::Result<BooleanQuery> {
     let mut all = vec![range(schema.index, from, to)];
-    all.extend(
-        filter
-            .clauses
-            .iter()
-            .map(|clause| one_clause(schema, clause)),
-    );
+    for clause in &filter.clauses {
+        all.push(one_clause(schema, clause)?);
+    }
     for (position, values) in &filter.restriction {
-        let values = values.iter().map(|value| exact(schema, *position, value));
+        let values = values
+            .iter()
+            .map(|value| exact(schema, *position, Known::Text(value)));
         all.push(any(values.collect()));
     }
-    BooleanQuery::intersection(all)
+    Ok(BooleanQuery::intersection(all))
 }
 
 /// Readings of a sensor that were polled in `start..end`.
 pub(crate) fn readings(schema: &IndexSchema, sensor: &str, start: u64, end: u64) -> BooleanQuery {
     let source = column_position("source").unwrap_or_default();
     BooleanQuery::intersection(vec![
-        exact(schema, source, sensor),
+        exact(schema, source, Known::Text(sensor)),
         range(schema.polled_at, start, end),
     ])
 }
@@ -48,7 +60,7 @@ pub(crate) fn given_up(schema: &IndexSchema, below: u64, scope: RetentionScope) 
     let wanted = match scope {
         RetentionScope::Readings => {
             let action = column_position("action").unwrap_or_default();
-            (Occur::Must, exact(schema, action, ACTION))
+            (Occur::Must, exact(schema, action, Known::Text(ACTION)))
         }
         RetentionScope::All => {
             let own = Term::from_field_u64(schema.own, OWN);
@@ -66,19 +78,71 @@ fn range(field: Field, from: u64, to: u64) -> Box<dyn Query> {
     ))
 }
 
-fn exact(schema: &IndexSchema, position: usize, text: &str) -> Box<dyn Query> {
-    let term = Term::from_field_u64(schema.exact, exact_term(position, text));
+fn exact(schema: &IndexSchema, position: usize, known: Known<'_>) -> Box<dyn Query> {
+    let term = Term::from_field_u64(schema.exact, exact_term(position, known));
     Box::new(TermQuery::new(term, IndexRecordOption::Basic))
 }
 
-fn one_clause(schema: &IndexSchema, clause: &Clause) -> Box<dyn Query> {
-    match clause.column {
-        Some(position) => phrase(schema.texts[position], &clause.words),
-        None => {
-            let fields = schema.texts.iter();
-            any(fields.map(|&field| phrase(field, &clause.words)).collect())
+fn one_clause(schema: &IndexSchema, clause: &Clause) -> tantivy::Result<Box<dyn Query>> {
+    let Some(position) = clause.column else {
+        let mut columns = Vec::with_capacity(FIELDS.len());
+        for position in 0..FIELDS.len() {
+            columns.push(in_column(schema, position, clause)?);
         }
+        return Ok(any(columns));
+    };
+    if clause.words.is_empty() {
+        return Ok(exact(schema, position, Known::Present));
     }
+    in_column(schema, position, clause)
+}
+
+/// Where a column holds a number, and a number is looked for, the numbers are compared, and not the
+/// texts: 4.7 is 4.70 and neither -4.7 nor 4.7.1.
+fn in_column(
+    schema: &IndexSchema,
+    position: usize,
+    clause: &Clause,
+) -> tantivy::Result<Box<dyn Query>> {
+    let text = text_in(schema.texts[position], clause)?;
+    let has_value = VALUE_COLUMNS.contains(&FIELDS[position].name);
+    let Some(number) = clause.number.as_ref().filter(|_| has_value) else {
+        return Ok(text);
+    };
+    let number = number.to_string();
+    let equal = exact(schema, position, Known::Number(&number));
+    let some_number = exact(schema, position, Known::SomeNumber);
+    let other = BooleanQuery::new(vec![(Occur::Must, text), (Occur::MustNot, some_number)]);
+    Ok(any(vec![equal, Box::new(other)]))
+}
+
+fn text_in(field: Field, clause: &Clause) -> tantivy::Result<Box<dyn Query>> {
+    if !clause.is_open && !clause.ignores_case {
+        return Ok(phrase(field, &clause.words));
+    }
+    let last = clause.words.len().saturating_sub(1);
+    let patterns = clause.words.iter().enumerate().map(|(at, word)| {
+        // A word has letters, digits, marks, underscores and a minus sign, which mean themselves.
+        let any_case = if clause.ignores_case { "(?i)" } else { "" };
+        let rest = if clause.is_open && at == last {
+            ".*"
+        } else {
+            ""
+        };
+        format!("{any_case}{word}{rest}")
+    });
+    let patterns: Vec<String> = patterns.collect();
+    Ok(match patterns.as_slice() {
+        [] => Box::new(EmptyQuery),
+        [pattern] => Box::new(RegexQuery::from_pattern(pattern, field)?),
+        _ => {
+            // Compiled here once to find out whether it can be.
+            for pattern in &patterns {
+                RegexQuery::from_pattern(pattern, field)?;
+            }
+            Box::new(RegexPhraseQuery::new(field, patterns))
+        }
+    })
 }
 
 fn phrase(field: Field, words: &[String]) -> Box<dyn Query> {

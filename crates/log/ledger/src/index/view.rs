@@ -8,8 +8,10 @@ use parking_lot::RwLock;
 use tantivy::Searcher;
 use tantivy::collector::{Count, TopDocs};
 
+use super::matching;
+use super::ordering::{OrderCollector, Ordered};
 use super::schema::{self, IndexSchema};
-use super::{matching, series};
+use super::series::{EntriesCollector, Spans, Sum, SumsCollector};
 
 /// The index as it was at one time.
 #[derive(Clone)]
@@ -46,7 +48,7 @@ impl View {
         order: Order,
         limit: usize,
     ) -> tantivy::Result<(u64, Vec<u64>)> {
-        let query = matching::query(&self.schema, filter, from, to);
+        let query = matching::query(&self.schema, filter, from, to)?;
         let order = match order {
             Order::Ascending => tantivy::Order::Asc,
             Order::Descending => tantivy::Order::Desc,
@@ -58,32 +60,44 @@ impl View {
         Ok((count as u64, indices.take(limit).collect()))
     }
 
-    /// The entries with the `limit` newest readings of a sensor, by when they were polled.
+    /// How many entries of `from..to` match, and the first of them in the order of a column.
+    pub(crate) fn find_ordered(
+        &self,
+        filter: &Filter,
+        (from, to): (u64, u64),
+        order: OrderCollector,
+    ) -> tantivy::Result<(u64, Ordered)> {
+        let query = matching::query(&self.schema, filter, from, to)?;
+        let (ordered, count) = self.searcher.search(&query, &(order, Count))?;
+        Ok((count as u64, ordered))
+    }
+
+    /// The entries with the `limit` readings of a sensor that were received last.
     pub(crate) fn newest(&self, sensor: &str, limit: usize) -> tantivy::Result<Vec<u64>> {
         let query = matching::readings(&self.schema, sensor, 0, u64::MAX);
         let newest = TopDocs::with_limit(limit)
-            .order_by_fast_field::<u64>(schema::POLLED_AT, tantivy::Order::Desc);
+            .order_by_fast_field::<u64>(schema::INDEX, tantivy::Order::Desc);
         let found = self.searcher.search(&query, &newest)?;
-        let mut indices = Vec::with_capacity(found.len());
-        for (_, address) in found {
-            let segment = self.searcher.segment_reader(address.segment_ord);
-            let index = segment.fast_fields().u64(schema::INDEX)?;
-            indices.extend(index.first(address.doc_id));
-        }
-        Ok(indices)
+        Ok(found.into_iter().filter_map(|(index, _)| index).collect())
     }
 
-    /// The readings of a sensor that were polled in `start..end`, as at most `limit` of them or
-    /// summed up.
-    pub(crate) fn series(
+    /// The entries with the readings of a sensor that were polled in `start..end`, oldest first; none
+    /// where there are more than `limit`.
+    pub(crate) fn readings(
         &self,
         sensor: &str,
         start: u64,
         end: u64,
         limit: u32,
-    ) -> tantivy::Result<series::Summary> {
+    ) -> tantivy::Result<Option<Vec<u64>>> {
         let query = matching::readings(&self.schema, sensor, start, end);
-        let collector = series::SeriesCollector::new(start, end, limit);
-        self.searcher.search(&query, &collector)
+        let limit = limit as usize;
+        self.searcher.search(&query, &EntriesCollector { limit })
+    }
+
+    /// The readings of a sensor, summed up.
+    pub(crate) fn sums(&self, sensor: &str, spans: Spans) -> tantivy::Result<Vec<Sum>> {
+        let query = matching::readings(&self.schema, sensor, spans.start, spans.end);
+        self.searcher.search(&query, &SumsCollector { spans })
     }
 }

@@ -141,6 +141,7 @@ impl Ledger {
             id: String::new(),
             expires_at: None,
             count,
+            total: count,
             entries: entries.collect::<Result<_, _>>()?,
             checkpoint,
             indexed_size: self.0.search.indexed_size(),

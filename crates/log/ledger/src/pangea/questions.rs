@@ -64,6 +64,7 @@ impl Pangea {
             id: id.encode(),
             expires_at: found.expires_at.unwrap_or_default(),
             count: found.count,
+            total: found.total,
             events,
             root,
             unpublished_root: unpublished_root.filter(|_| verbose),

@@ -11,7 +11,7 @@ use crate::gaps::{Gaps, Noted, Place, noted_in, noted_in_erased};
 use crate::grower::Grower;
 use crate::markers::{Markers, given_up_by};
 use crate::producers::Producers;
-use crate::readings::{Latest, reading_and_clock};
+use crate::readings::{Latest, reading_of};
 use crate::store::tiles::TileStore;
 
 /// What the entries up to a size add up to.
@@ -61,15 +61,16 @@ impl State {
             Frame::Envelope(bytes) => {
                 let envelope = Envelope::parse(bytes)?;
                 self.note_origin(envelope.origin(), index)?;
-                let reading = reading_and_clock(&envelope.event(), index, leaf.received_at);
+                let reading = reading_of(&envelope.event(), index, leaf.received_at);
                 if let Some(origin) = envelope.origin() {
-                    let times = reading
-                        .as_ref()
-                        .map(|(reading, device_at)| (reading.polled_at.micros, *device_at));
+                    let times = reading.as_ref().map(|reading| {
+                        let device_at = reading.device_at.map(|at| at.micros);
+                        (reading.polled_at.micros, device_at)
+                    });
                     let noted = noted_in(&envelope.event(), origin.0, times);
                     self.note_gaps(origin, noted, &leaf);
                 }
-                if let Some((reading, _)) = reading {
+                if let Some(reading) = reading {
                     self.latest.update(reading);
                 }
                 if let Some(given_up) = given_up_by(index, &envelope) {

@@ -20,6 +20,7 @@ use super::shapes::EventShape;
 use super::tickets::{self, Format, Source, Ticket};
 use crate::parts::Shared;
 use crate::problem::Problem;
+use crate::spreadsheet::{self, BYTE_ORDER_MARK};
 
 /// Streams the events.
 pub(super) async fn download(
@@ -167,10 +168,10 @@ fn csv_head() -> String {
         "leaf_index",
         "membership_proof",
     ]);
-    names.join(",") + "\r\n"
+    format!("{BYTE_ORDER_MARK}{}\r\n", names.join(","))
 }
 
-/// A row of RFC 4180.
+/// A row of RFC 4180 that a spreadsheet opens right.
 fn csv_row(event: &PangeaEvent, text: &mut String) {
     let envelope: BTreeMap<String, Value> =
         serde_json::from_str(&event.envelope).unwrap_or_default();
@@ -190,15 +191,7 @@ fn csv_row(event: &PangeaEvent, text: &mut String) {
     let leaf_index = event.leaf_index.map(|leaf| leaf.to_string());
     cells.push(leaf_index.unwrap_or_default());
     cells.push(event.membership_proof.clone().unwrap_or_default());
-    let quoted: Vec<String> = cells.iter().map(|cell| csv_cell(cell)).collect();
+    let quoted: Vec<String> = cells.iter().map(|cell| spreadsheet::cell(cell)).collect();
     text.push_str(&quoted.join(","));
     text.push_str("\r\n");
-}
-
-fn csv_cell(text: &str) -> String {
-    if text.contains([',', '"', '\r', '\n']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::call::{Call, Done, REQUEST_PREFIX, answer};
 use super::failure::Failure;
 use super::logging;
-use super::searching::{LARGEST_RESULT, with_zone};
+use super::searching::LARGEST_RESULT;
 use super::tickets::{self, DOWNLOAD_MINUTES, Format, REQUEST_MINUTES, Source, Ticket, in_minutes};
 use crate::logs::Order;
 use crate::parts::Shared;
@@ -58,7 +58,7 @@ pub(super) async fn export(state: State<Shared>, request: Request) -> Response {
         let body: Export = call.json()?;
         let format = body.format.unwrap_or(Format::Csv);
         let (source, minutes) = match body.order_by.as_deref() {
-            None | Some("received_at") => (span(call, body)?, REQUEST_MINUTES),
+            None | Some("received_at") => (span(call, &body)?, REQUEST_MINUTES),
             Some(_) => (sorted(call, body)?, DOWNLOAD_MINUTES),
         };
         let id = tickets::store(call, &Ticket::Export { source, format }, minutes)?;
@@ -68,14 +68,9 @@ pub(super) async fn export(state: State<Shared>, request: Request) -> Response {
 }
 
 /// The export in the order of the log, of which any number of events can be had.
-fn span(call: &Call<'_>, body: Export) -> Result<Source, Failure> {
-    let start_time = body.start.map(with_zone);
-    let end_time = body.end.map(with_zone);
-    let span = call
-        .parts
-        .pangea
-        .span(start_time.as_deref(), end_time.as_deref());
-    let (start, end) = span?;
+fn span(call: &Call<'_>, body: &Export) -> Result<Source, Failure> {
+    let (start, end) = (body.start.as_deref(), body.end.as_deref());
+    let (start, end) = call.parts.pangea.span(start, end)?;
     let published = match call.parts.pangea.pangea_root(None) {
         Ok(root) => Some(root.size),
         Err(Error::NotFound(_)) => None,
@@ -94,8 +89,8 @@ fn span(call: &Call<'_>, body: Export) -> Result<Source, Failure> {
 fn sorted(call: &Call<'_>, body: Export) -> Result<Source, Failure> {
     let query = SearchQuery {
         query: String::new(),
-        start: body.start.map(with_zone),
-        end: body.end.map(with_zone),
+        start: body.start,
+        end: body.end,
         order: body.order.unwrap_or(Order::Asc).into(),
         order_by: body.order_by,
         limit: 1,

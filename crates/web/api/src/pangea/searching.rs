@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::call::{Done, answer};
 use super::failure::{Failure, Status};
 use super::shapes::{PageShape, RootShape};
-use crate::logs::Order;
+use crate::logs::{CountIs, Order};
 use crate::parts::Shared;
 use crate::tokens::Scope;
 
@@ -23,7 +23,7 @@ const DEFAULT_PAGE: u32 = 20;
 pub(super) const LARGEST_PAGE: u32 = 1_000;
 /// Events in a result at most, and unless the request says otherwise.
 pub(super) const LARGEST_RESULT: u32 = 10_000;
-/// How far back a search goes unless the request says otherwise.
+/// How far back a search goes unless the request names a bound.
 const DEFAULT_START: &str = "14d";
 
 #[derive(Deserialize)]
@@ -77,11 +77,12 @@ struct RootResult<'a> {
 pub(super) async fn search(state: State<Shared>, request: Request) -> Response {
     answer(state, request, Scope::Read, |call| {
         let body: Search = call.json()?;
-        let start = body.start.or(body.last);
+        // An end alone may be earlier than where a search goes back to.
+        let otherwise = || body.end.is_none().then(|| DEFAULT_START.to_owned());
         let query = SearchQuery {
             query: body.query,
-            start: Some(start.map_or_else(|| DEFAULT_START.to_owned(), with_zone)),
-            end: body.end.map(with_zone),
+            start: body.start.or(body.last).or_else(otherwise),
+            end: body.end,
             order: body.order.unwrap_or(Order::Desc).into(),
             order_by: body.order_by,
             limit: body.limit.unwrap_or(DEFAULT_PAGE),
@@ -115,7 +116,10 @@ pub(super) async fn page(state: State<Shared>, request: Request) -> Response {
 }
 
 fn found(page: &PangeaPage, base_url: &str) -> Result<Done, Failure> {
-    let summary = format!("Found {} event(s)", page.count);
+    let summary = match CountIs::of(page.count, page.total) {
+        CountIs::Exact => format!("Found {} event(s)", page.count),
+        CountIs::AtLeast => format!("Found at least {} event(s)", page.count),
+    };
     Done::new(summary, &PageShape::new(page, base_url)?)
 }
 
@@ -144,15 +148,6 @@ pub(super) async fn show_root(state: State<Shared>, request: Request) -> Respons
 fn restriction(fields: Option<BTreeMap<String, Vec<String>>>) -> Restriction {
     let fields = fields.unwrap_or_default().into_iter();
     fields.filter(|(_, values)| !values.is_empty()).collect()
-}
-
-/// SDKs write times that know no zone without one, and mean UTC.
-pub(super) fn with_zone(mut time: String) -> String {
-    let clock = time.split_once('T').map(|(_, clock)| clock);
-    if clock.is_some_and(|clock| !clock.contains(['Z', 'z', '+', '-'])) {
-        time.push('Z');
-    }
-    time
 }
 
 fn check_range(name: &str, number: u32, most: u32) -> Result<(), Failure> {
