@@ -42,7 +42,7 @@ pub(crate) const OWN: u64 = 1;
 /// The columns that hold values, and so numbers: they are compared and ordered as such.
 pub(crate) const VALUE_COLUMNS: [&str; 2] = ["new", "old"];
 
-/// Bytes up to which a column is in the index whole, so that it can be ordered by.
+/// Characters up to which a column is in the index whole, so that it can be ordered by.
 const SHORT: usize = 128;
 
 /// Name of the field with the number that a column of [`VALUE_COLUMNS`] is; not a number where it is
@@ -53,7 +53,7 @@ pub(crate) fn number_name(column: &str) -> String {
 
 /// The column is in the index whole. The time of an event is a number there.
 pub(crate) fn is_short(position: usize) -> bool {
-    FIELDS[position].max_bytes <= SHORT && FIELDS[position].name != "timestamp"
+    FIELDS[position].max_characters <= SHORT && FIELDS[position].name != "timestamp"
 }
 
 /// The fields of the index. An index with other fields is built anew.
