@@ -75,6 +75,9 @@ fn a_served_log_is_changed_by_whoever_has_the_token() {
     let marker = ledger.inclusion(3).unwrap().entry.envelope;
     assert!(marker.contains("officer"), "{marker}");
 
+    let (code, said) = failure(&on_server(&["gaps", "close", "99", "--reason", "r"]));
+    assert!(code == 2 && said.contains("no gap 99"), "{code}: {said}");
+
     let added = result(&on_server(&["rotate-key", "--reason", "yearly"]));
     assert_eq!(added["verifier_keys"].as_array().unwrap().len(), 2);
     let retired = result(&on_server(&["retire-key", "--reason", "done"]));

@@ -71,6 +71,7 @@ pub(crate) fn batch(data: &[u8]) {
     let Ok(batch) = serde_json::from_slice::<PollBatch>(data) else {
         return;
     };
+    let batch = batch.with_new_columns();
     if let Ok(events) = grade_batch(&batch) {
         assert_eq!(events.message.len(), batch.sensor.len());
         for message in &events.message {

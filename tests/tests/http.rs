@@ -484,6 +484,7 @@ async fn description(api: &Api) -> Result<()> {
         "get /witness/{origin}/checkpoint",
         "post /api/devices/approve",
         "post /api/devices/retire",
+        "post /api/gaps/{id}/close",
         "post /api/log/erase",
         "post /api/log/freeze",
         "post /api/log/retain",

@@ -12,8 +12,9 @@ use fieldledger_contract::calls::{
 };
 use fieldledger_contract::field::{DeadLetter, PollingStatus, SensorState};
 use fieldledger_contract::ledger::{
-    self, Erasure, Freeze, GapPage, GapQuery, KeyChange, LedgerStatus, PangeaLogged, PangeaPage,
-    PangeaRoot, Reading, Retained, Retention, RetentionScope, Series, Successor, WitnessReply,
+    self, Erasure, Freeze, Gap, GapPage, GapQuery, KeyChange, LedgerStatus, PangeaLogged,
+    PangeaPage, PangeaRoot, Reading, Retained, Retention, RetentionScope, Series, Successor,
+    WitnessReply,
 };
 use fieldledger_contract::ui::Asset;
 use wasmcloud_component::wasi::config::store as config;
@@ -116,6 +117,10 @@ impl LogControl for Lattice {
 
     fn retention(&self) -> Result<Retention, Error> {
         of(LEDGER, control::get_retention())
+    }
+
+    fn close_gap(&self, id: u64, reason: &str, actor: &str) -> Result<Gap, Error> {
+        of(LEDGER, control::close_gap(id, reason, actor))
     }
 
     fn rotate_key(&self, reason: &str, actor: &str) -> Result<KeyChange, Error> {

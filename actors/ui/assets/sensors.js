@@ -84,8 +84,8 @@ function compare(one, other) {
 }
 
 function matches(sensor, words) {
-  const { alias, site, location, id, liveness, latest } = sensor;
-  const text = [alias, site, location, id, liveness, latest?.quality ?? '']
+  const { alias, site, location, id, liveness, condition, latest } = sensor;
+  const text = [alias, site, location, id, liveness, condition ?? '', latest?.quality ?? '']
     .join('\n')
     .toLowerCase();
   return words.every((word) => text.includes(word));
@@ -142,6 +142,7 @@ function updatedRow(sensor) {
   const quality = sensor.latest?.quality;
   setLevel(cells.quality, quality ? qualityClass(quality) : 'warn', quality ?? 'no reading yet');
   setLevel(cells.liveness, ...(LIVENESS[sensor.liveness] ?? ['warn', sensor.liveness]));
+  setText(cells.condition, sensor.condition ? marked('warn', sensor.condition) : '');
   row.line.classList.toggle('chosen', sensor.id === chosen);
   cells.button.setAttribute('aria-pressed', String(sensor.id === chosen));
   row.sensor = sensor;
@@ -161,6 +162,7 @@ function makeRow(id) {
     value: element('td', { className: 'number' }),
     quality: element('span'),
     liveness: element('span'),
+    condition: element('bdi', { className: 'condition warn' }),
     age: element('td', { className: 'number wide' }),
   };
   cells.button = element('button', { type: 'button', className: 'link' }, cells.alias);
@@ -170,7 +172,7 @@ function makeRow(id) {
     element('td', { className: 'words' }, cells.button, cells.under),
     element('td', { className: 'words wide' }, cells.location),
     cells.value,
-    element('td', { className: 'words' }, cells.quality),
+    element('td', { className: 'words' }, cells.quality, cells.condition),
     element('td', { className: 'whole' }, cells.liveness),
     cells.age,
   );

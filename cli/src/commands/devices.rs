@@ -79,9 +79,17 @@ impl fmt::Display for Devices {
                 plain(&state.profile.location),
                 state.standing.name().to_owned(),
                 plain(&key),
+                plain(&state.condition),
             ]
         });
-        let names = ["sensor", "alias", "location", "key is", "fingerprint"];
+        let names = [
+            "sensor",
+            "alias",
+            "location",
+            "key is",
+            "fingerprint",
+            "what is odd",
+        ];
         formatter.write_str(&table(names, rows))
     }
 }

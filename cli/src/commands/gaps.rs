@@ -1,22 +1,29 @@
-//! `fieldledger gaps`: which readings are missing.
+//! `fieldledger gaps`: which readings are missing; `gaps close`: that nobody waits for them.
 
 use std::fmt;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use fieldledger_api::answers::GapsResponse;
-use fieldledger_contract::ledger::{Gap, GapState, GapTotals};
+use fieldledger_contract::calls::LogControl;
+use fieldledger_contract::ledger::{Gap, GapKind, GapState, GapTotals};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::output::{bad, good, plain, table};
+use crate::ledger_target::{LedgerTarget, Target, changed};
+use crate::output::{bad, good, pairs, plain, table};
 
 /// Gaps that are asked for at a time, at most.
 const PAGE: u32 = 1_000;
 
 /// Options of `gaps`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct GapsArgs {
+    #[command(subcommand)]
+    action: Option<Action>,
+
     /// Of this sensor only (a UUID).
     #[arg(long, value_name = "ID")]
     sensor: Option<String>,
@@ -43,6 +50,68 @@ pub(crate) struct GapsArgs {
     check: bool,
 }
 
+/// What else than to list them.
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Close a gap: nobody waits for what is missing any longer. The log tells who closed it, and why.
+    Close(CloseArgs),
+}
+
+/// Options of `gaps close`.
+#[derive(Debug, Args)]
+struct CloseArgs {
+    /// The gap, by the id that the list shows.
+    gap: u64,
+
+    /// Why. It stays in the log.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+
+    #[command(flatten)]
+    target: LedgerTarget,
+}
+
+/// A gap that was closed.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct ClosedGap(Gap);
+
+impl fmt::Display for ClosedGap {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Gap {
+            id,
+            sensor,
+            closed_entry,
+            closed_by,
+            ..
+        } = &self.0;
+        let entry = closed_entry.map_or_else(String::new, |entry| entry.to_string());
+        formatter.write_str(&pairs([
+            ("gap", format!("{id}, closed")),
+            ("sensor", plain(sensor)),
+            ("closed by", plain(closed_by)),
+            ("recorded by entry", entry),
+        ]))
+    }
+}
+
+fn close(args: &CloseArgs, context: &Context) -> anyhow::Result<Exit> {
+    let gap: Gap = match args.target.open(context)? {
+        Target::Server(client) => {
+            let path = format!("/api/gaps/{}/close", args.gap);
+            client.post(&path, &json!({"reason": args.reason}))?
+        }
+        Target::Folder(ledger, actor) => {
+            let gap = LogControl::close_gap(&ledger, args.gap, &args.reason, &actor);
+            let gap = changed(gap)?;
+            ledger.close();
+            gap
+        }
+    };
+    context.output.show(&ClosedGap(gap))?;
+    Ok(Exit::Ok)
+}
+
 /// The result.
 #[derive(Debug, Serialize)]
 struct Gaps {
@@ -54,6 +123,9 @@ struct Gaps {
 
 /// Asks and shows.
 pub(crate) fn run(args: &GapsArgs, context: &Context) -> anyhow::Result<Exit> {
+    if let Some(Action::Close(args)) = &args.action {
+        return close(args, context);
+    }
     let client = context.client()?;
     let mut found = Gaps {
         gaps: Vec::new(),
@@ -106,7 +178,7 @@ impl fmt::Display for Gaps {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.gaps.is_empty() {
             let heading = [
-                "state", "sensor", "missing", "from", "to", "boot", "numbers",
+                "gap", "state", "sensor", "missing", "from", "to", "boot", "numbers",
             ];
             let rows = self.gaps.iter().map(row);
             writeln!(formatter, "{}\n", table(heading, rows))?;
@@ -121,7 +193,7 @@ impl fmt::Display for Gaps {
         };
         write!(
             formatter,
-            "in all: {open}, {} readings missing; {} closed, {} restarts",
+            "in all: {open}, {} readings missing; {} closed, {} unknown",
             totals.missing, totals.closed, totals.unknown
         )?;
         match totals.forgotten {
@@ -134,7 +206,7 @@ impl fmt::Display for Gaps {
     }
 }
 
-fn row(gap: &Gap) -> [String; 7] {
+fn row(gap: &Gap) -> [String; 8] {
     let state = match gap.state {
         GapState::Open => bad("open"),
         GapState::Closed => good("closed"),
@@ -146,6 +218,7 @@ fn row(gap: &Gap) -> [String; 7] {
         (Some(missing), lost) => format!("{missing} of {lost}"),
     };
     [
+        gap.id.to_string(),
         state,
         plain(&gap.sensor),
         missing,
@@ -156,10 +229,18 @@ fn row(gap: &Gap) -> [String; 7] {
     ]
 }
 
-/// The first few ranges.
+/// The first few ranges, or what happened instead.
 fn numbers(gap: &Gap) -> String {
-    if gap.restarts > 1 {
-        return format!("{} restarts", gap.restarts);
+    match (gap.kind, gap.ranges.as_slice(), gap.restarts) {
+        (GapKind::Jump, [leap], 1) => {
+            let (before, after) = (leap.first.saturating_sub(1), leap.last.saturating_add(1));
+            return format!("jump between {before} and {after}");
+        }
+        (GapKind::Jump, _, jumps) => return format!("{jumps} jumps"),
+        (GapKind::Reused, _, readings) => return format!("{readings} under numbers used before"),
+        (GapKind::Restart, _, restarts) if restarts > 1 => return format!("{restarts} restarts"),
+        (GapKind::Restart, ..) => return "restart".to_owned(),
+        (GapKind::Numbers, ..) => {}
     }
     let shown = gap.ranges.iter().take(4).map(|range| {
         let width = range.last.saturating_sub(range.first).saturating_add(1);
@@ -197,7 +278,8 @@ mod tests {
             "of a later version": true,
         });
         let gap: Gap = serde_json::from_value(gap).unwrap();
-        let [_, sensor, missing, _, _, _, numbers] = row(&gap);
+        let [id, _, sensor, missing, _, _, _, numbers] = row(&gap);
+        assert_eq!(id, "7");
         assert_eq!(
             (sensor.as_str(), missing.as_str(), numbers.as_str()),
             ("s\\u{1b}", "4 of 5", "3, 5-6, 1 of 8-20")
@@ -208,6 +290,7 @@ mod tests {
     #[test]
     fn times_with_a_plus_reach_the_server_whole() {
         let args = GapsArgs {
+            action: None,
             sensor: None,
             from: Some("2026-01-02T03:04:05+01:00".to_owned()),
             to: None,

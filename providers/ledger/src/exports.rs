@@ -9,7 +9,7 @@ use fieldledger_contract::calls::{
     self, Log, LogControl, LogTree, PangeaLog, Readings, Witnessing as _,
 };
 use fieldledger_contract::ledger::{
-    Erasure, Freeze, GapPage, GapQuery, KeyChange, LedgerStatus, PangeaLogged, PangeaPage,
+    Erasure, Freeze, Gap, GapPage, GapQuery, KeyChange, LedgerStatus, PangeaLogged, PangeaPage,
     PangeaRoot, Reading, Retained, Retention, RetentionScope, Series, Successor, WitnessReply,
     Witnessing,
 };
@@ -195,6 +195,17 @@ impl control::Handler<Caller> for LedgerProvider {
 
     async fn get_retention(&self, _caller: Caller) -> Answer<Retention> {
         self.ask(LogControl::retention).await
+    }
+
+    async fn close_gap(
+        &self,
+        _caller: Caller,
+        id: u64,
+        reason: String,
+        actor: String,
+    ) -> Answer<Gap> {
+        self.ask(move |ledger| LogControl::close_gap(ledger, id, &reason, &actor))
+            .await
     }
 
     async fn rotate_key(

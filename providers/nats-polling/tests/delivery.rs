@@ -392,6 +392,7 @@ fn old_batch(number: u64) -> PollBatch {
         device_at: vec![None; 2],
         unit: vec![String::new(); 2],
         sequence_reused: vec![false; 2],
+        remark: vec![String::new(); 2],
         device_up: vec![None; 2],
         attestation: vec![Attestation::Unsigned; 2],
         evidence: vec![String::new(); 2],

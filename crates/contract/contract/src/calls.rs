@@ -22,8 +22,9 @@ use crate::audit::{
 use crate::base::{Error, WallTime};
 use crate::field::{DeadLetter, PollingStatus, SensorState};
 use crate::ledger::{
-    self, Erasure, Freeze, GapPage, GapQuery, KeyChange, LedgerStatus, PangeaLogged, PangeaPage,
-    PangeaRoot, Reading, Retained, Retention, RetentionScope, Series, Successor, WitnessReply,
+    self, Erasure, Freeze, Gap, GapPage, GapQuery, KeyChange, LedgerStatus, PangeaLogged,
+    PangeaPage, PangeaRoot, Reading, Retained, Retention, RetentionScope, Series, Successor,
+    WitnessReply,
 };
 use crate::ui::Asset;
 
@@ -159,6 +160,14 @@ pub trait LogControl {
     ///
     /// [`Error::Unavailable`].
     fn retention(&self) -> Result<Retention, Error>;
+
+    /// Closes a gap, by its id: nobody waits for what is missing any longer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] where no such gap is known, [`Error::Refused`] where it is closed,
+    /// [`Error::Ended`] where the log has ended.
+    fn close_gap(&self, id: u64, reason: &str, actor: &str) -> Result<Gap, Error>;
 
     /// Adds a key, which signs beside the one there is until that is retired.
     ///

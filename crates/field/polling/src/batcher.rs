@@ -169,12 +169,21 @@ impl Open {
         batch.device_up.push(result.device_up);
         batch.attestation.push(result.attestation);
         batch.evidence.push(result.evidence);
+        batch.remark.push(result.remark);
         self.receipts.extend(result.receipt.map(|receipt| *receipt));
     }
 }
 
 fn bytes_of(result: &PollResult) -> usize {
-    let texts = [&result.text, &result.boot, &result.unit, &result.evidence];
+    let PollResult {
+        text,
+        boot,
+        unit,
+        evidence,
+        remark,
+        ..
+    } = result;
+    let texts = [text, boot, unit, evidence, remark];
     RESULT_BYTES
         + texts
             .into_iter()
@@ -250,6 +259,7 @@ mod tests {
             device_up: Some((1 << 53) - 1),
             attestation: Attestation::Unapproved,
             evidence: format!(r#"{{"sig":"{text}"}}"#),
+            remark: text.to_owned(),
             receipt: None,
         }
     }

@@ -17,6 +17,7 @@
 //! | inside the engine | |
 //! |---|---|
 //! | `sensor`, `record` | one sensor's state, and what of it survives a restart |
+//! | `sources` | whether one device speaks for a sensor, by how its answers count |
 //! | `poll_queue`, `poll_book`, `poll_result` | polls that wait, polls under way and lately given up, how one ended |
 //! | `heartbeat_rates`, `history_turns`, `token_bucket` | rates, so that one sensor takes nothing of others |
 //! | `routes`, `origin` | subjects to sensors; who may announce whom |
@@ -26,7 +27,8 @@
 //! # Invariants
 //!
 //! - There is at most one poll of a sensor under way, so an answer on its read topic belongs to no other.
-//! - Every poll that is sent ends in exactly one result; a late answer is a second one, and says so.
+//! - Every poll that is sent ends in exactly one result; a late answer is a second one, and says so. A
+//!   second answer that differs is a result under a number of its own.
 //! - Waiting is measured on the steady clock, what is recorded carries the wall clock.
 //! - A device hears that something is stored only after it is.
 #![forbid(unsafe_code)]
@@ -35,7 +37,8 @@ pub mod batcher;
 pub mod brokers;
 pub mod config;
 pub mod engine;
-pub mod state;
+pub mod sources;
+mod state;
 
 pub mod enrolment;
 

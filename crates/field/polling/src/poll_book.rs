@@ -2,9 +2,13 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use fieldledger_wire::reply::Reply;
 use uuid::Uuid;
 
 use crate::moment::Moment;
+
+/// Answers that are kept at most: those of two seconds at 10,000 polls a second.
+const MOST_ANSWERS: usize = 20_000;
 
 /// A poll that was sent.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +31,10 @@ pub(crate) struct PollBook {
     given_up: HashMap<u64, Flight>,
     /// (end of the late window, number) of polls given up.
     windows: VecDeque<(u64, u64)>,
+    /// Polls answered within the late window, each with its answer until a second one that differs came.
+    answered: HashMap<u64, (Flight, Reply)>,
+    /// (when to forget it, number) of these.
+    answers: VecDeque<(u64, u64)>,
 }
 
 impl PollBook {
@@ -40,6 +48,8 @@ impl PollBook {
             deadlines: VecDeque::new(),
             given_up: HashMap::new(),
             windows: VecDeque::new(),
+            answered: HashMap::new(),
+            answers: VecDeque::new(),
         }
     }
 
@@ -83,12 +93,42 @@ impl PollBook {
         self.given_up.remove(&number)
     }
 
-    /// The sensor of a poll that is under way or may still be answered late.
+    /// Keeps the answer of a poll that has ended, so that another one is known for what it is.
+    pub(crate) fn keep_answer(&mut self, flight: Flight, reply: &Reply, steady_now: u64) {
+        while let Some((end, number)) = self.answers.front().copied()
+            && (end <= steady_now || self.answers.len() >= MOST_ANSWERS)
+        {
+            self.answers.pop_front();
+            self.answered.remove(&number);
+        }
+        let number = flight.number;
+        self.answered.insert(number, (flight, reply.clone()));
+        self.answers
+            .push_back((steady_now + self.late_window, number));
+    }
+
+    /// The poll that has an answer which says something else; once for each poll.
+    pub(crate) fn take_differing(&mut self, number: u64, reply: &Reply) -> Option<Flight> {
+        let (_, first) = self.answered.get(&number)?;
+        // A copy may name the poll or leave it to the subject, and may be signed anew.
+        let copy = Reply {
+            poll: first.poll,
+            sig: first.sig,
+            ..reply.clone()
+        };
+        if *first == copy {
+            return None;
+        }
+        self.answered.remove(&number).map(|(flight, _)| flight)
+    }
+
+    /// The sensor of a poll that is under way, or may still be answered late or once more.
     pub(crate) fn sensor_of(&self, number: u64) -> Option<Uuid> {
         let flight = self
             .flying
             .get(&number)
-            .or_else(|| self.given_up.get(&number));
+            .or_else(|| self.given_up.get(&number))
+            .or_else(|| self.answered.get(&number).map(|(flight, _)| flight));
         flight.map(|flight| flight.sensor)
     }
 

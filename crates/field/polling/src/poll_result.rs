@@ -44,6 +44,8 @@ pub struct PollResult {
     pub attestation: Attestation,
     /// The signature with what it takes to verify it, as JSON, or empty.
     pub evidence: String,
+    /// What speaks against it, as a sentence, or empty.
+    pub remark: String,
     /// To be sent once this result, and all before it, are stored.
     pub receipt: Option<Box<Receipt>>,
 }
@@ -70,6 +72,7 @@ pub(crate) fn empty_result(
         device_up: None,
         attestation: Attestation::Unsigned,
         evidence: String::new(),
+        remark: String::new(),
         receipt: None,
     }
 }

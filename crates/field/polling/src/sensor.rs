@@ -7,11 +7,11 @@ use fieldledger_contract::field::{Liveness, Standing};
 use fieldledger_wire::batch::SensorProfile;
 use fieldledger_wire::heartbeat::Device;
 use fieldledger_wire::poll::StoredAnswers;
-use fieldledger_wire::reply::Reply;
 
 use crate::enrolment::Enrolment;
 use crate::moment::Moment;
 use crate::record::Record;
+use crate::sources::Sources;
 use crate::state::{PollCounters, SensorState};
 use crate::token_bucket::TokenBucket;
 use crate::unheard::Unheard;
@@ -90,8 +90,8 @@ pub(crate) struct Sensor {
     history_bucket: TokenBucket,
     /// The device's latest boots, and when those were: wall clock. The present one is the last.
     booted: VecDeque<(String, u64)>,
-    /// The highest sequence number of the device's present boot.
-    last_sequence: Option<(String, u64)>,
+    /// How it counts.
+    pub(crate) sources: Sources,
     /// Of which it is to hear.
     pub(crate) unheard: Unheard,
 }
@@ -127,7 +127,7 @@ impl Sensor {
             heartbeat_bucket: TokenBucket::full(HEARTBEATS_PER_SECOND, HEARTBEAT_BURST, now.steady),
             history_bucket: TokenBucket::full(HISTORIES_PER_SECOND, HISTORY_BURST, now.steady),
             booted: VecDeque::new(),
-            last_sequence: None,
+            sources: Sources::default(),
             unheard: Unheard::default(),
         }
     }
@@ -202,22 +202,6 @@ impl Sensor {
         self.answered_at.is_some_and(is_recent)
     }
 
-    /// True where the device repeated or turned back a sequence number within one boot.
-    pub(crate) fn reuses_sequence(&mut self, reply: &Reply) -> bool {
-        let Some(sequence) = reply.seq.filter(|_| !reply.boot.is_empty()) else {
-            return false;
-        };
-        if let Some((boot, last)) = &mut self.last_sequence
-            && *boot == reply.boot
-        {
-            let reused = sequence <= *last;
-            *last = sequence.max(*last);
-            return reused;
-        }
-        self.last_sequence = Some((reply.boot.clone(), sequence));
-        false
-    }
-
     pub(crate) fn record(&self) -> Vec<u8> {
         let heartbeat = self.device.to_heartbeat();
         let record = Record {
@@ -252,6 +236,7 @@ impl Sensor {
             last_reply: self.last_reply,
             consecutive_failures: self.failures,
             counters: self.counters,
+            condition: self.sources.condition(),
         }
     }
 }

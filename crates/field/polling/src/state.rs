@@ -38,6 +38,8 @@ pub struct SensorState {
     pub consecutive_failures: u32,
     /// What became of its polls, in this run.
     pub counters: PollCounters,
+    /// What is odd about how it counts, and since when.
+    pub condition: Option<(String, u64)>,
 }
 
 /// What became of polls: `polls` is the sum of `replies`, `unparsable`, `timeouts` and those still

@@ -142,28 +142,79 @@ fn garbage_is_an_unparsable_answer() {
 }
 
 #[test]
-fn a_repeated_sequence_number_is_flagged() {
+fn a_device_that_counts_again_keeps_its_numbers_and_gets_a_condition() {
     let mut field = Field::new(settings());
     field.hello(1, 1_000);
-    for (boot, seq, reused) in [
-        ("a", 1, false),
-        ("a", 2, false),
-        ("a", 2, true),
-        ("a", 1, true),
-        ("a", 3, false),
-        ("b", 1, false),
-    ] {
+    let mut conditions = Vec::new();
+    for (boot, seq) in [("a", 1), ("a", 2), ("a", 2), ("a", 1), ("a", 3), ("b", 1)] {
         field.until_poll();
         field.read(
             1,
             &json!({"value": 1, "boot": boot, "seq": seq}).to_string(),
         );
         let result = field.results.last().unwrap();
+        // Whether the log has the number is for the log to say.
         assert_eq!(
             (result.sequence, result.sequence_reused),
-            (Some(seq), reused)
+            (Some(seq), false)
         );
+        let condition = field.engine.sensor(id(1)).unwrap().condition;
+        conditions.push(condition.map_or_else(String::new, |(text, _)| text));
     }
+    let again = "it counts again under boot a: number 1 came after 2";
+    assert_eq!(
+        conditions,
+        [
+            "",
+            "",
+            "it sends number 2 of boot a again",
+            again,
+            again,
+            ""
+        ]
+    );
+}
+
+#[test]
+fn two_devices_with_one_id_are_seen() {
+    let mut field = Field::new(settings());
+    field.hello(1, 1_000);
+    for seq in 1..6 {
+        for boot in ["a", "b"] {
+            field.until_poll();
+            let answer = json!({"value": 1, "boot": boot, "seq": seq});
+            field.read(1, &answer.to_string());
+        }
+    }
+    let remark = &field.results.last().unwrap().remark;
+    assert!(remark.contains("two devices"), "{remark}");
+    let (condition, since) = field.engine.sensor(id(1)).unwrap().condition.unwrap();
+    assert!(condition.contains("boots a and b") || condition.contains("boots b and a"));
+    assert!(since > 0);
+}
+
+#[test]
+fn a_second_answer_to_a_poll_is_recorded_where_it_differs() {
+    let mut field = Field::new(settings());
+    field.hello(1, 1_000);
+    let poll = field.until_poll();
+    let number = poll.number;
+    let before = field.results.len();
+    field.reply(number, r#"{"value":1,"boot":"a","seq":1}"#);
+    field.reply(number, r#"{"value":1,"boot":"a","seq":1}"#);
+    assert_eq!(field.results.len(), before + 1, "a copy says nothing new");
+    field.reply(number, r#"{"value":2,"boot":"b","seq":9}"#);
+    field.reply(number, r#"{"value":3,"boot":"b","seq":10}"#);
+    assert_eq!(field.results.len(), before + 2, "one for each poll");
+    let second = field.results.last().unwrap();
+    assert_eq!(
+        (second.text.as_str(), second.outcome),
+        ("2", Outcome::Value)
+    );
+    assert_ne!(second.poll, number);
+    assert!(second.remark.contains("two answers"), "{}", second.remark);
+    let condition = field.engine.sensor(id(1)).unwrap().condition;
+    assert!(condition.unwrap().0.contains("two devices"));
 }
 
 #[test]

@@ -54,6 +54,36 @@ fn each_reading_is_a_result_and_the_last_one_is_acknowledged() {
 }
 
 #[test]
+fn times_that_cannot_be_do_not_date_what_was_kept() {
+    let mut field = approved();
+    let now = field.now.wall;
+    let readings = [
+        (1, Clock::Utc(5)),
+        (2, Clock::Utc(now - 900 * SECOND)),
+        (3, Clock::Utc(now + 290 * SECOND)),
+        (4, Clock::Utc(now - 400 * SECOND)),
+        (5, Clock::Utc(now + 400 * SECOND)),
+    ];
+    let results = send(&mut field, 1, &bulk(1, &key(1), &readings));
+    let dated: Vec<u64> = results.iter().map(|result| result.polled_at).collect();
+    let before = now - 900 * SECOND;
+    assert_eq!(dated, [now, before, now, now - 400 * SECOND, now]);
+    let sent: Vec<_> = results.iter().map(|result| result.device_at).collect();
+    assert_eq!((sent[0], sent[4]), (Some(5), Some(now + 400 * SECOND)));
+    // Only the fourth contradicts the one before it.
+    let odd: Vec<bool> = results
+        .iter()
+        .map(|result| !result.remark.is_empty())
+        .collect();
+    assert_eq!(odd, [false, false, false, true, false]);
+    assert!(
+        results[3].remark.contains("690 s before"),
+        "{}",
+        results[3].remark
+    );
+}
+
+#[test]
 fn numbers_of_history_do_not_make_live_ones_repeated() {
     let mut field = approved();
     let poll = field.until_poll();

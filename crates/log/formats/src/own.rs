@@ -33,6 +33,8 @@ pub enum OwnKind {
     Freeze,
     /// A device's numbers lack some, or no longer do; numbered in the order written.
     Gap,
+    /// Somebody closed a gap; numbered by the gap.
+    GapClosing,
     /// The log goes on where another ended; number 0.
     Start,
 }
@@ -48,6 +50,7 @@ impl OwnKind {
             Self::Retention => "LOG_RETENTION",
             Self::Freeze => "LOG_FREEZE",
             Self::Gap => "LOG_GAP",
+            Self::GapClosing => "LOG_GAP_CLOSING",
             Self::Start => "LOG_START",
         }
     }
@@ -62,6 +65,7 @@ impl OwnKind {
             Self::Retention => "ledger/retention",
             Self::Freeze => "ledger/freeze",
             Self::Gap => "ledger/gap",
+            Self::GapClosing => "ledger/gap-closing",
             Self::Start => "ledger/start",
         }
     }

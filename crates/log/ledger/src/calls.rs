@@ -6,7 +6,7 @@ use fieldledger_contract::audit::{
 };
 use fieldledger_contract::calls::{Log, LogControl, LogTree, PangeaLog, Readings};
 use fieldledger_contract::ledger::{
-    Erasure, Freeze, GapPage, GapQuery, KeyChange, LedgerStatus, PangeaLogged, PangeaPage,
+    Erasure, Freeze, Gap, GapPage, GapQuery, KeyChange, LedgerStatus, PangeaLogged, PangeaPage,
     PangeaRoot, Reading, Retained, Retention, RetentionScope, Series, Successor,
 };
 use fieldledger_contract::{Error, WallTime};
@@ -87,6 +87,10 @@ impl LogControl for Ledger {
 
     fn retention(&self) -> Result<Retention, Error> {
         Ok(self.retention_status())
+    }
+
+    fn close_gap(&self, id: u64, reason: &str, actor: &str) -> Result<Gap, Error> {
+        Ok(Self::close_gap(self, id, reason, actor)?)
     }
 
     fn rotate_key(&self, reason: &str, actor: &str) -> Result<KeyChange, Error> {

@@ -3,6 +3,7 @@
 //! A commit takes all that waits, writes it to the segment, makes it durable, reads it back, extends
 //! the tree with what it read, signs, and only then answers. Nothing is signed that is not on disk.
 
+use std::collections::HashMap;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,12 +15,14 @@ use fieldledger_formats::frame::{Frame, FrameFault, read_frame};
 use parking_lot::RwLock;
 
 use crate::anchor::{Anchor, AnchorError};
+use crate::claims::{Contents, Judge, Recent};
 use crate::clock::Clock;
 use crate::error::{AppendError, ControlError, StoreError, with_causes};
 use crate::framing::{Frames, frame};
 use crate::gaps::{Gaps, Place};
 use crate::grower::Grower;
 use crate::head::{Head, Published};
+use crate::index::Views;
 use crate::keys::Keys;
 use crate::paths::Paths;
 use crate::producers::Producers;
@@ -61,6 +64,9 @@ pub(crate) struct Committer {
     pub(crate) producers: Producers,
     pub(crate) latest: Arc<RwLock<Latest>>,
     pub(crate) gaps: Arc<RwLock<Gaps>>,
+    pub(crate) recent: Recent,
+    /// Where older readings are found; none without an index.
+    pub(crate) views: Option<Arc<Views>>,
     pub(crate) stats: Arc<Stats>,
     pub(crate) clock: Clock,
     /// When the last entry was received.
@@ -109,17 +115,22 @@ impl Committer {
     }
 
     /// Commits although the log may have ended, as what tells of an erasure.
-    pub(crate) fn commit_beyond_end(&mut self, requests: Vec<Request>) {
+    pub(crate) fn commit_beyond_end(&mut self, mut requests: Vec<Request>) {
         if let Some(reason) = &self.stopped {
             return refuse(requests, &AppendError::Unavailable(reason.clone()));
         }
-        let new = self.mark_new(&requests);
+        let (new, contents) = self.mark_new(&mut requests);
         // No two entries have the same time: whoever reads the log in spans of time, each beginning
         // where the one before ended, reads every entry once.
         let received_at = self.clock.now().max(self.received_at + 1);
         let written = self.write(&requests, &new, received_at);
         match written {
-            Ok(()) => self.answer(requests, &new, received_at),
+            Ok(()) => {
+                for ((producer, sequence), content) in contents {
+                    self.recent.insert((&producer, sequence), content);
+                }
+                self.answer(requests, &new, received_at);
+            }
             Err(reason) => {
                 self.forget(&requests, &new);
                 refuse(requests, &AppendError::Unavailable(reason));
@@ -127,17 +138,24 @@ impl Committer {
         }
     }
 
-    /// For each event of each request, whether the log lacks it. Notes those as seen.
-    fn mark_new(&mut self, requests: &[Request]) -> Vec<Vec<bool>> {
-        let producers = &mut self.producers;
-        let mark = |request: &Request| {
-            let events = request.events.iter();
-            let new = events.map(|event| {
-                event.producer.is_empty() || producers.insert(&event.producer, event.sequence)
-            });
-            new.collect()
+    /// For each event of each request, whether the log lacks it, and what the readings among them say.
+    /// Notes those as seen, and gives each the name under which it is written.
+    fn mark_new(&mut self, requests: &mut [Request]) -> (Vec<Vec<bool>>, Contents) {
+        let mut judge = Judge {
+            producers: &mut self.producers,
+            recent: &self.recent,
+            gaps: self.gaps.read(),
+            log: &self.log,
+            views: self.views.as_ref(),
+            new: Contents::default(),
+            numberings: HashMap::default(),
         };
-        requests.iter().map(mark).collect()
+        let mut mark = |request: &mut Request| {
+            let events = request.events.iter_mut();
+            events.map(|event| judge.admit(event)).collect()
+        };
+        let new = requests.iter_mut().map(&mut mark).collect();
+        (new, judge.new)
     }
 
     /// Undoes [`Committer::mark_new`].

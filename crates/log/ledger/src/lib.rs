@@ -31,6 +31,7 @@
 //!   anchor        has the newest signed tree head, apart from the log
 //!   head          the newest signed tree head, as readers see it
 //!   producers     which events the log has already
+//!   claims        whether it has a device's reading, whose number it may have for another one
 //!   readings      readings in events, and the newest of each sensor
 //!   gaps          which readings are missing
 //! ```
@@ -87,6 +88,7 @@
 mod anchor;
 mod archiver;
 mod calls;
+mod claims;
 mod clock;
 mod commit;
 mod config;

@@ -29,6 +29,15 @@ impl Producers {
         }
     }
 
+    /// Whether the pair is there.
+    pub(crate) fn contains(&self, producer: &str, sequence: u64) -> bool {
+        match self.0.get(producer) {
+            None => false,
+            Some(Seen::One(range)) => range.contains(&sequence),
+            Some(Seen::Many(ranges)) => ranges.contains(&sequence),
+        }
+    }
+
     /// Forgets a pair that did not get into the log after all.
     pub(crate) fn remove(&mut self, producer: &str, sequence: u64) {
         let Some(seen) = self.0.get_mut(producer) else {
@@ -142,6 +151,7 @@ mod tests {
             let mut model = HashSet::new();
             for (insert, producer, sequence) in steps {
                 let name = producer.to_string();
+                prop_assert_eq!(producers.contains(&name, sequence), model.contains(&(producer, sequence)));
                 if insert {
                     prop_assert_eq!(producers.insert(&name, sequence), model.insert((producer, sequence)));
                 } else {

@@ -165,6 +165,7 @@ mod tests {
             public_key: String::new(),
             reading: None,
             noted: None,
+            claim: None,
         };
         Request {
             events: vec![event],

@@ -1,6 +1,5 @@
 //! Readings found in events, and the newest of each sensor.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use fieldledger_audit::EventRow;
@@ -11,6 +10,15 @@ use fieldledger_reading::record::ACTION;
 
 /// The reading that an event tells of, if it does.
 pub(crate) fn reading_of(event: &EventRow<'_>, index: u64, received_at: u64) -> Option<Reading> {
+    reading_and_told(event, index, received_at).map(|(reading, _)| reading)
+}
+
+/// The same with all that its message tells.
+pub(crate) fn reading_and_told<'a>(
+    event: &EventRow<'a>,
+    index: u64,
+    received_at: u64,
+) -> Option<(Reading, Recorded<'a>)> {
     if event.action != ACTION || event.source.is_empty() {
         return None;
     }
@@ -20,13 +28,13 @@ pub(crate) fn reading_of(event: &EventRow<'_>, index: u64, received_at: u64) -> 
         sensor: event.source.to_owned(),
         status: event.status.to_owned(),
         quality: recorded.quality.name().to_owned(),
-        value: recorded.value.map(Cow::into_owned),
+        value: recorded.value.as_deref().map(str::to_owned),
         unit: recorded.unit.as_deref().unwrap_or_default().to_owned(),
         polled_at: WallTime::from_micros(recorded.polled_at),
         device_at: recorded.device_at.map(WallTime::from_micros),
         received_at: WallTime::from_micros(received_at),
     };
-    Some(reading)
+    Some((reading, recorded))
 }
 
 /// The newest reading of each sensor: the one that came last, whatever times its device gives it. A

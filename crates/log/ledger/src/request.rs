@@ -6,9 +6,10 @@ use fieldledger_audit::{EventColumns, EventRows as _, InvalidField, validate};
 use fieldledger_contract::audit::Written;
 use futures::channel::oneshot;
 
+use crate::claims::Claim;
 use crate::error::AppendError;
 use crate::gaps::{Noted, noted_in};
-use crate::readings::reading_of;
+use crate::readings::reading_and_told;
 use fieldledger_contract::ledger::Reading;
 
 /// Memory that a queued event takes besides its texts, roughly.
@@ -36,6 +37,8 @@ pub(crate) struct PreparedEvent {
     pub(crate) reading: Option<Reading>,
     /// What it says about the completeness of the log.
     pub(crate) noted: Option<Noted>,
+    /// What it says of the number that the device gave it, if it is such a reading.
+    pub(crate) claim: Option<Claim>,
 }
 
 /// One call of `append`.
@@ -63,21 +66,19 @@ pub(crate) fn prepare(columns: &EventColumns) -> Result<Prepared, Vec<InvalidFie
         let signed = columns.signature(item);
         let (producer, sequence) = columns.origin(item).unwrap_or_default();
         // Where and when it will be logged is not known yet.
-        let reading = reading_of(&row, 0, 0);
-        let times = reading.as_ref().map(|reading| {
-            (
-                reading.polled_at.micros,
-                reading.device_at.map(|at| at.micros),
-            )
-        });
+        let reading = reading_and_told(&row, 0, 0);
+        let told = reading.as_ref().map(|(_, told)| told);
+        // What a client has signed is written as it is or not at all.
+        let claim = told.filter(|_| signed.signature.is_empty());
         let event = PreparedEvent {
             producer: producer.to_owned(),
             sequence,
             canonical: row.canonical(),
             signature: signed.signature.to_owned(),
             public_key: signed.public_key.to_owned(),
-            noted: noted_in(&row, producer, times),
-            reading,
+            noted: noted_in(&row, producer, told),
+            claim: claim.and_then(|told| Claim::of(producer, told)),
+            reading: reading.map(|(reading, _)| reading),
         };
         prepared.bytes += OVERHEAD_BYTES + event.canonical.len() + event.producer.len();
         prepared.bytes += event.signature.len() + event.public_key.len();

@@ -1,4 +1,4 @@
-//! `GET /api/gaps`: which readings are missing.
+//! `GET /api/gaps`: which readings are missing; `POST /api/gaps/{id}/close`: that nobody waits for them.
 // The expansion of `#[utoipa::path]` spells out names that are in scope.
 #![allow(unused_qualifications)]
 
@@ -9,7 +9,8 @@ use fieldledger_contract::ledger::{Gap, GapQuery, GapState, GapTotals};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::extract::{QueryString, whole_number};
+use crate::extract::{JsonBody, PathParameter, QueryString, whole_number};
+use crate::life::Admin;
 use crate::parts::Shared;
 use crate::problem::{FieldProblem, Problem, excerpt};
 use crate::sensors::parse_sensor_id;
@@ -75,6 +76,43 @@ pub(crate) async fn list_gaps(
         next: page.next,
         totals: page.totals,
     }))
+}
+
+/// Why a gap is closed.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CloseGapParams {
+    /// Why nobody waits for what is missing any longer; it stays in the log.
+    #[schema(min_length = 1, max_length = 1000)]
+    reason: String,
+}
+
+/// Closes a gap: nobody waits for what is missing any longer, and it is no longer counted. An entry of the
+/// log says who closed it, and why.
+#[utoipa::path(
+    post,
+    path = "/api/gaps/{id}/close",
+    params(("id" = u64, Path, description = "`id` of the gap")),
+    request_body = CloseGapParams,
+    responses(
+        (status = 200, description = "The gap as it is now", body = Gap),
+        (status = 404, description = "No such gap is known", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It is closed already", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "The log has ended", body = Problem, content_type = "application/problem+json"),
+        (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn close_gap(
+    State(parts): State<Shared>,
+    Admin(actor): Admin,
+    PathParameter(id): PathParameter,
+    JsonBody(params): JsonBody<CloseGapParams>,
+) -> Result<Json<Gap>, Problem> {
+    let id: u64 = id.parse().map_err(|_| {
+        let problem = format!("{:?} is not the id of a gap, a whole number", excerpt(&id));
+        Problem::bad_parameter("id", problem)
+    })?;
+    Ok(Json(parts.control.close_gap(id, &params.reason, &actor)?))
 }
 
 impl GapsQuery {

@@ -8,7 +8,8 @@
 //! entries.rs    GET /api/entries                       the log as it is, range by range
 //! dead_letters.rs GET /api/dead-letters ...            what could not be recorded
 //! devices.rs    POST /api/devices/approve, /retire     which key is a sensor's
-//! gaps.rs       GET /api/gaps                          which readings are missing
+//! conditions.rs ...                                    what is odd about how they count
+//! gaps.rs       GET /api/gaps, POST /api/gaps/{id}/close  which readings are missing
 //! proofs.rs     GET /api/proof/{entry}, /api/checkpoint  what a verifier needs
 //! life.rs       POST /api/log/...                       erasing, changing keys, freezing
 //! log/          GET /log/…                             the log for tools that others wrote
@@ -37,6 +38,7 @@
 mod assets;
 mod authorize;
 mod cached;
+mod conditions;
 mod dead_letters;
 mod devices;
 mod entries;

@@ -33,6 +33,7 @@ pub fn router(parts: Parts) -> axum::Router {
         .route("/api/readings", get(readings::list_readings))
         .route("/api/entries", get(entries::list_entries))
         .route("/api/gaps", get(gaps::list_gaps))
+        .route("/api/gaps/{id}/close", post(gaps::close_gap))
         .route("/api/proof/{entry}", get(proofs::prove_entry))
         .route(
             "/api/proof/{entry}/bundle",
@@ -99,6 +100,7 @@ pub fn openapi() -> OpenApi {
         readings::list_readings,
         entries::list_entries,
         gaps::list_gaps,
+        gaps::close_gap,
         proofs::prove_entry,
         log::tlog_proof::download_bundle,
         proofs::show_checkpoint,

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::conditions::Conditions;
 use crate::extract::{NoQuery, PathParameter, QueryString, whole_number};
 use crate::parts::Shared;
 use crate::problem::{Problem, excerpt};
@@ -108,13 +109,17 @@ pub(crate) async fn list_sensors(
         .into_iter()
         .map(|reading| (reading.sensor.clone(), reading))
         .collect();
+    let mut conditions = match states.is_empty() {
+        true => Conditions::default(),
+        false => Conditions::ask(&parts, None)?,
+    };
     let full = states.len() >= limit as usize;
     let sensors = states
         .into_iter()
         .map(|(site, state)| Sensor {
             site,
             latest: latest.remove(&state.profile.id),
-            state,
+            state: conditions.complete(state),
         })
         .collect();
     Ok(Json(SensorList {
@@ -145,6 +150,7 @@ pub(crate) async fn show_sensor(
         let detail = format!("no sensor {id} has sent a heartbeat, or it was forgotten since");
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     };
+    let state = Conditions::ask(&parts, Some(id.clone()))?.complete(state);
     let latest = parts.readings.latest(&[id])?.into_iter().next();
     Ok(Json(Sensor {
         site,

@@ -426,6 +426,44 @@ async fn gaps_are_listed() {
 }
 
 #[tokio::test]
+async fn a_gap_is_closed_with_a_reason_by_an_administrator() {
+    let tokens = [("admin", Scope::Admin, "a"), ("writer", Scope::Write, "w")];
+    let tokens = tokens.map(|(name, scope, secret)| Tokens::setting(name, &[scope], secret));
+    let backend = Arc::new(Fake {
+        tokens: Tokens::parse(&tokens.join(" ")).unwrap(),
+        ..Fake::default()
+    });
+    let close = async |gap: &str, token: Option<&str>, body: Value| {
+        let uri = format!("/api/gaps/{gap}/close");
+        let mut request = Request::post(&uri).header("content-type", "application/json");
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = request.body(Body::from(body.to_string())).unwrap();
+        send(&backend, request).await
+    };
+    let why = || json!({"reason": "the radio was off"});
+    for (gap, token, body, status) in [
+        ("7", None, why(), 401),
+        ("7", Some("w"), why(), 403),
+        ("8", Some("a"), why(), 404),
+        ("x", Some("a"), why(), 400),
+        ("7", Some("a"), json!({}), 422),
+    ] {
+        let answer = close(gap, token, body).await;
+        assert_eq!(answer.status.as_u16(), status, "{gap}: {}", answer.body);
+    }
+    assert!(backend.changes.lock().is_empty());
+    let body = close("7", Some("a"), why()).await.json();
+    assert_eq!(
+        (&body["state"], &body["closed_by"]),
+        (&json!("closed"), &json!("admin"))
+    );
+    let changes = backend.changes.lock().clone();
+    assert_eq!(changes, ["close gap 7: the radio was off, admin"]);
+}
+
+#[tokio::test]
 async fn bad_questions_about_gaps() {
     let backend = fake();
     for (query, field) in [
@@ -811,6 +849,7 @@ async fn a_log_that_has_ended_says_so_to_whoever_would_change_it() {
         ("/api/log/rotate-key", &why),
         ("/api/log/retire-key", &why),
         ("/api/log/freeze", &why),
+        ("/api/gaps/7/close", &why),
         ("/api/devices/approve", &approval),
     ] {
         let answer = authorized(&backend, uri, body).await;

@@ -169,6 +169,8 @@ pub fn gap() -> Gap {
         closed_at: None,
         opened_entry: Some(8),
         closed_entry: None,
+        closed_by: String::new(),
+        closed_reason: String::new(),
     }
 }
 
@@ -218,6 +220,8 @@ pub fn sensor(id: &str) -> SensorState {
         timeouts: 0,
         unparsable: 0,
         late: 0,
+        condition: String::new(),
+        condition_since: None,
     }
 }
 
@@ -440,6 +444,21 @@ impl LogControl for Fake {
             problem: String::new(),
         };
         fail(self.ledger_fails.as_ref(), retention)
+    }
+
+    fn close_gap(&self, id: u64, reason: &str, actor: &str) -> Result<Gap, Error> {
+        if id != gap().id {
+            return Err(Error::NotFound(format!("no gap {id} is known")));
+        }
+        let closed = Gap {
+            state: GapState::Closed,
+            closed_at: Some(NOW),
+            closed_entry: Some(9),
+            closed_by: actor.to_owned(),
+            closed_reason: reason.to_owned(),
+            ..gap()
+        };
+        self.change(format!("close gap {id}: {reason}, {actor}"), closed)
     }
 
     fn rotate_key(&self, reason: &str, actor: &str) -> Result<KeyChange, Error> {

@@ -13,6 +13,7 @@ pub(crate) fn sensor(sensor: &SensorState) -> field::SensorState {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
+    let (condition, since) = sensor.condition.clone().unzip();
     field::SensorState {
         profile: SensorProfile::clone(&sensor.profile),
         liveness: sensor.liveness,
@@ -32,6 +33,8 @@ pub(crate) fn sensor(sensor: &SensorState) -> field::SensorState {
         timeouts: sensor.counters.timeouts,
         unparsable: sensor.counters.unparsable,
         late: sensor.counters.late,
+        condition: condition.unwrap_or_default(),
+        condition_since: since.map(WallTime::from_micros),
     }
 }
 

@@ -121,14 +121,17 @@ pub struct PollBatch {
         serde(default, skip_serializing_if = "String::is_empty")
     )]
     pub refusal: String,
+    /// What the provider noticed that speaks against the result, as a sentence, or empty.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub remark: Vec<String>,
 }
 
 /// Most characters of a text that the log did not take, in the entry that says so.
 const KEPT_CHARACTERS: usize = 256;
 
 impl PollBatch {
-    /// The same with the columns that batches did not have before readings could be signed, as those
-    /// have it that were stored then and not yet delivered.
+    /// The same with the columns that batches did not have before readings could be signed, or before
+    /// there were remarks, as those have it that were stored then and not yet delivered.
     #[must_use]
     pub fn with_new_columns(mut self) -> Self {
         let rows = self.sensor.len();
@@ -137,12 +140,15 @@ impl PollBatch {
             self.attestation = vec![Attestation::Unsigned; rows];
             self.evidence = vec![String::new(); rows];
         }
+        if self.remark.is_empty() {
+            self.remark = vec![String::new(); rows];
+        }
         self
     }
 
     /// How long each column is that has one item per result, beside `sensor`; by its name in `wit/`.
     #[must_use]
-    pub fn lengths(&self) -> [(&'static str, usize); 13] {
+    pub fn lengths(&self) -> [(&'static str, usize); 14] {
         [
             ("poll", self.poll.len()),
             ("polled-at", self.polled_at.len()),
@@ -157,6 +163,7 @@ impl PollBatch {
             ("device-up", self.device_up.len()),
             ("attestation", self.attestation.len()),
             ("evidence", self.evidence.len()),
+            ("remark", self.remark.len()),
         ]
     }
 
@@ -183,6 +190,7 @@ impl PollBatch {
             device_up: items(&self.device_up, &rows)?,
             attestation: items(&self.attestation, &rows)?,
             evidence: items(&self.evidence, &rows)?,
+            remark: items(&self.remark, &rows)?,
             refusal: self.refusal.clone(),
         })
     }
@@ -220,6 +228,7 @@ impl PollBatch {
             device_up: vec![None; rows],
             attestation: vec![Attestation::Unsigned; rows],
             evidence: vec![String::new(); rows],
+            remark: vec![String::new(); rows],
             refusal: limits::cut(&printable(refusal), KEPT_CHARACTERS),
         }
     }
@@ -254,6 +263,7 @@ impl PollBatch {
             attestation,
             evidence,
             refusal: _,
+            remark,
         } = later;
         let mut places = Vec::with_capacity(sensors.len());
         for profile in sensors {
@@ -280,6 +290,7 @@ impl PollBatch {
         self.device_up.extend(device_up);
         self.attestation.extend(attestation);
         self.evidence.extend(evidence);
+        self.remark.extend(remark);
         Ok(())
     }
 }
@@ -333,6 +344,7 @@ mod tests {
             attestation: vec![Attestation::Valid; polls.len()],
             evidence: polls.iter().map(of_poll).collect(),
             refusal: String::new(),
+            remark: polls.iter().map(of_poll).collect(),
             poll: polls,
         }
     }

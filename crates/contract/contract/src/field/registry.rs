@@ -99,6 +99,13 @@ pub struct SensorState {
     pub unparsable: u64,
     /// Answers that came too late.
     pub late: u64,
+    /// What is odd about how it counts, such as that two devices seem to use its id, as a sentence;
+    /// empty if nothing is.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub condition: String,
+    /// Since when.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub condition_since: Option<WallTime>,
 }
 
 /// What could not be recorded in any form, and was put aside.

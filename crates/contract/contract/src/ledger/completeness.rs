@@ -44,7 +44,7 @@ pub struct GapTotals {
     pub missing: u64,
     /// Closed gaps that are still listed.
     pub closed: u64,
-    /// Restarts that are still listed.
+    /// Gaps in state [`GapState::Unknown`] that are still listed.
     pub unknown: u64,
     /// Gaps no longer followed or listed; the log's own entries about them stay.
     pub forgotten: u64,
@@ -63,6 +63,10 @@ pub enum GapKind {
     Numbers,
     /// The device began to count anew; what it lost around that nobody can count.
     Restart,
+    /// Its numbers leapt further than it could have counted in the time; none of them is counted.
+    Jump,
+    /// It used numbers of a boot again, for other readings.
+    Reused,
 }
 
 /// Whether readings are missing.
@@ -76,13 +80,13 @@ pub enum GapKind {
 pub enum GapState {
     /// They are.
     Open,
-    /// They came later.
+    /// They came later, or somebody closed the gap with a reason.
     Closed,
-    /// Nobody can tell: a restart.
+    /// Nobody can tell: all kinds but [`GapKind::Numbers`].
     Unknown,
 }
 
-/// Numbers that follow each other, and are not in the log.
+/// Numbers that follow each other, and are not in the log; of a jump, those that it leapt over.
 #[derive(Debug, Clone, PartialEq, Eq, Wire)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -92,7 +96,7 @@ pub struct MissingRange {
     pub first: u64,
     /// Last number.
     pub last: u64,
-    /// How many of them: all, unless the gap has too many holes to tell apart.
+    /// How many of them: all, unless the gap has too many holes to tell apart; none of a jump.
     pub missing: u64,
     /// When the device was polled for the reading before.
     pub start: WallTime,
@@ -121,7 +125,7 @@ pub struct Gap {
     pub missing: Option<u64>,
     /// Readings that were found missing, those that came later included.
     pub lost: u64,
-    /// Boots that began in it.
+    /// Boots that began in it, leaps, or readings under a number used before.
     pub restarts: u64,
     /// The numbers that are missing now.
     pub ranges: Vec<MissingRange>,
@@ -145,4 +149,10 @@ pub struct Gap {
     pub opened_entry: Option<u64>,
     /// The log's own entry about its end.
     pub closed_entry: Option<u64>,
+    /// Who closed it; empty unless somebody did.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub closed_by: String,
+    /// Why they did.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub closed_reason: String,
 }

@@ -16,7 +16,7 @@
 //! who come later.
 
 use fieldledger_attest::reading::Clock;
-use fieldledger_wire::batch::{CLOCK_TOLERANCE, Outcome};
+use fieldledger_wire::batch::{CLOCK_TOLERANCE, EARLIEST_TIME, Outcome};
 use fieldledger_wire::bulk::{Bulk, BulkReading};
 use uuid::Uuid;
 
@@ -77,9 +77,11 @@ impl Engine {
             ack: bulk.ack(),
         }));
         let last = bulk.readings.len().saturating_sub(1);
+        let mut newest = None;
         for (index, (reading, evidence)) in bulk.readings.iter().zip(&evidence).enumerate() {
             let number = self.polls.number_without_poll();
             self.actions.push(Action::Result(PollResult {
+                remark: contradiction(&mut newest, reading.clock),
                 attestation,
                 evidence: evidence_text(evidence),
                 receipt: receipt.take_if(|_| index == last),
@@ -87,6 +89,22 @@ impl Engine {
             }));
         }
     }
+}
+
+/// What speaks against the time of a reading: `newest` is that of the readings before it, whose numbers are
+/// lower. A clock that was set right in between goes back once, so it is compared with the one before.
+fn contradiction(newest: &mut Option<Clock>, clock: Clock) -> String {
+    let before = newest.replace(clock);
+    let back = match (before, clock) {
+        (Some(Clock::Utc(before)), Clock::Utc(at)) => before.saturating_sub(at),
+        (Some(Clock::Uptime(before)), Clock::Uptime(up)) => before.saturating_sub(up),
+        _ => 0,
+    };
+    if back <= CLOCK_TOLERANCE {
+        return String::new();
+    }
+    let seconds = back / 1_000_000;
+    format!("the device's time lies {seconds} s before that of the reading numbered before it")
 }
 
 /// A reading that no poll asked for, nothing said yet of who signed it.
@@ -102,9 +120,11 @@ fn historical(
         Clock::Uptime(up) => (None, Some(up)),
     };
     let started = sensor.booted_at(boot);
-    // A device's time is taken for that of its measurement unless it lies in the future.
+    // A device's time is taken for that of its measurement unless it cannot be. What was kept was measured
+    // before it came, so a clock that is a little ahead is not believed that far.
     let measured = device_at
-        .filter(|at| *at <= now.wall + CLOCK_TOLERANCE)
+        .filter(|at| (EARLIEST_TIME..=now.wall + CLOCK_TOLERANCE).contains(at))
+        .map(|at| at.min(now.wall))
         .or_else(|| Some(started?.saturating_add(device_up?).min(now.wall)));
     let flight = Flight {
         number,

@@ -70,8 +70,32 @@ impl Engine {
                 self.late_window_closed(flight);
                 self.counters.unsolicited += 1;
             }
-            (None, _) => self.counters.unsolicited += 1,
+            (None, Ok(reply)) => self.answered_again(number, reply, now),
+            (None, Err(_)) => self.counters.unsolicited += 1,
         }
+    }
+
+    /// A poll that has its answer got another one. A copy says nothing new; one that differs comes from a
+    /// second device with the sensor's id, and is recorded: once for each poll.
+    fn answered_again(&mut self, number: u64, reply: Reply, now: Moment) {
+        self.counters.unsolicited += 1;
+        let Some(flight) = self.polls.take_differing(number, &reply) else {
+            return;
+        };
+        let Some(sensor) = self.sensors.get_mut(&flight.sensor) else {
+            return;
+        };
+        let (attestation, _) = sensor.enrolment.judge(flight.sensor, &reply);
+        if self.draining || !attestation.is_credible() {
+            return;
+        }
+        let flight = Flight {
+            number: self.polls.number_without_poll(),
+            ..flight
+        };
+        let mut result = with_reply(sensor, flight, reply, Outcome::Value, now);
+        result.remark = sensor.sources.answered_twice(now);
+        self.actions.push(Action::Result(result));
     }
 
     fn answered_in_time(&mut self, flight: Flight, answer: Result<Reply, Unparsable>, now: Moment) {
@@ -95,6 +119,7 @@ impl Engine {
             Ok(reply) => {
                 sensor.counters.replies += 1;
                 self.counters.polls.replies += 1;
+                self.polls.keep_answer(flight, &reply, now.steady);
                 with_reply(sensor, flight, reply, Outcome::Value, now)
             }
             Err(unparsable) => {
@@ -298,10 +323,15 @@ fn with_reply(
     if let (true, Some(up)) = (attestation.is_credible(), reply.up) {
         sensor.note_uptime(&reply.boot, up, now);
     }
-    // What somebody else says must not use up the numbers of the sensor's own readings.
-    let sequence_reused = attestation.is_credible() && sensor.reuses_sequence(&reply);
-    // Only such an answer is in the log under the device's number.
-    let is_numbered = attestation.is_credible() && !sequence_reused && !reply.boot.is_empty();
+    // What somebody else says is not to count.
+    let is_own = attestation.is_credible();
+    let counts = is_own && (!reply.boot.is_empty() || reply.seq.is_some());
+    let remark = match counts && outcome == Outcome::Value {
+        true => sensor.sources.answered(&reply.boot, reply.seq, now),
+        false => String::new(),
+    };
+    // The log takes each such answer, whether it has its number or not.
+    let is_numbered = is_own && !reply.boot.is_empty();
     let number = reply.seq.filter(|_| is_numbered && sensor.holds_answers());
     let receipt = number.map(|sequence| {
         Box::new(Receipt::Answer(StoredAnswer {
@@ -317,8 +347,8 @@ fn with_reply(
         device_at: reply.at,
         device_up: reply.up,
         unit: reply.unit,
-        sequence_reused,
         attestation,
+        remark,
         evidence: evidence.as_ref().map_or_else(String::new, evidence_text),
         receipt,
         ..empty_result(sensor, flight, outcome, now)

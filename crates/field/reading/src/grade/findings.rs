@@ -1,6 +1,9 @@
 //! What speaks against a value, and how much.
 
-use fieldledger_wire::batch::{Attestation, CLOCK_TOLERANCE, Outcome, PollBatch, SensorProfile};
+use fieldledger_audit::timestamp;
+use fieldledger_wire::batch::{
+    Attestation, CLOCK_TOLERANCE, EARLIEST_TIME, Outcome, PollBatch, SensorProfile,
+};
 
 use crate::quality::Quality;
 
@@ -39,6 +42,13 @@ pub(super) fn check_clock(batch: &PollBatch, row: usize, findings: &mut Findings
     let Some(device_at) = batch.device_at[row] else {
         return;
     };
+    if device_at < EARLIEST_TIME {
+        let time = timestamp::from_micros(device_at).unwrap_or_default();
+        findings.add(Quality::UncertainSubNormal, || {
+            format!("the device's time is {time}, before there was this site: its clock is not set")
+        });
+        return;
+    }
     let ahead = device_at.saturating_sub(batch.received_at[row]);
     // A value that was kept is older than any poll.
     let behind = match batch.outcome[row] {
@@ -52,6 +62,13 @@ pub(super) fn check_clock(batch: &PollBatch, row: usize, findings: &mut Findings
         findings.add(Quality::UncertainSubNormal, || {
             format!("the device's time is {seconds} s {side} the server's")
         });
+    }
+}
+
+/// What the polling provider noticed, who knows what came before.
+pub(super) fn check_remark(remark: &str, findings: &mut Findings) {
+    if !remark.is_empty() {
+        findings.add(Quality::UncertainSubNormal, || remark.to_owned());
     }
 }
 

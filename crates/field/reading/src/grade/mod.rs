@@ -21,7 +21,9 @@ use fieldledger_wire::batch::{Outcome, PollBatch, SensorProfile};
 
 pub use check::BatchError;
 use check::{check_lengths, polled_at, sensor_of, sequence_of};
-use findings::{Findings, check_attestation, check_clock, check_range, check_refusal, check_unit};
+use findings::{
+    Findings, check_attestation, check_clock, check_range, check_refusal, check_remark, check_unit,
+};
 use value::engineering_value;
 
 use crate::kept;
@@ -146,6 +148,7 @@ fn grade<'a>(
         check_range(value.number, sensor, &mut findings);
     }
     check_clock(batch, row, &mut findings);
+    check_remark(&batch.remark[row], &mut findings);
     if answered && batch.sequence_reused[row] {
         findings.add(Quality::UncertainSubNormal, || {
             "the device repeated or turned back its sequence number".to_owned()

@@ -2,7 +2,7 @@
 
 use fieldledger_audit::validate;
 use fieldledger_chance::proptest_config;
-use fieldledger_wire::batch::{Attestation, Calibration, Range};
+use fieldledger_wire::batch::{Attestation, Calibration, EARLIEST_TIME, Range};
 use proptest::prelude::*;
 
 use super::*;
@@ -43,6 +43,7 @@ fn batch(change: impl FnOnce(&mut PollBatch)) -> PollBatch {
         attestation: vec![Attestation::Unsigned],
         evidence: vec![String::new()],
         refusal: String::new(),
+        remark: vec![String::new()],
     };
     change(&mut batch);
     batch
@@ -553,6 +554,45 @@ fn a_clock_that_is_far_off_is_flagged() {
             assert_eq!(quality, Quality::UncertainSubNormal);
         }
     }
+}
+
+#[test]
+fn a_time_that_cannot_be_is_uncertain_and_kept() {
+    for outcome in [Outcome::Value, Outcome::Late, Outcome::Historical] {
+        for (device_at, said) in [
+            (0, "1970-01-01"),
+            (86_400_000_000, "1970-01-02"),
+            (EARLIEST_TIME - 1, "2019-12-31"),
+        ] {
+            let events = graded(|batch| {
+                batch.outcome = vec![outcome];
+                batch.device_at = vec![Some(device_at)];
+            });
+            let (quality, _, new, reason) = outcome_of(&events);
+            assert_eq!(quality.severity(), Severity::Uncertain);
+            assert!(!new.is_empty() && reason.contains(said), "{reason}");
+            let reading = Recorded::parse(&events.message[0]).unwrap();
+            assert_eq!(reading.device_at, Some(device_at));
+        }
+    }
+    // One without a clock is not judged by it.
+    let events = graded(|batch| {
+        batch.outcome = vec![Outcome::Historical];
+        batch.device_up = vec![Some(5)];
+    });
+    assert_eq!(outcome_of(&events).0, Quality::Good);
+}
+
+#[test]
+fn what_the_provider_noticed_is_a_reason() {
+    let events = graded(|batch| batch.remark = vec!["two devices seem to use this id".into()]);
+    let (quality, status, new, reason) = outcome_of(&events);
+    assert_eq!(
+        (quality, status),
+        (Quality::UncertainSubNormal, STATUS_SUCCESS)
+    );
+    assert!(!new.is_empty());
+    assert_eq!(reason, "two devices seem to use this id");
 }
 
 #[test]

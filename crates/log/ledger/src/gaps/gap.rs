@@ -4,6 +4,8 @@ use fieldledger_contract::WallTime;
 use fieldledger_contract::ledger::{self as contract, GapKind, GapState};
 use serde::{Deserialize, Serialize};
 
+use super::numbering::Numbered;
+
 /// Numbers that follow each other, and are not in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MissingRange {
@@ -39,7 +41,7 @@ pub(crate) struct Gap {
     pub(crate) state: GapState,
     /// How many numbers were found missing, those that came later included; 0 for a restart.
     pub(crate) lost: u64,
-    /// Boots that began in it; 0 unless it is a restart.
+    /// Boots that began in it, leaps, or readings under a number used before; 0 of missing numbers.
     pub(crate) restarts: u64,
     /// What is missing now, in order of the numbers.
     pub(crate) ranges: Vec<MissingRange>,
@@ -63,6 +65,12 @@ pub(crate) struct Gap {
     pub(crate) opened_entry: Option<u64>,
     /// The log's entry that tells of its end.
     pub(crate) closed_entry: Option<u64>,
+    /// Who closed it; empty unless somebody did.
+    #[serde(default)]
+    pub(crate) closed_by: String,
+    /// Why they did.
+    #[serde(default)]
+    pub(crate) closed_reason: String,
     /// How large the gap was in the entry that tells of it.
     pub(crate) recorded_extent: u64,
 }
@@ -103,6 +111,8 @@ impl From<&Gap> for contract::Gap {
             closed_at: gap.closed_at.map(WallTime::from_micros),
             opened_entry: gap.opened_entry,
             closed_entry: gap.closed_entry,
+            closed_by: gap.closed_by.clone(),
+            closed_reason: gap.closed_reason.clone(),
         }
     }
 }
@@ -120,8 +130,25 @@ impl Gap {
     pub(crate) fn extent(&self) -> u64 {
         match self.kind {
             GapKind::Numbers => self.lost,
-            GapKind::Restart => self.restarts,
+            GapKind::Restart | GapKind::Jump => self.restarts,
+            // It grows with every reading; the log is told each time it has doubled.
+            GapKind::Reused => u64::from(u64::BITS - self.restarts.leading_zeros()),
         }
+    }
+
+    /// Whether what shows now still belongs to it: its time is not over, and the log does not tell of
+    /// it yet.
+    pub(crate) fn is_young_and_untold(&self, received_at: u64) -> bool {
+        let young = received_at.saturating_sub(self.opened_at) < super::BURST;
+        young && self.opened_entry.is_none() && self.state != GapState::Closed
+    }
+
+    /// The same happened once more.
+    pub(crate) fn extend(&mut self, after: &Numbered) {
+        self.restarts = self.restarts.saturating_add(1);
+        self.after = after.index;
+        self.end = self.end.max(after.polled_at);
+        self.device_end = after.device_at;
     }
 
     /// Whether the log should have one more entry about it.

@@ -10,8 +10,13 @@
 //! - what a device numbered before the first number known of a boot is not a gap: nobody knows where it
 //!   began to count;
 //! - a new boot is a gap of its own kind, because what was lost around it cannot be counted;
-//! - readings without a number, or with one the device had used before, are in no gap. Their
-//!   completeness rests on the number of their poll, counted over all sensors of a polling run.
+//! - a number further away than the device can have counted in the time is a *jump* (`numbering`), a
+//!   kind of its own too: what it leapt over is not counted as missing;
+//! - readings without a number are in no gap. Their completeness rests on the number of their poll,
+//!   counted over all sensors of a polling run. So does that of readings under a number that the device
+//!   had used before; those are of a kind of their own, *reused*, so that somebody sees them.
+//!
+//! Somebody can close a gap with a reason, which is an entry of the log as well.
 //!
 //! Holes of one boot that show within [`BURST`] are one gap, as they have one cause. A gap that
 //! stays open for the time of grace gets an entry of the log (`gap_recorder`), and another once it is
@@ -23,6 +28,7 @@
 mod gap;
 #[cfg(test)]
 mod model;
+mod numbering;
 mod record;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -31,14 +37,20 @@ use serde::{Deserialize, Serialize};
 
 use fieldledger_contract::ledger::{GapKind, GapQuery, GapState, GapTotals};
 pub(crate) use gap::{Gap, MissingRange};
-pub(crate) use record::{Noted, noted_in, noted_in_erased};
+pub(crate) use numbering::{Numbered, Numbering};
+pub(crate) use record::{Noted, noted_in, noted_in_erased, numbering_of};
 
 use crate::error::QueryError;
 use fieldledger_formats::own::Details;
-use record::GapRecord;
+use numbering::Step;
+use record::{Closing, GapRecord};
 
 /// Holes that show within this time of the first, microseconds, are one gap.
 const BURST: u64 = 60_000_000;
+
+/// Readings under numbers used before are one gap while they follow each other within this time,
+/// microseconds: a device that does so does it all day.
+const REUSE_QUIET: u64 = 3_600_000_000;
 
 /// Ranges that a gap tells apart.
 const MOST_RANGES: usize = 64;
@@ -98,24 +110,10 @@ struct Sensor {
     /// Its open gaps.
     open: BTreeSet<u64>,
     restart: Option<u64>,
-}
-
-/// What is known of one boot's numbers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Numbering {
-    boot: String,
-    first: Numbered,
-    last: Numbered,
-}
-
-/// A reading with a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Numbered {
-    number: u64,
-    /// Its entry.
-    index: u64,
-    polled_at: u64,
-    device_at: Option<u64>,
+    #[serde(default)]
+    jump: Option<u64>,
+    #[serde(default)]
+    reused: Option<u64>,
 }
 
 /// Where in the log an entry is, and when it came.
@@ -130,11 +128,12 @@ impl Gaps {
     pub(crate) fn note(&mut self, origin: (&str, u64), noted: &Noted, place: Place) {
         match noted {
             Noted::Number {
+                said,
                 polled_at,
                 device_at,
             } => {
                 let (producer, number) = origin;
-                let Some((sensor, boot)) = record::numbering_of(producer) else {
+                let Some((sensor, boot)) = numbering_of(producer) else {
                     return;
                 };
                 let numbered = Numbered {
@@ -144,9 +143,41 @@ impl Gaps {
                     device_at: *device_at,
                 };
                 self.count(sensor, boot, numbered, place.received_at);
+                if let Some(said) = said {
+                    let known = self.sensors.get_mut(sensor);
+                    if let Some(numbering) = known.and_then(|known| known.numbering_mut(boot)) {
+                        numbering.note_said(*said, number);
+                    }
+                }
+            }
+            Noted::Reused {
+                sensor,
+                boot,
+                number,
+                polled_at,
+                device_at,
+            } => {
+                let numbered = Numbered {
+                    number: *number,
+                    index: place.index,
+                    polled_at: *polled_at,
+                    device_at: *device_at,
+                };
+                self.reused(sensor, boot, numbered, place.received_at);
             }
             Noted::Record(record) => self.recorded(origin.1, *record, place.index),
+            Noted::Closing(closing) => self.closed(closing, place),
         }
+    }
+
+    /// What is known of the numbers of one boot.
+    pub(crate) fn numbering(&self, sensor: &str, boot: &str) -> Option<&Numbering> {
+        self.sensors.get(sensor)?.numbering(boot)
+    }
+
+    /// One gap.
+    pub(crate) fn get(&self, id: u64) -> Option<&Gap> {
+        self.gaps.get(&id).filter(|gap| is_shown(gap))
     }
 
     /// A device's reading has come.
@@ -163,20 +194,102 @@ impl Gaps {
         let Some(position) = known.boots.iter().rposition(|known| known.boot == boot) else {
             return self.restart(sensor, boot, reading, received_at);
         };
-        let numbering = &mut known.boots[position];
-        let (first, last) = (numbering.first, numbering.last);
-        if last.number.checked_add(1) == Some(reading.number) {
-            numbering.last = reading;
-        } else if reading.number > last.number {
-            numbering.last = reading;
-            self.open(sensor, boot, [last, reading], received_at, reading.index);
-        } else if reading.number < first.number {
-            numbering.first = reading;
-            if reading.number + 1 < first.number {
-                self.open(sensor, boot, [reading, first], received_at, reading.index);
+        match known.boots[position].advance(reading) {
+            Step::Next => {}
+            Step::Hole(ends) => self.open(sensor, boot, ends, received_at, reading.index),
+            Step::Jump(ends) => self.jump(sensor, boot, ends, received_at),
+            Step::Inside => self.fill(sensor, boot, reading, received_at),
+        }
+    }
+
+    /// The numbers leapt: `ends` are the readings before and after.
+    fn jump(&mut self, sensor: &str, boot: &str, ends: [Numbered; 2], received_at: u64) {
+        let [before, after] = ends;
+        let Some(known) = self.sensors.get_mut(sensor) else {
+            return;
+        };
+        if let Some(id) = known.jump
+            && let Some(gap) = self.gaps.get_mut(&id)
+            && gap.boot == boot
+            && gap.is_young_and_untold(received_at)
+        {
+            gap.extend(&after);
+            return;
+        }
+        known.jump = Some(after.index);
+        let place = Place {
+            index: after.index,
+            received_at,
+        };
+        let [low, high] = match before.number < after.number {
+            true => [before, after],
+            false => [after, before],
+        };
+        let leapt_over = MissingRange {
+            first: low.number + 1,
+            last: (high.number - 1).max(low.number + 1),
+            missing: 0,
+            start: before.polled_at.min(after.polled_at),
+            end: before.polled_at.max(after.polled_at),
+        };
+        let gap = Gap {
+            restarts: 1,
+            ranges: vec![leapt_over],
+            ..gap_of(sensor, boot, GapKind::Jump, ends, place)
+        };
+        self.ranges += gap.ranges.len();
+        self.insert(gap);
+        self.settle(after.index);
+    }
+
+    /// A number was used again, for another reading.
+    fn reused(&mut self, sensor: &str, boot: &str, reading: Numbered, received_at: u64) {
+        let known = self.sensors.entry(sensor.to_owned()).or_default();
+        if let Some(id) = known.reused
+            && let Some(gap) = self.gaps.get_mut(&id)
+            && gap.boot == boot
+            && gap.state == GapState::Unknown
+            && reading.polled_at.saturating_sub(gap.end) < REUSE_QUIET
+        {
+            gap.extend(&reading);
+            if gap.extent() > gap.recorded_extent {
+                self.unrecorded.insert(id);
             }
-        } else {
-            self.fill(sensor, boot, reading, received_at);
+            return;
+        }
+        known.reused = Some(reading.index);
+        let before = known.numbering(boot).map_or(reading, |known| known.last);
+        let place = Place {
+            index: reading.index,
+            received_at,
+        };
+        let gap = Gap {
+            restarts: 1,
+            ..gap_of(sensor, boot, GapKind::Reused, [before, reading], place)
+        };
+        self.insert(gap);
+        self.settle(reading.index);
+    }
+
+    /// Somebody closed a gap.
+    fn closed(&mut self, closing: &Closing, place: Place) {
+        let Some(gap) = self.gaps.get_mut(&closing.gap) else {
+            return;
+        };
+        let was = std::mem::replace(&mut gap.state, GapState::Closed);
+        if was == GapState::Closed {
+            return;
+        }
+        gap.closed_at = Some(place.received_at);
+        gap.closed_entry = Some(place.index);
+        gap.closed_by.clone_from(&closing.actor);
+        gap.closed_reason.clone_from(&closing.reason);
+        if let Some(known) = self.sensors.get_mut(&gap.sensor) {
+            known.open.remove(&closing.gap);
+        }
+        self.unrecorded.remove(&closing.gap);
+        if was == GapState::Open {
+            self.settle(closing.gap);
         }
     }
 
@@ -240,8 +353,7 @@ impl Gaps {
     fn burst(&mut self, sensor: &str, boot: &str, received_at: u64) -> Option<&mut Gap> {
         let newest = *self.sensors.get(sensor)?.open.last()?;
         let gap = self.gaps.get_mut(&newest)?;
-        let young = received_at.saturating_sub(gap.opened_at) < BURST;
-        (gap.boot == boot && young && gap.opened_entry.is_none()).then_some(gap)
+        (gap.boot == boot && gap.is_young_and_untold(received_at)).then_some(gap)
     }
 
     /// A boot was not known before.
@@ -262,14 +374,10 @@ impl Gaps {
         };
         if let Some(id) = known.restart
             && let Some(gap) = self.gaps.get_mut(&id)
-            && received_at.saturating_sub(gap.opened_at) < BURST
-            && gap.opened_entry.is_none()
+            && gap.is_young_and_untold(received_at)
         {
-            gap.restarts += 1;
             boot.clone_into(&mut gap.boot);
-            gap.after = reading.index;
-            gap.end = gap.end.max(reading.polled_at);
-            gap.device_end = reading.device_at;
+            gap.extend(&reading);
             return;
         }
         known.restart = Some(reading.index);
@@ -339,7 +447,8 @@ impl Gaps {
             GapState::Closed => gap.closed_entry = Some(index),
             GapState::Open | GapState::Unknown => {
                 gap.recorded_extent = record.extent;
-                if gap.opened_entry.replace(index).is_none() && gap.state == GapState::Closed {
+                let is_first = gap.opened_entry.replace(index).is_none();
+                if is_first && gap.state == GapState::Closed && gap.closed_by.is_empty() {
                     // It was filled while the entry was under way.
                     self.fleeting.retain(|&id| id != record.gap);
                     self.settle(record.gap);
@@ -436,13 +545,13 @@ impl Gaps {
     }
 }
 
-impl Numbering {
-    fn new(boot: &str, reading: Numbered) -> Self {
-        Self {
-            boot: boot.to_owned(),
-            first: reading,
-            last: reading,
-        }
+impl Sensor {
+    fn numbering(&self, boot: &str) -> Option<&Numbering> {
+        self.boots.iter().rfind(|known| known.boot == boot)
+    }
+
+    fn numbering_mut(&mut self, boot: &str) -> Option<&mut Numbering> {
+        self.boots.iter_mut().rfind(|known| known.boot == boot)
     }
 }
 
@@ -461,7 +570,7 @@ fn gap_of(
         kind,
         state: match kind {
             GapKind::Numbers => GapState::Open,
-            GapKind::Restart => GapState::Unknown,
+            GapKind::Restart | GapKind::Jump | GapKind::Reused => GapState::Unknown,
         },
         lost: 0,
         restarts: 0,
@@ -476,13 +585,15 @@ fn gap_of(
         closed_at: None,
         opened_entry: None,
         closed_entry: None,
+        closed_by: String::new(),
+        closed_reason: String::new(),
         recorded_extent: 0,
     }
 }
 
 /// A gap that was filled before the log recorded it is not one.
 fn is_shown(gap: &Gap) -> bool {
-    gap.state != GapState::Closed || gap.opened_entry.is_some()
+    gap.state != GapState::Closed || gap.opened_entry.is_some() || !gap.closed_by.is_empty()
 }
 
 fn matches(gap: &Gap, query: &GapQuery) -> bool {

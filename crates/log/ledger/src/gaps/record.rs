@@ -1,8 +1,10 @@
 //! Between entries of the log and gaps: the numbers in readings, and the entries about gaps.
 
 use fieldledger_audit::{EventRow, timestamp};
+use fieldledger_contract::field::Attestation;
 use fieldledger_contract::ledger::{GapKind, GapState};
 use fieldledger_formats::own::{Details, OwnKind};
+use fieldledger_reading::Recorded;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -19,6 +21,21 @@ const RANGES_LISTED: usize = 16;
 pub(crate) enum Noted {
     /// It is a reading with a number.
     Number {
+        /// The number that the device said, where it can be read.
+        said: Option<u64>,
+        /// When the device was polled, microseconds since the Unix epoch.
+        polled_at: u64,
+        /// The device's own time, microseconds since the Unix epoch.
+        device_at: Option<u64>,
+    },
+    /// It is a reading under a number that was used before.
+    Reused {
+        /// The sensor's id.
+        sensor: String,
+        /// The device's boot id.
+        boot: String,
+        /// The number that the device said.
+        number: u64,
         /// When the device was polled, microseconds since the Unix epoch.
         polled_at: u64,
         /// The device's own time, microseconds since the Unix epoch.
@@ -26,6 +43,16 @@ pub(crate) enum Noted {
     },
     /// It tells of a gap.
     Record(GapRecord),
+    /// It tells that somebody closed one.
+    Closing(Closing),
+}
+
+/// What is read of an entry that tells of a closing.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Closing {
+    pub(crate) gap: u64,
+    pub(crate) actor: String,
+    pub(crate) reason: String,
 }
 
 /// What is read of an entry about a gap.
@@ -37,27 +64,57 @@ pub(crate) struct GapRecord {
     pub(crate) extent: u64,
 }
 
-/// What an event notes, if it does. `times` are a reading's: when it was polled, and the device's own.
+/// What an event notes, if it does. `told` is what a reading tells.
 pub(crate) fn noted_in(
     event: &EventRow<'_>,
     producer: &str,
-    times: Option<(u64, Option<u64>)>,
+    told: Option<&Recorded<'_>>,
 ) -> Option<Noted> {
-    if let Some((polled_at, device_at)) = times {
-        return producer.starts_with(NUMBERED).then_some(Noted::Number {
+    if let Some(told) = told {
+        return noted_in_reading(event.source, producer, told);
+    }
+    if producer == OwnKind::Gap.producer() {
+        return serde_json::from_str(event.message).ok().map(Noted::Record);
+    }
+    if producer == OwnKind::GapClosing.producer() {
+        return serde_json::from_str(event.message).ok().map(Noted::Closing);
+    }
+    None
+}
+
+fn noted_in_reading(sensor: &str, producer: &str, told: &Recorded<'_>) -> Option<Noted> {
+    let Recorded {
+        polled_at,
+        device_at,
+        seq,
+        ..
+    } = *told;
+    if producer.starts_with(NUMBERED) {
+        return Some(Noted::Number {
+            said: seq,
             polled_at,
             device_at,
         });
     }
-    if producer != OwnKind::Gap.producer() {
-        return None;
-    }
-    serde_json::from_str(event.message).ok().map(Noted::Record)
+    // A device's own reading has its number but for one reason.
+    let is_own = told.attestation.is_none_or(Attestation::is_credible);
+    let boot = told
+        .boot
+        .as_deref()
+        .filter(|boot| is_own && !boot.is_empty());
+    Some(Noted::Reused {
+        sensor: sensor.to_owned(),
+        boot: boot?.to_owned(),
+        number: seq?,
+        polled_at,
+        device_at,
+    })
 }
 
 /// What an erased entry still notes: its number stays known, but not the times in it.
 pub(crate) fn noted_in_erased(producer: &str, received_at: u64) -> Option<Noted> {
     producer.starts_with(NUMBERED).then_some(Noted::Number {
+        said: None,
         polled_at: received_at,
         device_at: None,
     })
@@ -100,7 +157,7 @@ pub(crate) fn details(gap: &Gap) -> Details {
 fn numbers(gap: &Gap) -> String {
     let mut texts = Vec::new();
     for range in gap.ranges.iter().take(RANGES_LISTED) {
-        let all = range.missing == range.last - range.first + 1;
+        let all = range.missing == range.last - range.first + 1 || gap.kind == GapKind::Jump;
         texts.push(match (all, range.first == range.last) {
             (true, true) => range.first.to_string(),
             (true, false) => format!("{}-{}", range.first, range.last),
@@ -122,6 +179,8 @@ fn kind_name(kind: GapKind) -> &'static str {
     match kind {
         GapKind::Numbers => "numbers",
         GapKind::Restart => "restart",
+        GapKind::Jump => "jump",
+        GapKind::Reused => "reused",
     }
 }
 

@@ -14,7 +14,7 @@ use tantivy::query::{
 };
 use tantivy::schema::{Field, IndexRecordOption};
 
-use super::schema::{IndexSchema, Known, OWN, VALUE_COLUMNS, exact_term};
+use super::schema::{IndexSchema, Known, OWN, VALUE_COLUMNS, exact_term, number_term};
 
 /// Entries of `from..to` that match all of the filter.
 ///
@@ -47,6 +47,12 @@ pub(crate) fn readings(schema: &IndexSchema, sensor: &str, start: u64, end: u64)
         exact(schema, source, Known::Text(sensor)),
         range(schema.polled_at, start, end),
     ])
+}
+
+/// Readings with this producer and sequence, and perhaps others.
+pub(crate) fn numbered(schema: &IndexSchema, producer: &str, sequence: u64) -> TermQuery {
+    let term = Term::from_field_u64(schema.number, number_term(producer, sequence));
+    TermQuery::new(term, IndexRecordOption::Basic)
 }
 
 /// The entries `from..to`.

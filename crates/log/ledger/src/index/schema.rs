@@ -13,6 +13,8 @@ use tantivy::schema::{
 };
 
 use super::words;
+use crate::claims::digest;
+use crate::gaps::numbering_of;
 use crate::readings::reading_of;
 
 /// Name of the field with the entry's position in the log.
@@ -72,6 +74,8 @@ pub(crate) struct IndexSchema {
     pub(crate) exact: Field,
     /// There with the log's own entries only.
     pub(crate) own: Field,
+    /// A hash of producer and sequence of a reading with a number of its device's.
+    pub(crate) number: Field,
     /// The words of every column, in the order of [`FIELDS`].
     pub(crate) texts: [Field; FIELDS.len()],
 }
@@ -104,6 +108,7 @@ impl IndexSchema {
         });
         let exact = builder.add_u64_field("exact", INDEXED);
         let own = builder.add_u64_field("own", INDEXED);
+        let number = builder.add_u64_field("number", INDEXED);
         // Positions for phrases; nothing is ranked, so no lengths of fields.
         let indexing = TextFieldIndexing::default()
             .set_tokenizer(words::NAME)
@@ -129,6 +134,7 @@ impl IndexSchema {
             numbers,
             exact,
             own,
+            number,
             texts,
         }
     }
@@ -139,6 +145,11 @@ impl IndexSchema {
         document.add_u64(self.index, index);
         if envelope.is_own() {
             document.add_u64(self.own, OWN);
+        }
+        if let Some((producer, sequence)) = envelope.origin()
+            && numbering_of(producer).is_some()
+        {
+            document.add_u64(self.number, number_term(producer, sequence));
         }
         let event = &envelope.event();
         let values = event.values();
@@ -185,6 +196,12 @@ impl IndexSchema {
         }
         document
     }
+}
+
+/// The term for the reading of this producer and sequence. Whoever finds an entry by it looks whether it
+/// is that.
+pub(crate) fn number_term(producer: &str, sequence: u64) -> u64 {
+    digest(&[producer, &sequence.to_string()])
 }
 
 /// The number that a column with a value is; not a number for another text, none for no text.

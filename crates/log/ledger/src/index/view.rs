@@ -60,6 +60,20 @@ impl View {
         Ok((count as u64, indices.take(limit).collect()))
     }
 
+    /// Entries that may be the reading of this producer and sequence.
+    pub(crate) fn numbered(
+        &self,
+        producer: &str,
+        sequence: u64,
+        limit: usize,
+    ) -> tantivy::Result<Vec<u64>> {
+        let query = matching::numbered(&self.schema, producer, sequence);
+        let first = TopDocs::with_limit(limit)
+            .order_by_fast_field::<u64>(schema::INDEX, tantivy::Order::Asc);
+        let found = self.searcher.search(&query, &first)?;
+        Ok(found.into_iter().filter_map(|(index, _)| index).collect())
+    }
+
     /// How many entries of `from..to` match, and the first of them in the order of a column.
     pub(crate) fn find_ordered(
         &self,

@@ -7,7 +7,7 @@ use super::Ledger;
 use crate::commit::{Committer, command};
 use crate::error::ControlError;
 use fieldledger_contract::ledger::{
-    Erasure, Freeze, KeyChange, Retained, Retention, RetentionScope, Successor,
+    Erasure, Freeze, Gap, KeyChange, Retained, Retention, RetentionScope, Successor,
 };
 use fieldledger_contract::limits;
 
@@ -76,6 +76,20 @@ impl Ledger {
         let _alone = self.control();
         let (reason, actor) = (reason.to_owned(), actor.to_owned());
         self.command(move |committer| committer.retire_key(&reason, &actor))
+    }
+
+    /// Closes a gap, by its id: nobody waits for what is missing any longer. An entry of the log says that
+    /// `actor` closed it, and why.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::NotFound`] where no such gap is known, [`ControlError::Refused`] where it is closed,
+    /// [`ControlError::Ended`] once the log has ended.
+    pub fn close_gap(&self, id: u64, reason: &str, actor: &str) -> Result<Gap, ControlError> {
+        check_texts(reason, actor)?;
+        let _alone = self.control();
+        let (reason, actor) = (reason.to_owned(), actor.to_owned());
+        self.command(move |committer| committer.close_gap(id, &reason, &actor))
     }
 
     /// Ends the log: writes a last entry, which names the log that goes on where that is known.

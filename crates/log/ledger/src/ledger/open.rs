@@ -82,6 +82,8 @@ impl Ledger {
             producers: state.producers,
             latest: Arc::clone(&latest),
             gaps: Arc::clone(&gaps),
+            recent: state.recent,
+            views: views.clone(),
             stats: Arc::clone(&stats),
             clock: config.clock.clone(),
             received_at: state.received_at,

@@ -7,6 +7,7 @@
 pub(crate) mod backup;
 pub(crate) mod erasure;
 pub(crate) mod freeze;
+mod gap_closing;
 pub(crate) mod key_change;
 pub(crate) mod restore;
 pub(crate) mod retention;

@@ -8,12 +8,13 @@ use fieldledger_formats::envelope::{Envelope, EnvelopeError};
 use fieldledger_tlog::TreeHead;
 
 use super::state::State;
+use crate::claims::{Claim, Recent};
 use crate::error::{OpenError, StoreError, with_causes};
 use crate::grower::Grower;
 use crate::markers::Markers;
 use crate::paths::Paths;
 use crate::producers::Producers;
-use crate::readings::{Latest, reading_of};
+use crate::readings::{Latest, reading_and_told, reading_of};
 use crate::store::disk::Disk;
 use crate::store::reader::LogReader;
 use crate::store::scan::{Next, SegmentScan};
@@ -24,6 +25,10 @@ use crate::store::tiles::TileStore;
 
 /// Entries whose offsets are written in one go.
 const OFFSETS_AT_ONCE: usize = 4_096;
+
+/// Entries before a snapshot whose readings are kept in memory: what is delivered again after a start is
+/// among them.
+const PRIMED_ENTRIES: u64 = 16_384;
 
 /// A log that is read to be opened.
 pub(super) struct Replay<'a> {
@@ -129,6 +134,7 @@ impl Replay<'_> {
                 producers,
                 latest,
                 gaps: snapshot.gaps,
+                recent: self.recent_before(snapshot.segment, snapshot.size),
                 received_at: snapshot.received_at,
                 markers: Markers {
                     key_entry: snapshot.key_entry,
@@ -138,6 +144,33 @@ impl Replay<'_> {
             segment: snapshot.segment,
             offset: snapshot.offset,
         }))
+    }
+
+    /// What the readings say that were written last before the snapshot, as far as they are in the segment
+    /// that begins with `segment`. The search index finds the others.
+    fn recent_before(&self, segment: u64, size: u64) -> Recent {
+        let mut recent = Recent::default();
+        let first = segment.max(size.saturating_sub(PRIMED_ENTRIES));
+        let read = self.log.read(first..size.max(first), |index, frame| {
+            let Some(envelope) = frame.envelope().map(Envelope::parse).and_then(Result::ok) else {
+                return Ok(());
+            };
+            let event = envelope.event();
+            if let Some(origin) = envelope.origin()
+                && let Some((_, told)) = reading_and_told(&event, index, 0)
+                && let Some(claim) = Claim::of(origin.0, &told)
+            {
+                recent.insert(origin, claim.content);
+            }
+            Ok(())
+        });
+        if let Err(error) = read {
+            tracing::warn!(
+                error = with_causes(&error),
+                "the newest readings could not be read; some may be recorded twice"
+            );
+        }
+        recent
     }
 
     fn reading_at(&self, index: u64, size: u64) -> Result<Reading, SnapshotFault> {

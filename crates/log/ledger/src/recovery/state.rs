@@ -7,11 +7,12 @@ use fieldledger_formats::frame::Frame;
 use fieldledger_formats::own::OwnKind;
 use fieldledger_tlog::{Edge, Leaf};
 
+use crate::claims::{Claim, Recent};
 use crate::gaps::{Gaps, Noted, Place, noted_in, noted_in_erased};
 use crate::grower::Grower;
 use crate::markers::{Markers, given_up_by};
 use crate::producers::Producers;
-use crate::readings::{Latest, reading_of};
+use crate::readings::{Latest, reading_and_told};
 use crate::store::tiles::TileStore;
 
 /// What the entries up to a size add up to.
@@ -20,6 +21,8 @@ pub(crate) struct State {
     pub(crate) producers: Producers,
     pub(crate) latest: Latest,
     pub(crate) gaps: Gaps,
+    /// What the newest readings with numbers say.
+    pub(crate) recent: Recent,
     pub(crate) received_at: u64,
     /// What the entries that were read say of other entries.
     pub(crate) markers: Markers,
@@ -49,6 +52,7 @@ impl State {
             producers: Producers::default(),
             latest: Latest::default(),
             gaps: Gaps::default(),
+            recent: Recent::default(),
             received_at: 0,
             markers: Markers::default(),
         }
@@ -61,16 +65,16 @@ impl State {
             Frame::Envelope(bytes) => {
                 let envelope = Envelope::parse(bytes)?;
                 self.note_origin(envelope.origin(), index)?;
-                let reading = reading_of(&envelope.event(), index, leaf.received_at);
+                let event = envelope.event();
+                let reading = reading_and_told(&event, index, leaf.received_at);
                 if let Some(origin) = envelope.origin() {
-                    let times = reading.as_ref().map(|reading| {
-                        let device_at = reading.device_at.map(|at| at.micros);
-                        (reading.polled_at.micros, device_at)
-                    });
-                    let noted = noted_in(&envelope.event(), origin.0, times);
-                    self.note_gaps(origin, noted, &leaf);
+                    let told = reading.as_ref().map(|(_, told)| told);
+                    self.note_gaps(origin, noted_in(&event, origin.0, told), &leaf);
+                    if let Some(claim) = told.and_then(|told| Claim::of(origin.0, told)) {
+                        self.recent.insert(origin, claim.content);
+                    }
                 }
-                if let Some(reading) = reading {
+                if let Some((reading, _)) = reading {
                     self.latest.update(reading);
                 }
                 if let Some(given_up) = given_up_by(index, &envelope) {
