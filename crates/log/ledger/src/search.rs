@@ -74,22 +74,36 @@ impl Search {
         self.answer(&cursor, &filter, 0, query.limit, proofs)
     }
 
+    /// Checks that there is something between the times of a search.
+    pub(crate) fn check_times(&self, query: &SearchQuery) -> Result<(), QueryError> {
+        let (start, end) = self.times(query.start.as_deref(), query.end.as_deref())?;
+        times::check_span(start, end)
+            .map_err(|fault| QueryError::parameter("start", fault.to_string()))
+    }
+
+    fn times(
+        &self,
+        start: Option<&str>,
+        end: Option<&str>,
+    ) -> Result<(Option<WallTime>, Option<WallTime>), QueryError> {
+        let now = WallTime::from_micros(self.clock.now());
+        let time = |name, text: Option<&str>| {
+            let time = text.map(|text| times::parse(text, now)).transpose();
+            time.map_err(|fault| QueryError::parameter(name, fault.to_string()))
+        };
+        Ok((time("start", start)?, time("end", end)?))
+    }
+
     /// The first entry below `size` received at `start` or later, and the first that was received
-    /// at `end` or later: `end` itself is not included.
+    /// at `end` or later: `end` itself is not included. The same one twice where nothing can be
+    /// between: Pangea's own tools ask for such.
     pub(crate) fn span(
         &self,
         start: Option<&str>,
         end: Option<&str>,
         size: u64,
     ) -> Result<(u64, u64), QueryError> {
-        let now = WallTime::from_micros(self.clock.now());
-        let time = |name, text: Option<&str>| {
-            let time = text.map(|text| times::parse(text, now)).transpose();
-            time.map_err(|fault| QueryError::parameter(name, fault.to_string()))
-        };
-        let (start, end) = (time("start", start)?, time("end", end)?);
-        times::check_span(start, end)
-            .map_err(|fault| QueryError::parameter("start", fault.to_string()))?;
+        let (start, end) = self.times(start, end)?;
         let entry_at = |time: Option<WallTime>, otherwise| match time {
             Some(time) => self.first_received_at(time.micros, size),
             None => Ok(otherwise),

@@ -225,12 +225,13 @@ fn the_newest_reading_is_the_newest_that_is_left() {
             let found = ledger.latest(&[sensor.to_owned()]).unwrap();
             found.first().map(|reading| reading.polled_at.micros)
         };
-        assert_eq!(newest(&ledger, "s"), Some(30));
-        ledger.erase(2, "r", "a").unwrap();
+        // The one that came last.
         assert_eq!(newest(&ledger, "s"), Some(25));
+        ledger.erase(3, "r", "a").unwrap();
+        assert_eq!(newest(&ledger, "s"), Some(30));
         // One that is not the newest.
         ledger.erase(0, "r", "a").unwrap();
-        assert_eq!(newest(&ledger, "s"), Some(25));
+        assert_eq!(newest(&ledger, "s"), Some(30));
         if with_index {
             wait_for_index(&ledger);
             let Series::Raw(raw) = ledger.series("s", 0, 100, 10).unwrap() else {
@@ -238,7 +239,7 @@ fn the_newest_reading_is_the_newest_that_is_left() {
             };
             assert_eq!(raw.len(), 1);
         }
-        ledger.erase(3, "r", "a").unwrap();
+        ledger.erase(2, "r", "a").unwrap();
         assert_eq!(newest(&ledger, "s"), None);
         assert_eq!(newest(&ledger, "t"), Some(40));
         drop(ledger);

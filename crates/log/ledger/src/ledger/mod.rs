@@ -163,6 +163,7 @@ impl Ledger {
     ///
     /// [`QueryError::Invalid`] names the parameter.
     pub fn search(&self, query: &SearchQuery) -> Result<SearchPage, QueryError> {
+        self.0.search.check_times(query)?;
         self.0.search.search(query, &self.0.proofs)
     }
 
