@@ -191,6 +191,7 @@ mod tests {
             device_up: vec![None; rows],
             attestation: vec![Attestation::Unsigned; rows],
             evidence: vec![String::new(); rows],
+            remark: vec![String::new(); rows],
             refusal: String::new(),
             poll: numbers,
         }
