@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::failure::{ErrorField, event_field};
+use super::searching::with_zone;
 
 /// Most errors that are listed.
 const MOST_ERRORS: usize = 100;
@@ -43,7 +44,12 @@ pub(super) fn columns(
             continue;
         }
         let at = format!("{at}/event");
-        match parse_events(sent.event.get().as_bytes(), 1).map(Vec::into_iter) {
+        let text = match sent.signed().signature.is_empty() {
+            true => with_zoned_time(sent.event.get()),
+            // The log holds what was signed as it is.
+            false => Cow::Borrowed(sent.event.get()),
+        };
+        match parse_events(text.as_bytes(), 1).map(Vec::into_iter) {
             Ok(events) => {
                 for event in events {
                     match event {
@@ -66,6 +72,33 @@ pub(super) fn columns(
     }
     errors.truncate(MOST_ERRORS);
     Err(errors)
+}
+
+/// The event with a `timestamp` that names its zone: one that names none is in UTC.
+fn with_zoned_time(event: &str) -> Cow<'_, str> {
+    #[derive(Deserialize)]
+    struct Time<'a> {
+        #[serde(borrow)]
+        timestamp: Option<&'a RawValue>,
+    }
+    let as_it_is = Cow::Borrowed(event);
+    let Ok(Time {
+        timestamp: Some(raw),
+    }) = serde_json::from_str::<Time<'_>>(event)
+    else {
+        return as_it_is;
+    };
+    let Ok(time) = serde_json::from_str::<String>(raw.get()) else {
+        return as_it_is;
+    };
+    let zoned = with_zone(time.clone());
+    if zoned == time {
+        return as_it_is;
+    }
+    // The raw value is a part of the text, so its address says where.
+    let start = raw.get().as_ptr() as usize - event.as_ptr() as usize;
+    let (before, after) = (&event[..start], &event[start + raw.get().len()..]);
+    Cow::Owned(format!("{before}{}{after}", serde_json::Value::from(zoned)))
 }
 
 impl SentEvent {
@@ -139,6 +172,24 @@ mod tests {
             (events.signature[1].as_str(), events.public_key[1].as_str()),
             ("s", "k")
         );
+    }
+
+    #[test]
+    fn a_time_without_zone_is_in_utc() {
+        for (sent, logged) in [
+            ("2026-01-02T03:04:05.000678", "2026-01-02T03:04:05.000678Z"),
+            ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z"),
+            ("2026-01-02T03:04:05-01:00", "2026-01-02T03:04:05-01:00"),
+        ] {
+            let event = format!(r#"{{"message":"é","timestamp" : "{sent}","actor":"a"}}"#);
+            let columns = read(&format!(r#"[{{"event":{event}}}]"#)).unwrap();
+            assert_eq!(columns.timestamp, [logged]);
+            assert_eq!((&*columns.message[0], &*columns.actor[0]), ("é", "a"));
+        }
+        let signed =
+            r#"[{"event":{"message":"m","timestamp":"2026-01-02T03:04:05"},"signature":"s"}]"#;
+        assert_eq!(read(signed).unwrap_err()[0].code, "BadFormatDateTime");
+        assert!(read(r#"[{"event":{"message":"m","timestamp":"noonT"}}]"#).is_err());
     }
 
     #[test]

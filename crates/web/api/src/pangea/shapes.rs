@@ -34,7 +34,8 @@ impl<'a> RootShape<'a> {
             root_hash: &root.root_hash,
             url: published.then(|| format!("{base_url}/arweave/{size}/")),
             published_at: root.published_at,
-            consistency_proof: published.then_some(&root.consistency_proof),
+            // The first root continues nothing.
+            consistency_proof: (published && size > 1).then_some(&root.consistency_proof),
         }
     }
 }
@@ -60,7 +61,11 @@ impl<'a> EventShape<'a> {
             envelope: envelope(event)?,
             hash: there.then_some(event.hash.as_str()),
             published: event.leaf_index.is_some(),
-            leaf_index: event.leaf_index,
+            // Only with its proof, and so on a page with its root: an SDK that is told to verify
+            // takes a leaf without a root for tampered with.
+            leaf_index: event
+                .leaf_index
+                .filter(|_| event.membership_proof.is_some()),
             membership_proof: event.membership_proof.as_deref().filter(|_| there),
         })
     }
