@@ -15,9 +15,10 @@ use crate::{artifacts, pack, program, room};
 
 /// Native programs. Always built together: another set of packages would unite other features of
 /// their dependencies and compile the wasmCloud host, ten minutes, a second time.
-pub(crate) const NATIVE: [&str; 5] = [
+pub(crate) const NATIVE: [&str; 6] = [
     "fieldledger-cli",
     "fieldledger-host",
+    "fieldledger-provider-http-edge",
     "fieldledger-provider-nats-polling",
     "fieldledger-provider-ledger",
     "fieldledger-simulator",

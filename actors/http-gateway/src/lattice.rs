@@ -187,6 +187,10 @@ impl PangeaLog for Lattice {
         of(LEDGER, pangea::keep(content, expires_at))
     }
 
+    fn keep_as(&self, name: &str, content: &str, expires_at: WallTime) -> Result<String, Error> {
+        of(LEDGER, pangea::keep_as(name, content, expires_at))
+    }
+
     fn kept(&self, name: &str) -> Result<String, Error> {
         of(LEDGER, pangea::get_kept(name))
     }

@@ -1,12 +1,12 @@
 // Starts the page and keeps it fresh.
 
-import { get } from '/api.js';
-import { chooseSensor, refreshChart, startChart } from '/chart.js';
-import { byId, element, foreign, setText } from '/dom.js';
-import { marked } from '/format.js';
-import { refreshLog, startLog } from '/log.js';
-import { openProof, startProof } from '/proof.js';
-import { refreshSensors, startSensors } from '/sensors.js';
+import { get } from './api.js';
+import { chooseSensor, refreshChart, startChart } from './chart.js';
+import { byId, element, foreign, setText } from './dom.js';
+import { marked } from './format.js';
+import { refreshLog, startLog } from './log.js';
+import { openProof, startProof } from './proof.js';
+import { refreshSensors, startSensors } from './sensors.js';
 
 const REFRESH_MS = 2000;
 // A refresh that takes long is followed by a pause of this many times its length.
@@ -27,7 +27,7 @@ function showWarnings(warnings) {
 async function refreshHeader() {
   const health = byId('health');
   try {
-    const state = await get('/healthz');
+    const state = await get('healthz');
     const sick = state.sensors_stale + state.sensors_down;
     const sensors = sick === 0 ? 'all sensors ok' : `${sick} sensors stale or down`;
     const away = (state.sites_away ?? []).map((site) => site.site);
@@ -44,7 +44,7 @@ async function refreshHeader() {
     showWarnings([]);
   }
   try {
-    const checkpoint = await get('/api/checkpoint');
+    const checkpoint = await get('api/checkpoint');
     setText(byId('log-size'), `${checkpoint.tree_size} entries`);
     setText(byId('checkpoint'), `${checkpoint.origin}, root ${checkpoint.root_hash.slice(0, 12)}…`);
     byId('checkpoint').title = checkpoint.note;

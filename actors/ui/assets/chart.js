@@ -1,8 +1,8 @@
 // The readings of the chosen sensor over time, as a line; summed-up readings also as a band.
 
-import { get } from '/api.js';
-import { byId, element, setText, showError } from '/dom.js';
-import { formatAge, formatName, formatTime, formatUnit, formatValue } from '/format.js';
+import { get } from './api.js';
+import { byId, element, setText, showError } from './dom.js';
+import { formatAge, formatName, formatTime, formatUnit, formatValue } from './format.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const [WIDTH, HEIGHT, MARGIN] = [1000, 300, 14];
@@ -35,7 +35,7 @@ export async function refreshChart() {
   const span = byId('chart-span').value;
   try {
     const query = new URLSearchParams({ sensor: sensor.id, from: span, limit: MOST_POINTS });
-    const series = await get(`/api/readings?${query}`);
+    const series = await get(`api/readings?${query}`);
     if (request === latestRequest) {
       draw(series);
       showError('chart-error', null);

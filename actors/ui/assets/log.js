@@ -1,8 +1,8 @@
 // The entries of the log: the newest ones, kept fresh, or the result of a search, page by page.
 
-import { post } from '/api.js';
-import { byId, element, foreign, setRows, setText, showError } from '/dom.js';
-import { formatName, formatTime, formatValue, qualityClass } from '/format.js';
+import { post } from './api.js';
+import { byId, element, foreign, setRows, setText, showError } from './dom.js';
+import { formatName, formatTime, formatValue, qualityClass } from './format.js';
 
 const PAGE = 25;
 // A result is kept by the ledger for a while, and the page asks for one every few seconds.
@@ -40,12 +40,12 @@ export function refreshLog() {
 
 function newest() {
   const search = { ...wanted, limit: PAGE, max_results: MOST_RESULTS, order: 'desc' };
-  return load(0, post('/api/logs', search));
+  return load(0, post('api/logs', search));
 }
 
 function older() {
   const next = offset + PAGE;
-  return load(next, post('/api/results', { id: result.id, offset: next, limit: PAGE }));
+  return load(next, post('api/results', { id: result.id, offset: next, limit: PAGE }));
 }
 
 /** Shows the page once it is there, unless another was asked for meanwhile. */

@@ -1,8 +1,8 @@
 // The panel that shows an entry's proof and checks it here, in the browser.
 
-import { get } from '/api.js';
-import { byId, element, setText, showError } from '/dom.js';
-import { verifyProof } from '/verify.js';
+import { get } from './api.js';
+import { byId, element, setText, showError } from './dom.js';
+import { verifyProof } from './verify.js';
 
 const STEPS = { ok: ['good', '✓'], failed: ['bad', '✕'], unknown: ['warn', '?'] };
 const VERDICTS = {
@@ -30,7 +30,7 @@ export async function openProof(index) {
     dialog.showModal();
   }
   try {
-    const proof = await get(`/api/proof/${index}`);
+    const proof = await get(`api/proof/${index}`);
     const { verdict, steps } = await verifyProof(proof, index);
     if (request !== latestRequest) {
       return;

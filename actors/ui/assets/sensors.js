@@ -1,8 +1,8 @@
 // The table of sensors.
 
-import { get, serverNow } from '/api.js';
-import { byId, element, foreign, setRows, setText, showError } from '/dom.js';
-import { formatAge, formatName, formatTime, formatValue, marked, qualityClass } from '/format.js';
+import { get, serverNow } from './api.js';
+import { byId, element, foreign, setRows, setText, showError } from './dom.js';
+import { formatAge, formatName, formatTime, formatValue, marked, qualityClass } from './format.js';
 
 const PAGE = 1000;
 const MOST_SENSORS = 10_000;
@@ -36,7 +36,7 @@ export async function refreshSensors() {
     const all = [];
     let offset = 0;
     while (offset !== undefined && all.length < MOST_SENSORS) {
-      const page = await get(`/api/sensors?offset=${offset}&limit=${PAGE}`);
+      const page = await get(`api/sensors?offset=${offset}&limit=${PAGE}`);
       all.push(...page.sensors);
       offset = page.next_offset;
     }

@@ -115,13 +115,28 @@ mod tests {
         for file in &FILES {
             for start in ["src=\"", "href=\"", " from '"] {
                 for path in quoted_after(file.text, start).filter(|path| !path.starts_with('#')) {
-                    assert!(find(path).is_some(), "{} refers to {path}", file.path);
-                    referred.insert(path);
+                    let name = path.strip_prefix("./").unwrap_or(path);
+                    let found = FILES.iter().find(|file| file.path[1..] == *name);
+                    let found = found.map(|file| file.path);
+                    assert!(found.is_some(), "{} refers to {path}", file.path);
+                    referred.extend(found);
                 }
             }
         }
         for file in &FILES {
             assert!(referred.contains(file.path), "{} is not used", file.path);
+        }
+    }
+
+    /// A proxy may show the page below any path.
+    #[test]
+    fn nothing_is_looked_for_at_the_root() {
+        for file in &FILES {
+            for start in ["'/", "\"/", "`/", "url(/"] {
+                let found = file.text.find(start).map(|at| &file.text[at..]);
+                let line = found.and_then(|rest| rest.lines().next());
+                assert_eq!(line, None, "{}", file.path);
+            }
         }
     }
 

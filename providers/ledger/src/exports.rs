@@ -302,6 +302,17 @@ impl pangea::Handler<Caller> for LedgerProvider {
             .await
     }
 
+    async fn keep_as(
+        &self,
+        _caller: Caller,
+        name: String,
+        content: String,
+        expires_at: WallTime,
+    ) -> Answer<String> {
+        self.ask(move |ledger| PangeaLog::keep_as(ledger, &name, &content, expires_at))
+            .await
+    }
+
     async fn get_kept(&self, _caller: Caller, name: String) -> Answer<String> {
         self.ask(move |ledger| PangeaLog::kept(ledger, &name)).await
     }

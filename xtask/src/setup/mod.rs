@@ -6,6 +6,7 @@ mod cose;
 mod made_from;
 mod npm;
 mod pangea_sdks;
+mod python;
 mod running;
 mod system;
 mod targets;

@@ -7,7 +7,8 @@ use anyhow::Context as _;
 use fieldledger_site::{Artifacts, find_moto_server, find_witness_log, tools_dir};
 
 use super::{
-    BARE_TARGETS, SystemPackages, cose, install_for_running, npm, pangea_sdks, system, targets,
+    BARE_TARGETS, SystemPackages, cose, install_for_running, npm, pangea_sdks, python, system,
+    targets,
 };
 use crate::program;
 
@@ -29,7 +30,12 @@ pub(crate) async fn install_for_tests(system_packages: SystemPackages) -> anyhow
     let witness_log = install_witness_log()?;
     println!("witness-log {}: {}", WITNESS_LOG.1, witness_log.display());
     pangea_sdks::install()?;
-    let lists = Artifacts::of_checkout().root().join("tests/pico-w");
+    let artifacts = Artifacts::of_checkout();
+    let list = artifacts
+        .root()
+        .join("tests/interop/openapi/requirements.txt");
+    python::install("schemathesis", &list, "schemathesis")?;
+    let lists = artifacts.root().join("tests/pico-w");
     npm::install("MicroPython as WebAssembly", &lists, "micropython")
 }
 

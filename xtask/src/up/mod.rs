@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, value_parser};
-use fieldledger_site::{Artifacts, NatsServer, Site, SiteOptions, find_nats_server};
+use fieldledger_site::{Artifacts, NatsServer, Site, SiteOptions, find_nats_server, free_port};
 
 use crate::progress::Steps;
 use crate::screen::Screen;
@@ -192,6 +192,7 @@ fn options(args: &UpArgs, state: &State) -> anyhow::Result<SiteOptions> {
         nats_program: find_nats_server()?,
         listen: args.listen,
         http_port: args.port,
+        gateway_port: free_port(Ipv4Addr::LOCALHOST.into())?,
         nats_port: args.nats_port,
         mqtt_port: args.mqtt_port,
         lattice_port: args.lattice_port,

@@ -267,6 +267,14 @@ pub trait PangeaLog {
     /// [`Error::Unavailable`] where too many are kept.
     fn keep(&self, content: &str, expires_at: WallTime) -> Result<String, Error>;
 
+    /// Keeps a text under a name of the caller's, 32 letters and digits, unless one is kept there that
+    /// has not expired. The answer is the text that is kept there then.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for another name, [`Error::Unavailable`] where too many are kept.
+    fn keep_as(&self, name: &str, content: &str, expires_at: WallTime) -> Result<String, Error>;
+
     /// What was kept under this name.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ const COMPONENTS: [&str; 5] = [
 ];
 
 /// Providers of the application, by the names of their folders.
-const PROVIDERS: [&str; 2] = ["ledger", "nats-polling"];
+const PROVIDERS: [&str; 3] = ["http-edge", "ledger", "nats-polling"];
 
 /// A checkout whose `build` folder holds everything a site runs.
 #[derive(Debug, Clone)]

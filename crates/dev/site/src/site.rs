@@ -1,6 +1,6 @@
 //! A whole site.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -50,6 +50,8 @@ impl Site {
         })?;
         let address = SocketAddr::new(options.listen, options.http_port);
         check_free("the page", address)?;
+        let gateway = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), options.gateway_port);
+        check_free("the HTTP server behind the page", gateway)?;
         let (nats, lattice_nats) = tokio::try_join!(
             NatsServer::start(options.field_server()),
             NatsServer::start(options.lattice_server()),

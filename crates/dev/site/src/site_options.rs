@@ -36,6 +36,8 @@ pub struct SiteOptions {
     pub listen: IpAddr,
     /// Port of the page and the API.
     pub http_port: u16,
+    /// Port of the HTTP server behind the edge, which listens on loopback wherever the rest does.
+    pub gateway_port: u16,
     /// Port of the field's NATS.
     pub nats_port: u16,
     /// Port of the field's MQTT.
@@ -68,6 +70,7 @@ impl SiteOptions {
         let listen = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let [
             http_port,
+            gateway_port,
             nats_port,
             mqtt_port,
             lattice_port,
@@ -80,6 +83,7 @@ impl SiteOptions {
             nats_program: find_nats_server()?,
             listen,
             http_port,
+            gateway_port,
             nats_port,
             mqtt_port,
             lattice_port,
@@ -162,7 +166,10 @@ impl SiteOptions {
         let http = SocketAddr::new(self.listen, self.http_port).to_string();
         let ledger = self.state.join("ledger").display().to_string();
         let witness = self.state.join("witness").display().to_string();
-        manifest.set("http-server", "address", &http)?;
+        let gateway = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), self.gateway_port).to_string();
+        manifest.set("http-edge", "address", &http)?;
+        manifest.set("http-edge", "gateway", &gateway)?;
+        manifest.set("http-server", "address", &gateway)?;
         manifest.set("messaging", "cluster_uris", &events)?;
         manifest.set("event-logger", "cluster_uris", &events)?;
         manifest.set("nats-polling", "URI", &server.url())?;

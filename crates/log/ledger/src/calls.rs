@@ -156,6 +156,10 @@ impl PangeaLog for Ledger {
         Ok(Self::keep(self, content, expires_at.micros)?)
     }
 
+    fn keep_as(&self, name: &str, content: &str, expires_at: WallTime) -> Result<String, Error> {
+        Ok(Self::keep_as(self, name, content, expires_at.micros)?)
+    }
+
     fn kept(&self, name: &str) -> Result<String, Error> {
         Ok(Self::kept(self, name)?)
     }

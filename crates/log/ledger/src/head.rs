@@ -72,6 +72,8 @@ pub(crate) struct Published {
 struct State {
     head: Arc<Head>,
     closed: bool,
+    /// Whether somebody waits for what follows the log.
+    hurried: bool,
 }
 
 impl Published {
@@ -80,6 +82,7 @@ impl Published {
             state: Mutex::new(State {
                 head: Arc::new(head),
                 closed: false,
+                hurried: false,
             }),
             changed: Condvar::new(),
             ended: OnceLock::new(),
@@ -133,6 +136,20 @@ impl Published {
         let mut state = self.state();
         self.changed
             .wait_while_for(&mut state, |state| !state.closed, pause);
+    }
+
+    /// As [`Published::pause`], and less if somebody is in a hurry.
+    pub(crate) fn pause_unless_hurried(&self, pause: Duration) {
+        let mut state = self.state();
+        self.changed
+            .wait_while_for(&mut state, |state| !state.closed && !state.hurried, pause);
+        state.hurried = false;
+    }
+
+    /// Has what follows the log follow it now.
+    pub(crate) fn hurry(&self) {
+        self.state().hurried = true;
+        self.changed.notify_all();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

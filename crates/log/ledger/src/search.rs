@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use fieldledger_audit::decimal::Decimal;
 use fieldledger_audit::event::FIELDS;
@@ -25,6 +27,13 @@ use crate::index::{
 use crate::proofs::Proofs;
 use crate::readings::{Latest, reading_of};
 use crate::store::reader::LogReader;
+
+/// How long a search waits for entries that its client knows of. An index that is further behind is being
+/// built anew, or cannot be written.
+const INDEX_WAIT: Duration = Duration::from_secs(2);
+
+/// How often it is looked meanwhile.
+const INDEX_LOOK: Duration = Duration::from_millis(5);
 
 /// Readings, or buckets, that a series has at most.
 const MAX_SERIES: u32 = 10_000;
@@ -52,6 +61,15 @@ impl Search {
     /// Entries that can be found by text, column and sensor.
     pub(crate) fn indexed_size(&self) -> u64 {
         self.views.as_ref().map_or(0, |views| views.newest().size)
+    }
+
+    /// Waits for a while until all entries below `size` can be found.
+    pub(crate) fn wait_for(&self, size: u64) {
+        let begun = Instant::now();
+        while self.views.is_some() && self.indexed_size() < size && begun.elapsed() < INDEX_WAIT {
+            self.published.hurry();
+            thread::sleep(INDEX_LOOK);
+        }
     }
 
     /// The first page of a new result.

@@ -42,12 +42,7 @@ pub(crate) async fn serve_asset(
     if is_known(request.headers(), &asset.etag) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
-    let body = if request.method() == Method::HEAD {
-        String::new()
-    } else {
-        asset.body
-    };
-    Ok((headers, [(CONTENT_TYPE, content_type)], body).into_response())
+    Ok((headers, [(CONTENT_TYPE, content_type)], asset.body).into_response())
 }
 
 fn header_value(text: &str) -> Result<HeaderValue, Problem> {

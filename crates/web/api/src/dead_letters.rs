@@ -13,7 +13,7 @@ use fieldledger_contract::{Error, limits};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::extract::{JsonBody, PathParameter, QueryString, whole_number};
+use crate::extract::{INT32, JsonBody, PathParameter, QueryString, whole_number};
 use crate::life::Admin;
 use crate::parts::{Parts, Shared};
 use crate::problem::{Problem, excerpt};
@@ -114,7 +114,7 @@ pub(crate) async fn list_letters(
 ) -> Result<Json<LetterList>, Problem> {
     let mut problems = Vec::new();
     let offset = query.offset.as_deref();
-    let offset = whole_number("offset", offset, 0, 0..=u32::MAX, &mut problems);
+    let offset = whole_number("offset", offset, 0, 0..=INT32, &mut problems);
     let limit = query.limit.as_deref();
     let limit = whole_number(
         "limit",

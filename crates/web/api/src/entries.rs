@@ -8,7 +8,7 @@ use fieldledger_contract::audit::EntryRange;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::extract::{QueryString, whole_number};
+use crate::extract::{QueryString, parse_whole, whole_number};
 use crate::logs::{DEFAULT_PAGE, LARGEST_PAGE, LogEvent, Root, log_event};
 use crate::parts::Shared;
 use crate::problem::{FieldProblem, Problem, excerpt};
@@ -54,7 +54,7 @@ pub(crate) async fn list_entries(
 ) -> Result<Json<EntriesResponse>, Problem> {
     let mut problems = Vec::new();
     let from = query.from.as_deref().unwrap_or("0");
-    let first: u64 = from.parse().unwrap_or_else(|_| {
+    let first = parse_whole(from).unwrap_or_else(|| {
         let problem = format!(
             "{:?} will not do; give a position in the log, from 0",
             excerpt(from)

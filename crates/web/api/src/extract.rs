@@ -1,5 +1,6 @@
 //! How requests are read: JSON bodies and query strings, every refusal a [`Problem`].
 
+use std::fmt;
 use std::ops::RangeInclusive;
 
 use axum::body::Bytes;
@@ -8,8 +9,8 @@ use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{self, DeserializeOwned};
+use serde::{Deserialize, Deserializer};
 
 use crate::problem::{FieldProblem, Problem, excerpt};
 
@@ -129,6 +130,86 @@ impl<S: Send + Sync> FromRequestParts<S> for PathParameter {
     }
 }
 
+/// The largest number of OpenAPI's format int32.
+pub(crate) const INT32: u32 = i32::MAX as u32;
+
+/// The largest number of OpenAPI's format int64.
+pub(crate) const INT64: u64 = i64::MAX as u64;
+
+/// Whole numbers from which on a number with a point in it stands for several.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// A whole number in JSON, at most `MOST`. JSON knows one kind of number, so `240.0` is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Whole<const MOST: u64>(u64);
+
+/// One of OpenAPI's format int32.
+pub(crate) type Whole32 = Whole<{ INT32 as u64 }>;
+
+/// One of OpenAPI's format int64.
+pub(crate) type Whole64 = Whole<INT64>;
+
+impl<const MOST: u64> Whole<MOST> {
+    pub(crate) fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl From<Whole32> for u32 {
+    fn from(number: Whole32) -> Self {
+        Self::try_from(number.0).unwrap_or(INT32)
+    }
+}
+
+impl<'de, const MOST: u64> Deserialize<'de> for Whole<MOST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WholeVisitor)
+    }
+}
+
+struct WholeVisitor<const MOST: u64>;
+
+impl<const MOST: u64> de::Visitor<'_> for WholeVisitor<MOST> {
+    type Value = Whole<MOST>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "a whole number from 0 to {MOST}")
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Whole<MOST>, E> {
+        match number <= MOST {
+            true => Ok(Whole(number)),
+            false => Err(E::invalid_value(de::Unexpected::Unsigned(number), &self)),
+        }
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Whole<MOST>, E> {
+        match u64::try_from(number) {
+            Ok(number) => self.visit_u64(number),
+            Err(_) => Err(E::invalid_value(de::Unexpected::Signed(number), &self)),
+        }
+    }
+
+    // Checked to be whole and in range.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Whole<MOST>, E> {
+        match number.fract() == 0.0 && (0.0..=EXACT).contains(&number) {
+            true => self.visit_u64(number as u64),
+            false => Err(E::invalid_value(de::Unexpected::Float(number), &self)),
+        }
+    }
+}
+
+/// A whole number in a query or path: digits, after which a point and zeros change nothing.
+pub(crate) fn parse_whole(text: &str) -> Option<u64> {
+    let (digits, after) = text.split_once('.').unwrap_or((text, "0"));
+    let are =
+        |text: &str, kind: fn(&u8) -> bool| !text.is_empty() && text.as_bytes().iter().all(kind);
+    let is_whole = are(digits, u8::is_ascii_digit) && are(after, |digit| *digit == b'0');
+    let number = digits.parse().ok().filter(|_| is_whole);
+    number.filter(|number| *number <= INT64)
+}
+
 /// Reads a whole number from a query or path parameter; a bad one goes to `problems`.
 pub(crate) fn whole_number(
     field: &str,
@@ -140,8 +221,8 @@ pub(crate) fn whole_number(
     let Some(text) = text else {
         return default;
     };
-    match text.parse() {
-        Ok(number) if allowed.contains(&number) => number,
+    match parse_whole(text).map(u32::try_from) {
+        Some(Ok(number)) if allowed.contains(&number) => number,
         _ => {
             let given = format!("{:?} will not do", excerpt(text));
             problems.push(out_of_range(field, &given, &allowed));
@@ -153,12 +234,12 @@ pub(crate) fn whole_number(
 /// Checks a number from a JSON body; a bad one goes to `problems`.
 pub(crate) fn in_range(
     field: &str,
-    number: Option<u32>,
+    number: Option<Whole32>,
     default: u32,
     allowed: RangeInclusive<u32>,
     problems: &mut Vec<FieldProblem>,
 ) -> u32 {
-    match number {
+    match number.map(u32::from) {
         None => default,
         Some(number) if allowed.contains(&number) => number,
         Some(number) => {
@@ -178,4 +259,51 @@ fn out_of_range(field: &str, given: &str, allowed: &RangeInclusive<u32>) -> Fiel
         field,
         format!("{given}; give a whole number from {low} to {high}"),
     )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_whole_however_it_is_written() {
+        for (text, number) in [
+            ("240", 240),
+            ("240.0", 240),
+            ("0", 0),
+            ("2147483647", 2_147_483_647),
+        ] {
+            assert_eq!(serde_json::from_str::<Whole32>(text).unwrap().get(), number);
+            assert_eq!(parse_whole(text), Some(number), "{text}");
+        }
+        assert_eq!(serde_json::from_str::<Whole32>("2.4e2").unwrap().get(), 240);
+        for text in [
+            "2147483648",
+            "-1",
+            "1.5",
+            "\"1\"",
+            "1e999",
+            "null",
+            "true",
+            "-0.5",
+        ] {
+            assert!(serde_json::from_str::<Whole32>(text).is_err(), "{text}");
+        }
+        assert!(serde_json::from_str::<Whole64>("9223372036854775808").is_err());
+        for text in [
+            "",
+            "1.",
+            ".0",
+            "+1",
+            "-1",
+            "1.5",
+            "1e3",
+            " 1",
+            "9223372036854775808",
+            "0.00x",
+        ] {
+            assert_eq!(parse_whole(text), None, "{text}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use fieldledger_contract::ledger::{Gap, GapQuery, GapState, GapTotals};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::extract::{JsonBody, PathParameter, QueryString, whole_number};
+use crate::extract::{JsonBody, PathParameter, QueryString, parse_whole, whole_number};
 use crate::life::Admin;
 use crate::parts::Shared;
 use crate::problem::{FieldProblem, Problem, excerpt};
@@ -134,13 +134,12 @@ impl GapsQuery {
             }
         });
         let cursor = self.cursor.as_deref().and_then(|text| {
-            let cursor = text.parse();
+            let cursor = parse_whole(text);
+            if cursor.is_none() {
+                let problem = format!("{:?} is not the next of an answer", excerpt(text));
+                problems.push(FieldProblem::new("cursor", problem));
+            }
             cursor
-                .map_err(|_| {
-                    let problem = format!("{:?} is not the next of an answer", excerpt(text));
-                    problems.push(FieldProblem::new("cursor", problem));
-                })
-                .ok()
         });
         let limit = whole_number(
             "limit",

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! router.rs     every route, and the OpenAPI description that comes with it
+//! description.rs  what that description says of every operation alike
 //! logs.rs       POST /api/logs, POST /api/results      searching the log
 //! sensors.rs    GET /api/sensors, /api/sensors/{id}    sensors with their newest reading
 //! readings.rs   GET /api/readings                      one sensor over time
@@ -25,6 +26,7 @@
 //! time_input.rs times as clients write them
 //! spreadsheet.rs CSV that a spreadsheet opens right
 //! pangea/       POST /audit/...                         Pangea's API
+//! keyed.rs      writes that may be sent again: Idempotency-Key
 //! tokens.rs     who may use what is not for everybody
 //! authorize.rs  whether a request's token allows it
 //! parts.rs      the parts of the system that the API asks
@@ -40,11 +42,13 @@ mod authorize;
 mod cached;
 mod conditions;
 mod dead_letters;
+mod description;
 mod devices;
 mod entries;
 mod extract;
 mod gaps;
 mod health;
+mod keyed;
 mod life;
 mod log;
 mod logs;
@@ -79,6 +83,6 @@ pub mod answers {
 pub use extract::BODY_LIMIT;
 pub use parts::{Environment, Parts};
 pub use problem::{LOG_ENDED, Problem};
-pub use router::{openapi, router};
+pub use router::{largest_body, openapi, refusal, router};
 pub use time_input::TimeInput;
 pub use tokens::{Denied, Scope, Tokens, TokensError};

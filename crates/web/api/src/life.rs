@@ -11,7 +11,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::authorize::authorize;
-use crate::extract::JsonBody;
+use crate::extract::{JsonBody, Whole64};
 use crate::parts::Shared;
 use crate::problem::Problem;
 use crate::time_input::TimeInput;
@@ -37,7 +37,8 @@ impl FromRequestParts<Shared> for Admin {
 #[serde(deny_unknown_fields)]
 pub(crate) struct EraseParams {
     /// Position in the log, from 0.
-    entry: u64,
+    #[schema(value_type = i64, minimum = 0)]
+    entry: Whole64,
     /// Why; it stays in the log, so it must not tell what was erased.
     #[schema(min_length = 1, max_length = 1000)]
     reason: String,
@@ -82,7 +83,9 @@ pub(crate) async fn erase_entry(
     Admin(actor): Admin,
     JsonBody(params): JsonBody<EraseParams>,
 ) -> Result<Json<Erasure>, Problem> {
-    let erasure = parts.control.erase(params.entry, &params.reason, &actor)?;
+    let erasure = parts
+        .control
+        .erase(params.entry.get(), &params.reason, &actor)?;
     Ok(Json(erasure))
 }
 

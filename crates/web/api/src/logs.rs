@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::extract::{JsonBody, in_range};
+use crate::extract::{JsonBody, Whole32, in_range};
 use crate::parts::Shared;
 use crate::problem::Problem;
 use crate::time_input::{TimeInput, resolve_span};
@@ -56,11 +56,11 @@ pub(crate) struct SearchParams {
     #[schema(value_type = Option<String>)]
     end: Option<TimeInput>,
     /// Entries on the first page.
-    #[schema(minimum = 1, maximum = 1000, default = 20)]
-    limit: Option<u32>,
+    #[schema(value_type = Option<i32>, minimum = 1, maximum = 1000, default = 20)]
+    limit: Option<Whole32>,
     /// Entries in the whole result.
-    #[schema(minimum = 1, maximum = 10000, default = 10000)]
-    max_results: Option<u32>,
+    #[schema(value_type = Option<i32>, minimum = 1, maximum = 10000, default = 10000)]
+    max_results: Option<Whole32>,
     /// Newest first (`desc`, the default) or oldest first.
     order: Option<Order>,
     /// Field of the event to order by; `received_at` unless given. All entries that match are
@@ -129,11 +129,11 @@ pub(crate) struct ResultParams {
     /// The `id` of an earlier result.
     id: String,
     /// Entries to skip.
-    #[schema(minimum = 0, default = 0)]
-    offset: Option<u32>,
+    #[schema(value_type = Option<i32>, minimum = 0, default = 0)]
+    offset: Option<Whole32>,
     /// Entries on this page.
-    #[schema(minimum = 1, maximum = 1000, default = 20)]
-    limit: Option<u32>,
+    #[schema(value_type = Option<i32>, minimum = 1, maximum = 1000, default = 20)]
+    limit: Option<Whole32>,
 }
 
 /// Entries of the log, in the wrapper of Pangea's Secure Audit Log.
@@ -300,7 +300,7 @@ pub(crate) async fn page_results(
     }
     let page = parts
         .log
-        .page(&params.id, params.offset.unwrap_or(0), limit)?;
+        .page(&params.id, params.offset.map_or(0, u32::from), limit)?;
     let verbose = page.entries.iter().any(|entry| !entry.proof.is_empty());
     respond(page, verbose, request_time, parts.environment.now())
 }

@@ -1,14 +1,16 @@
 //! Errors of one shape: `application/problem+json`, RFC 9457.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use fieldledger_contract::{Error, InvalidField};
+use futures::stream;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,7 +22,7 @@ pub const LOG_ENDED: &str = "urn:fieldledger:problem:log-ended";
 
 /// What a client should wait before it asks again, in seconds. A provider that was restarted is
 /// back sooner.
-const RETRY_AFTER_SECONDS: &str = "2";
+pub(crate) const RETRY_AFTER_SECONDS: &str = "2";
 
 /// One thing that is wrong with a request, or one part that does not answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -159,9 +161,12 @@ pub(crate) async fn finish(request: Request, next: Next) -> Response {
             .remove::<Problem>()
             .unwrap_or_else(|| Problem::new(status, router_refusal(status, &method, &path)));
         problem.instance = path.into();
-        write_body(&mut response, &problem, &method);
+        write_body(&mut response, &problem);
     }
 
+    if method == Method::HEAD {
+        without_length(&mut response);
+    }
     let headers = response.headers_mut();
     for (name, value) in [
         ("x-content-type-options", "nosniff"),
@@ -189,7 +194,16 @@ fn router_refusal(status: StatusCode, method: &Method, path: &str) -> String {
     }
 }
 
-fn write_body(response: &mut Response, problem: &Problem, method: &Method) {
+/// An answer to HEAD that does not say how long its body is, because it has none. A component's host counts
+/// the bytes, and takes an answer that promises others for a fault. The edge asks with GET and knows.
+fn without_length(response: &mut Response) {
+    response.headers_mut().remove(CONTENT_LENGTH);
+    // Of a stream no length is known in advance, so that the router adds none.
+    *response.body_mut() = Body::from_stream(stream::empty::<Result<Bytes, Infallible>>());
+}
+
+/// Makes the problem the body of the response.
+pub(crate) fn write_body(response: &mut Response, problem: &Problem) {
     let body = serde_json::to_string(problem)
         .expect("texts and a number have a JSON form, and a String takes it");
     let headers = response.headers_mut();
@@ -198,14 +212,18 @@ fn write_body(response: &mut Response, problem: &Problem, method: &Method) {
         CONTENT_TYPE,
         HeaderValue::from_static("application/problem+json"),
     );
-    if problem.status == StatusCode::SERVICE_UNAVAILABLE.as_u16() {
+    let again_later = [
+        StatusCode::BAD_GATEWAY,
+        StatusCode::SERVICE_UNAVAILABLE,
+        StatusCode::GATEWAY_TIMEOUT,
+    ];
+    if again_later
+        .iter()
+        .any(|status| status.as_u16() == problem.status)
+    {
         headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
     }
-    *response.body_mut() = if method == Method::HEAD {
-        Body::empty()
-    } else {
-        Body::from(body)
-    };
+    *response.body_mut() = Body::from(body);
 }
 
 /// The start of a text from outside: an error that repeats what a client sent stays readable.

@@ -9,7 +9,7 @@ use fieldledger_contract::audit::{Checkpoint, InclusionProof, Removal};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::extract::{NoQuery, PathParameter, QueryString};
+use crate::extract::{NoQuery, PathParameter, QueryString, parse_whole};
 use crate::parts::Shared;
 use crate::problem::{Problem, excerpt};
 
@@ -72,7 +72,7 @@ pub(crate) async fn prove_entry(
 
 /// Reads the position of an entry from a path.
 pub(crate) fn entry_index(text: &str) -> Result<u64, Problem> {
-    text.parse().map_err(|_| {
+    parse_whole(text).ok_or_else(|| {
         let given = excerpt(text);
         Problem::bad_parameter(
             "entry",

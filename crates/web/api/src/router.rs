@@ -8,16 +8,19 @@ use axum::http::header::CONTENT_TYPE;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use serde_json::Value;
 use utoipa::OpenApi as _;
-use utoipa::openapi::OpenApi;
 
 use crate::extract::BODY_LIMIT;
 use crate::parts::Parts;
-use crate::problem::{Problem, finish};
+use crate::problem::{Problem, finish, write_body};
 use crate::{
-    assets, dead_letters, devices, entries, gaps, health, life, log, logs, metrics, pangea, proofs,
-    readings, sensors, status, witness,
+    assets, dead_letters, description, devices, entries, gaps, health, keyed, life, log, logs,
+    metrics, pangea, proofs, readings, sensors, status, witness,
 };
+
+/// Where Pangea's API lies.
+const PANGEA: &str = "/audit";
 
 /// The whole HTTP interface, every answer of it: an error is a problem body, whatever made it.
 ///
@@ -25,6 +28,8 @@ use crate::{
 /// anew for each request and making the description as well would double the cost of a small one.
 /// A test holds the two lists together. Pangea's API has a description of its own, which is Pangea's.
 pub fn router(parts: Parts) -> axum::Router {
+    let parts = Arc::new(parts);
+    let once = middleware::from_fn_with_state(Arc::clone(&parts), keyed::once);
     axum::Router::new()
         .route("/api/logs", post(logs::search_logs))
         .route("/api/results", post(logs::page_results))
@@ -71,18 +76,45 @@ pub fn router(parts: Parts) -> axum::Router {
         .route("/api/openapi.json", get(show_openapi))
         .route("/healthz", get(health::check_health))
         .route("/metrics", get(metrics::show_metrics))
-        .nest("/audit", pangea::service())
+        .nest(PANGEA, pangea::service())
         .nest("/arweave", pangea::published_roots())
         .fallback(assets::serve_asset)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(once)
         .layer(middleware::from_fn(finish))
-        .with_state(Arc::new(parts))
+        .with_state(parts)
+}
+
+/// Bytes that the body of a request for `path` may have: for who reads it before it comes here.
+#[must_use]
+pub fn largest_body(path: &str) -> usize {
+    match path.starts_with(PANGEA) {
+        true => pangea::BODY_LIMIT,
+        false => BODY_LIMIT,
+    }
+}
+
+/// An error of who stands before this API, in the shape that clients of `path` know.
+pub fn refusal(path: &str, status: StatusCode, detail: &str) -> Response {
+    if path.starts_with(PANGEA) {
+        return pangea::refusal(status, detail);
+    }
+    let problem = Problem {
+        instance: path.into(),
+        ..Problem::new(status, detail)
+    };
+    let mut response = status.into_response();
+    write_body(&mut response, &problem);
+    response
 }
 
 /// The OpenAPI description, made from the handlers.
 #[must_use]
-pub fn openapi() -> OpenApi {
-    Description::openapi()
+pub fn openapi() -> Value {
+    let described = serde_json::to_value(Description::openapi()).expect(
+        "a description is made of texts, numbers and lists of them, which have a JSON form",
+    );
+    description::complete(described)
 }
 
 #[derive(utoipa::OpenApi)]
@@ -143,11 +175,6 @@ struct Description;
     )
 )]
 async fn show_openapi() -> Result<Response, Problem> {
-    let text = openapi().to_json().map_err(|error| {
-        Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            format!("the description cannot be written: {error}"),
-        )
-    })?;
+    let text = openapi().to_string();
     Ok(([(CONTENT_TYPE, "application/json")], text).into_response())
 }

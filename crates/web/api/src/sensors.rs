@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::conditions::Conditions;
-use crate::extract::{NoQuery, PathParameter, QueryString, whole_number};
+use crate::extract::{INT32, NoQuery, PathParameter, QueryString, whole_number};
 use crate::parts::Shared;
 use crate::problem::{Problem, excerpt};
 use crate::sites::{self, SiteAway};
@@ -80,7 +80,7 @@ pub(crate) async fn list_sensors(
         "offset",
         query.offset.as_deref(),
         0,
-        0..=u32::MAX,
+        0..=INT32,
         &mut problems,
     );
     let limit = whole_number(

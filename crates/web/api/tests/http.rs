@@ -286,7 +286,7 @@ async fn sensors_are_paged() {
     let body = get(&backend, "/api/sensors?offset=1&limit=1").await.json();
     assert_eq!(body["sensors"][0]["id"], SILENT_SENSOR);
     let asked_before = backend.latest_asked.lock().len();
-    let answer = get(&backend, "/api/sensors?offset=4294967295").await;
+    let answer = get(&backend, "/api/sensors?offset=2147483647").await;
     assert_eq!(answer.json()["sensors"], json!([]));
     let asked = backend.latest_asked.lock().len();
     assert_eq!(asked, asked_before, "an empty list would mean every sensor");
@@ -530,7 +530,7 @@ async fn entries_come_in_the_order_of_the_log() {
         proven.json()["entries"][2]["inclusion_proof"],
         json!(["cGF0aA=="])
     );
-    let beyond = get(&backend, "/api/entries?from=18446744073709551615").await;
+    let beyond = get(&backend, "/api/entries?from=9223372036854775807").await;
     assert_eq!(beyond.json()["entries"], json!([]));
 
     for (bad, field) in [
@@ -873,7 +873,7 @@ async fn a_log_that_has_ended_says_so_to_whoever_would_change_it() {
         assert_eq!(answer["status"], "Failed");
         assert_eq!(answer["summary"], "frozen by entry 2");
     }
-    let described = openapi().to_json().unwrap();
+    let described = openapi().to_string();
     assert!(described.contains(LOG_ENDED), "{described}");
 }
 
@@ -1337,7 +1337,7 @@ async fn the_description_has_every_route_and_every_route_is_there() {
 
 #[test]
 fn every_reference_in_the_description_leads_somewhere() {
-    let text = openapi().to_json().unwrap();
+    let text = openapi().to_string();
     let description: Value = serde_json::from_str(&text).unwrap();
     let mut references = 0;
     for part in text.split("\"#/").skip(1) {

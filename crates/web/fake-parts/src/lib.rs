@@ -4,6 +4,8 @@
 //! fuzzing it.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeMap;
+
 use fieldledger_api::{Environment, Tokens};
 use fieldledger_contract::audit::{
     Checkpoint, Entry, EntryRange, EventColumns, InclusionProof, Removal, Restriction, SearchPage,
@@ -80,6 +82,8 @@ pub struct Fake {
     pub latest_asked: Mutex<Vec<Vec<String>>>,
     /// What was kept last, as `aaa…`.
     pub kept: Mutex<String>,
+    /// What was kept under names of the caller's.
+    pub kept_as: Mutex<BTreeMap<String, String>>,
     /// Changes of the log that were asked for, with their actor.
     pub changes: Mutex<Vec<String>>,
 }
@@ -542,7 +546,17 @@ impl PangeaLog for Fake {
         fail(self.ledger_fails.as_ref(), "a".repeat(32))
     }
 
+    fn keep_as(&self, name: &str, content: &str, _expires_at: WallTime) -> Result<String, Error> {
+        let mut kept = self.kept_as.lock();
+        let there = kept.entry(name.to_owned());
+        let there = there.or_insert_with(|| content.to_owned()).clone();
+        fail(self.ledger_fails.as_ref(), there)
+    }
+
     fn kept(&self, name: &str) -> Result<String, Error> {
+        if let Some(kept) = self.kept_as.lock().get(name) {
+            return Ok(kept.clone());
+        }
         let kept = self.kept.lock().clone();
         if kept.is_empty() || name != "a".repeat(32) {
             return Err(Error::NotFound(format!("nothing is kept as {name}")));

@@ -9,14 +9,13 @@
 //! | module | holds |
 //! |---|---|
 //! | `over_ledger` | the parts of the API, answered from a ledger in this process |
-//! | `server`, `connections` | the server's life; connections, each for a bounded time |
+//! | `server` | the server's life; connections are those of `fieldledger-edge` |
 //! | `blocking` | lets handlers block, as the calls behind the API do |
 //!
 //! **Invariants.** A client that is slow is given up in bounded time.
 #![forbid(unsafe_code)]
 
 mod blocking;
-mod connections;
 mod over_ledger;
 mod server;
 

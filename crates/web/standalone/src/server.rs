@@ -1,48 +1,52 @@
 //! The server's life: listen, serve, stop.
 
-use std::io;
 use std::net::SocketAddr;
 
-use axum::middleware;
+use axum::body::{Body, Bytes};
+use axum::http::Request;
+use axum::{Router, middleware};
 use fieldledger_api::Parts;
+use fieldledger_edge::{
+    Backend, Calling, Edge, ListenError, Rules, connections_possible, raise_limit,
+};
 use fieldledger_ledger::Ledger;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::JoinError;
+use tower::ServiceExt as _;
 
 use crate::blocking::on_blocking_thread;
-use crate::connections::{HEAD_WAIT, serve};
 use crate::over_ledger::OverLedger;
 
 /// Why the server does not serve.
 #[derive(Debug, thiserror::Error)]
 pub enum StandaloneError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}")]
-    Listen {
-        /// What was asked for.
-        address: SocketAddr,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// Serving ended by itself.
     #[error("the server at {address} failed")]
     Serve {
         /// Where it listened.
         address: SocketAddr,
-        /// What the system said.
+        /// What happened.
         #[source]
-        source: io::Error,
+        source: JoinError,
     },
+}
+
+/// The API in this process, as the edge asks it.
+struct InProcess(Router);
+
+impl Backend for InProcess {
+    fn call(&self, request: Request<Bytes>) -> Calling {
+        let answer = self.0.clone().oneshot(request.map(Body::from));
+        Box::pin(async move { Ok(answer.await.unwrap_or_else(|never| match never {})) })
+    }
 }
 
 /// A server that serves. Dropping it stops it without waiting for requests under way.
 #[derive(Debug)]
 pub struct Standalone {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    serving: JoinHandle<()>,
+    edge: Edge,
 }
 
 impl Standalone {
@@ -65,33 +69,29 @@ impl Standalone {
         parts: impl Into<Parts>,
         listen: SocketAddr,
     ) -> Result<Self, StandaloneError> {
-        let failed = |source| StandaloneError::Listen {
-            address: listen,
-            source,
-        };
-        let listener = TcpListener::bind(listen).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
         let routes = fieldledger_api::router(parts.into());
         let routes = routes.layer(middleware::from_fn(on_blocking_thread));
-        let (stop, stopped) = oneshot::channel::<()>();
-        tracing::info!(%address, "serving the log");
-        Ok(Self {
-            address,
-            stop,
-            serving: tokio::spawn(serve(listener, routes, HEAD_WAIT, stopped)),
-        })
+        raise_limit();
+        let rules = Rules::default();
+        let rules = Rules {
+            connections: connections_possible(rules.connections),
+            ..rules
+        };
+        let edge = Edge::start(listen, InProcess(routes), rules).await?;
+        tracing::info!(address = %edge.local_addr(), "serving the log");
+        Ok(Self { edge })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.address
+        self.edge.local_addr()
     }
 
     /// The address as a URL without a slash at its end.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.local_addr())
     }
 
     /// Takes no more requests, and returns once those under way are answered.
@@ -100,12 +100,8 @@ impl Standalone {
     ///
     /// When serving had failed before.
     pub async fn stop(self) -> Result<(), StandaloneError> {
-        let _ = self.stop.send(());
-        self.serving
-            .await
-            .map_err(|panicked| StandaloneError::Serve {
-                address: self.address,
-                source: io::Error::other(panicked),
-            })
+        let address = self.local_addr();
+        let stopped = self.edge.stop().await;
+        stopped.map_err(|source| StandaloneError::Serve { address, source })
     }
 }

@@ -143,7 +143,7 @@ impl Indexer {
                 break;
             }
             if head.size() - size < COMMIT_ENTRIES {
-                self.published.pause(self.interval);
+                self.published.pause_unless_hurried(self.interval);
             }
             size = self.index_some(&mut writer, size)?;
             if !self.problem.note("").is_empty() {

@@ -10,13 +10,15 @@ use crate::error::QueryError;
 use crate::pangea::ResultId;
 
 impl Ledger {
-    /// Entries that match, from the first, with their places in Pangea's trees.
+    /// Entries that match, from the first, with their places in Pangea's trees. What a client was told
+    /// of by [`Ledger::pangea_logged`] is found, unless the index takes more than 2 s for it.
     ///
     /// # Errors
     ///
     /// As [`Ledger::search`].
     pub fn pangea_search(&self, query: &SearchQuery) -> Result<PangeaPage, QueryError> {
         let verbose = query.verbose;
+        self.0.search.wait_for(self.0.pangea.answered());
         let found = self.0.search.search(&plain(query), &self.0.proofs)?;
         self.0.pangea.page(found, None, verbose, &self.0.proofs)
     }
@@ -99,6 +101,7 @@ impl Ledger {
                 return Err(QueryError::NotFound(problem));
             }
             entries.push(self.0.proofs.entry(index)?);
+            self.0.pangea.answer(index);
         }
         self.0.pangea.logged(entries, previous, &self.0.proofs)
     }
@@ -163,6 +166,24 @@ impl Ledger {
         self.0
             .pangea
             .keep(content, self.0.search.clock.now(), expires_at)
+    }
+
+    /// Keeps a text under a name of the caller's, 32 lower-case letters and digits, unless one is kept
+    /// there that has not expired. The answer is the text that is kept there then.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::Invalid`] for another name, or more than 128 KiB; [`QueryError::Unavailable`] where
+    /// 100,000 are kept already.
+    pub fn keep_as(
+        &self,
+        name: &str,
+        content: &str,
+        expires_at: u64,
+    ) -> Result<String, QueryError> {
+        self.0
+            .pangea
+            .keep_as(name, content, self.0.search.clock.now(), expires_at)
     }
 
     /// What was kept under this name.

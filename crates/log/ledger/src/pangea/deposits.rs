@@ -11,9 +11,6 @@ use serde::{Deserialize, Serialize};
 use crate::error::{QueryError, StoreError};
 use crate::store::disk::{Disk, Durability};
 
-/// Files there can be.
-const MOST: usize = 10_000;
-
 /// Bytes of one content.
 const MAX_CONTENT_BYTES: usize = 128 * 1024;
 
@@ -36,11 +33,20 @@ pub(super) struct Deposits {
     folder: PathBuf,
     /// When each file expires, by its name.
     expiries: Mutex<HashMap<String, u64>>,
+    /// Files there can be.
+    most: usize,
+    /// Held while it is decided what is under a name that a caller chose.
+    naming: Mutex<()>,
 }
 
 impl Deposits {
     /// Reads the folder, and removes from it what has expired or cannot be read.
-    pub(super) fn open(disk: &Disk, folder: &Path, now: u64) -> Result<Self, StoreError> {
+    pub(super) fn open(
+        disk: &Disk,
+        folder: &Path,
+        most: usize,
+        now: u64,
+    ) -> Result<Self, StoreError> {
         disk.create_folder(folder)?;
         let mut expiries = HashMap::new();
         for path in disk.list(folder)? {
@@ -57,6 +63,8 @@ impl Deposits {
             disk: disk.clone(),
             folder: folder.to_owned(),
             expiries: Mutex::new(expiries),
+            most,
+            naming: Mutex::default(),
         })
     }
 
@@ -67,36 +75,71 @@ impl Deposits {
         now: u64,
         expires_at: u64,
     ) -> Result<String, QueryError> {
+        let name = new_name();
+        self.write(&name, content, now, expires_at)?;
+        Ok(name)
+    }
+
+    /// Keeps `content` under this name, unless what is kept there has not expired; returns what is kept
+    /// there then.
+    pub(super) fn keep_as(
+        &self,
+        name: &str,
+        content: &str,
+        now: u64,
+        expires_at: u64,
+    ) -> Result<String, QueryError> {
+        if !is_name(name) {
+            let problem = format!("is no name of {NAME_LETTERS} lower-case letters and digits");
+            return Err(QueryError::parameter("name", problem));
+        }
+        let _alone = self.naming.lock();
+        match self.find(name, now) {
+            Ok(kept) => return Ok(kept),
+            Err(QueryError::NotFound(_) | QueryError::Expired(_)) => {}
+            Err(error) => return Err(error),
+        }
+        self.write(name, content, now, expires_at)?;
+        Ok(content.to_owned())
+    }
+
+    fn write(
+        &self,
+        name: &str,
+        content: &str,
+        now: u64,
+        expires_at: u64,
+    ) -> Result<(), QueryError> {
         if content.len() > MAX_CONTENT_BYTES {
             let found = content.len();
             let problem = format!("has {found} bytes; at most {MAX_CONTENT_BYTES} can be kept");
             return Err(QueryError::parameter("content", problem));
         }
-        let name = new_name();
+        let most = self.most;
         {
             let mut expiries = self.expiries.lock();
-            if expiries.len() >= MOST {
+            if expiries.len() >= most {
                 self.remove_expired(&mut expiries, now)?;
             }
-            if expiries.len() >= MOST {
-                let problem = format!("{MOST} requests and downloads are kept already");
+            if expiries.len() >= most {
+                let problem = format!("{most} texts are kept already");
                 return Err(QueryError::Unavailable(problem));
             }
-            expiries.insert(name.clone(), expires_at);
+            expiries.insert(name.to_owned(), expires_at);
         }
         let file = Deposit {
             expires_at,
             content: content.to_owned(),
         };
-        let path = self.folder.join(&name);
+        let path = self.folder.join(name);
         let written = serde_json::to_vec(&file)
             .map_err(|error| StoreError::io("encode", &path)(error.into()))
             .and_then(|bytes| self.disk.replace(&path, &bytes, 0o600, Durability::Power));
         written.inspect_err(|_| {
             let mut expiries = self.expiries.lock();
-            expiries.remove(&name);
+            expiries.remove(name);
         })?;
-        Ok(name)
+        Ok(())
     }
 
     fn remove_expired(
@@ -153,7 +196,7 @@ mod tests {
     #[test]
     fn what_is_kept_is_found_until_it_expires() {
         let folder = tempfile::tempdir().unwrap();
-        let kept = Deposits::open(&Disk::default(), folder.path(), 0).unwrap();
+        let kept = Deposits::open(&Disk::default(), folder.path(), 9, 0).unwrap();
         let short = kept.keep("short", 0, 10).unwrap();
         let long = kept.keep("long", 0, 100).unwrap();
         for now in [0, 9] {
@@ -161,7 +204,7 @@ mod tests {
         }
         assert!(matches!(kept.find(&short, 10), Err(QueryError::Expired(_))));
         fs::write(folder.path().join("half-written.tmp"), "{").unwrap();
-        let again = Deposits::open(&Disk::default(), folder.path(), 10).unwrap();
+        let again = Deposits::open(&Disk::default(), folder.path(), 9, 10).unwrap();
         assert_eq!(again.find(&long, 10).unwrap(), "long");
         let gone = again.find(&short, 10);
         assert!(matches!(gone, Err(QueryError::NotFound(_))));
@@ -169,9 +212,23 @@ mod tests {
     }
 
     #[test]
+    fn the_first_under_a_name_stays_until_it_expires() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Deposits::open(&Disk::default(), folder.path(), 9, 0).unwrap();
+        let name = "b".repeat(32);
+        assert_eq!(kept.keep_as(&name, "first", 0, 10).unwrap(), "first");
+        assert_eq!(kept.keep_as(&name, "second", 1, 20).unwrap(), "first");
+        let again = Deposits::open(&Disk::default(), folder.path(), 9, 2).unwrap();
+        assert_eq!(again.keep_as(&name, "second", 9, 20).unwrap(), "first");
+        assert_eq!(again.keep_as(&name, "third", 10, 20).unwrap(), "third");
+        let refused = again.keep_as("../x", "fourth", 0, 1);
+        assert!(matches!(refused, Err(QueryError::Invalid(_))));
+    }
+
+    #[test]
     fn a_name_leads_nowhere_else() {
         let folder = tempfile::tempdir().unwrap();
-        let kept = Deposits::open(&Disk::default(), &folder.path().join("kept"), 0).unwrap();
+        let kept = Deposits::open(&Disk::default(), &folder.path().join("kept"), 9, 0).unwrap();
         fs::write(folder.path().join("secret"), "{}").unwrap();
         for name in [
             "",
@@ -192,10 +249,10 @@ mod tests {
     #[test]
     fn no_more_is_kept_than_fits() {
         let folder = tempfile::tempdir().unwrap();
-        let kept = Deposits::open(&Disk::default(), folder.path(), 0).unwrap();
+        let kept = Deposits::open(&Disk::default(), folder.path(), 9, 0).unwrap();
         {
             let mut expiries = kept.expiries.lock();
-            expiries.extend((0..MOST).map(|number| (format!("x{number}"), 100)));
+            expiries.extend((0..9).map(|number| (format!("x{number}"), 100)));
         }
         assert!(matches!(
             kept.keep("x", 0, 1),

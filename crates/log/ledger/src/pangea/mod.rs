@@ -25,6 +25,7 @@ mod trees;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{QueryError, StoreError};
 use crate::head::Published;
@@ -38,6 +39,12 @@ use trees::{Recent, Trees};
 pub(crate) use publisher::Publisher;
 pub(crate) use questions::ResultId;
 
+/// Texts that can be kept under names which they got here.
+const MOST_KEPT: usize = 10_000;
+
+/// And under names that callers chose, two for each write with a key of its own in an hour.
+const MOST_NAMED: usize = 100_000;
+
 /// Both trees, fed from the log.
 pub(crate) struct Pangea {
     log: Arc<LogReader>,
@@ -47,6 +54,11 @@ pub(crate) struct Pangea {
     trees: Mutex<Trees>,
     recent: Mutex<Recent>,
     deposits: Deposits,
+    /// Under names that callers have chosen: in a folder of their own, so that neither takes the other's
+    /// room.
+    named: Deposits,
+    /// A client was told that all entries below this are in the log.
+    answered: AtomicU64,
 }
 
 impl Pangea {
@@ -62,11 +74,23 @@ impl Pangea {
         Ok(Self {
             trees: Mutex::new(Trees::open(disk, folder, &log, head.size())?),
             recent: Mutex::default(),
-            deposits: Deposits::open(disk, &folder.join("kept"), now)?,
+            deposits: Deposits::open(disk, &folder.join("kept"), MOST_KEPT, now)?,
+            named: Deposits::open(disk, &folder.join("named"), MOST_NAMED, now)?,
             tree_name: head.checkpoint.origin.clone(),
+            answered: AtomicU64::new(0),
             log,
             published,
         })
+    }
+
+    /// A client is told that entry `index` is in the log.
+    pub(crate) fn answer(&self, index: u64) {
+        self.answered.fetch_max(index + 1, Ordering::Relaxed);
+    }
+
+    /// What clients were told of lies below.
+    pub(crate) fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
     }
 
     /// The trees, with all entries that are signed so far.
@@ -88,8 +112,22 @@ impl Pangea {
         self.deposits.keep(content, now, expires_at)
     }
 
+    /// Keeps a text under this name unless one is kept there, and says what is kept there then.
+    pub(crate) fn keep_as(
+        &self,
+        name: &str,
+        content: &str,
+        now: u64,
+        expires_at: u64,
+    ) -> Result<String, QueryError> {
+        self.named.keep_as(name, content, now, expires_at)
+    }
+
     /// What was kept under this name.
     pub(crate) fn kept(&self, id: &str, now: u64) -> Result<String, QueryError> {
-        self.deposits.find(id, now)
+        match self.deposits.find(id, now) {
+            Err(QueryError::NotFound(_)) => self.named.find(id, now),
+            found => found,
+        }
     }
 }

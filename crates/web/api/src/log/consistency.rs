@@ -8,7 +8,7 @@ use fieldledger_contract::Error;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::extract::QueryString;
+use crate::extract::{QueryString, parse_whole};
 use crate::parts::Shared;
 use crate::problem::{FieldProblem, Problem, excerpt};
 
@@ -83,7 +83,7 @@ pub(crate) async fn prove_consistency(
 }
 
 fn size(field: &str, text: &str, problems: &mut Vec<FieldProblem>) -> Option<u64> {
-    let size = text.parse().ok().filter(|size| *size > 0);
+    let size = parse_whole(text).filter(|size| *size > 0);
     if size.is_none() {
         let given = excerpt(text);
         let problem = format!("{given:?} will not do; give a size of the log, 1 or more");

@@ -2,8 +2,8 @@
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_TYPE, HOST};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use fieldledger_contract::WallTime;
 use serde::Serialize;
@@ -13,12 +13,13 @@ use uuid::Uuid;
 
 use super::failure::{ErrorField, Failure, Status, body_field};
 use crate::authorize::authorize;
+use crate::keyed::WriteKey;
 use crate::parts::{Parts, Shared};
-use crate::problem::AsItIs;
+use crate::problem::{AsItIs, RETRY_AFTER_SECONDS};
 use crate::tokens::Scope;
 
 /// Bytes of a request's body at most. A thousand events of the usual size have half a megabyte.
-const BODY_LIMIT: usize = 8 * 1024 * 1024;
+pub(crate) const BODY_LIMIT: usize = 8 * 1024 * 1024;
 
 /// How the ids of requests begin.
 pub(super) const REQUEST_PREFIX: &str = "prq_";
@@ -30,6 +31,8 @@ pub(super) struct Call<'a> {
     pub(super) base_url: String,
     /// Presently.
     pub(super) now: WallTime,
+    /// Of a write that may be sent again.
+    pub(super) key: Option<WriteKey>,
     body: Vec<u8>,
 }
 
@@ -125,6 +128,7 @@ async fn read<'a>(
 ) -> Result<Call<'a>, Failure> {
     authorize(parts.environment.as_ref(), request.headers(), scope)?;
     let base_url = base_url(request.headers(), request.uri());
+    let key = request.extensions().get::<WriteKey>().cloned();
     let body = to_bytes(request.into_body(), BODY_LIMIT).await;
     let body = body.map_err(|_| {
         let detail = format!("the body could not be read, or has more than {BODY_LIMIT} bytes");
@@ -136,6 +140,7 @@ async fn read<'a>(
         parts,
         base_url,
         now,
+        key,
         body: body.into(),
     })
 }
@@ -200,17 +205,42 @@ fn wrapped(
     response
 }
 
-/// Where the client found this server.
+/// An error of who stands before this API.
+pub(crate) fn refusal(http: StatusCode, detail: &str) -> Response {
+    let now = WallTime::now();
+    let failure = Failure {
+        http,
+        ..match http {
+            StatusCode::PAYLOAD_TOO_LARGE => Failure::field("IsTooBig", "", detail),
+            StatusCode::SERVICE_UNAVAILABLE => {
+                Failure::new(http, Status::ServiceNotAvailable, detail)
+            }
+            StatusCode::NOT_FOUND => Failure::new(http, Status::NotFound, detail),
+            _ if http.is_server_error() => Failure::internal(detail),
+            _ => Failure::new(http, Status::ValidationError, detail),
+        }
+    };
+    let mut response = wrapped(now, now, Err(failure));
+    if http == StatusCode::SERVICE_UNAVAILABLE {
+        let seconds = HeaderValue::from_static(RETRY_AFTER_SECONDS);
+        response.headers_mut().insert(RETRY_AFTER, seconds);
+    }
+    response
+}
+
+/// Where the client found this server, as proxies tell it.
 pub(super) fn base_url(headers: &HeaderMap, uri: &Uri) -> String {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let scheme = match text("x-forwarded-proto") {
         Some("https") => "https",
         _ => "http",
     };
-    let host = text(HOST.as_str())
+    let host = text("x-forwarded-host")
+        .or_else(|| text(HOST.as_str()))
         .or_else(|| uri.authority().map(axum::http::uri::Authority::as_str))
         .unwrap_or("localhost");
-    format!("{scheme}://{host}")
+    let prefix = text("x-forwarded-prefix").unwrap_or_default();
+    format!("{scheme}://{host}{prefix}")
 }
 
 /// What the service does not have, or not for this method.

@@ -11,7 +11,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::failure::{ErrorField, event_field};
-use super::searching::with_zone;
 
 /// Most errors that are listed.
 const MOST_ERRORS: usize = 100;
@@ -72,6 +71,15 @@ pub(super) fn columns(
     }
     errors.truncate(MOST_ERRORS);
     Err(errors)
+}
+
+/// SDKs write times that know no zone without one, and mean UTC.
+fn with_zone(mut time: String) -> String {
+    let clock = time.split_once('T').map(|(_, clock)| clock);
+    if clock.is_some_and(|clock| !clock.contains(['Z', 'z', '+', '-'])) {
+        time.push('Z');
+    }
+    time
 }
 
 /// The event with a `timestamp` that names its zone: one that names none is in UTC.

@@ -156,7 +156,12 @@ fn write(
     sent: &[SentEvent],
     pointer: impl Fn(usize) -> String,
 ) -> Result<Vec<u64>, Failure> {
-    let columns = columns(sent, pointer).map_err(Failure::invalid)?;
+    let mut columns = columns(sent, pointer).map_err(Failure::invalid)?;
+    if let Some(key) = &call.key {
+        key.mark(&mut columns);
+        let written = call.parts.log.write(columns)?;
+        return Ok(key.places(call.parts, written.indices)?);
+    }
     let written = call.parts.log.write(columns)?;
     written
         .indices

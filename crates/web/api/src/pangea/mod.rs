@@ -30,6 +30,8 @@ mod searching;
 mod shapes;
 mod tickets;
 
+pub(crate) use call::{BODY_LIMIT, refusal};
+
 use axum::Router;
 use axum::routing::{get, post};
 
