@@ -87,7 +87,7 @@ pub(crate) async fn case(case: Case, seconds: u64) -> anyhow::Result<Outcome> {
         ("lattice", site.lattice_nats.process.id()),
         ("simulator", simulator.process.id()),
     ];
-    for provider in ["ledger", "nats-polling"] {
+    for provider in ["http-edge", "ledger", "nats-polling"] {
         let process = site.host.provider_process(provider);
         watched.push((
             provider,

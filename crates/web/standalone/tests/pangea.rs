@@ -31,6 +31,10 @@ struct Answer {
 
 impl Site {
     async fn start(tokens: &str) -> Self {
+        Self::start_with(tokens, |_config| {}).await
+    }
+
+    async fn start_with(tokens: &str, change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(AtomicU64::new(NOW));
         let told = Arc::clone(&clock);
@@ -39,6 +43,7 @@ impl Site {
         config.publication = None;
         config.index_interval_ms = 5;
         config.clock = time.clone();
+        change(&mut config);
         let ledger = Ledger::open(config).unwrap();
         let served = OverLedger::new(ledger.clone())
             .with_clock(time)
@@ -458,5 +463,74 @@ async fn an_erased_event_is_told_as_such() {
     );
     // There is nothing left that a client could hash.
     assert_eq!(event.get("hash"), None);
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_written_is_found_at_once() {
+    let site = Site::start_with(&all_tokens(), |config| config.index_interval_ms = 60_000).await;
+    for number in 0..3 {
+        let written = json!({"event": {"message": format!("unique{number}")}}).to_string();
+        let written = site.post("/audit/v1/log", "w", written).await;
+        assert_eq!(written.status, StatusCode::OK);
+        let search = json!({"query": format!("message:unique{number}")}).to_string();
+        let found = site.post("/audit/v1/search", "r", search).await;
+        assert_eq!(found.body["result"]["count"], 1, "{}", found.body);
+    }
+    // However Pangea's clients ask for everything.
+    for query in [r#"message:"""#, ""] {
+        let search = json!({"query": query}).to_string();
+        let found = site.post("/audit/v1/search", "r", search).await;
+        assert_eq!(found.body["result"]["count"], 3, "{query}: {}", found.body);
+    }
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_looks_tampered_with_that_was_not() {
+    let publication = fieldledger_ledger::Publication {
+        interval_ms: 60_000,
+        entries: 1,
+    };
+    let site = Site::start_with(&all_tokens(), |config| {
+        config.publication = Some(publication);
+    })
+    .await;
+    let event = r#"{"event":{"message":"m"}}"#;
+    site.post("/audit/v1/log", "w", event).await;
+    let started = std::time::Instant::now();
+    let root = loop {
+        let root = site.post("/audit/v1/root", "r", r#"{"tree_size":1}"#).await;
+        if root.status == StatusCode::OK {
+            break root;
+        }
+        assert!(started.elapsed().as_secs() < 60, "{}", root.body);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    // The first root continues none.
+    let data = &root.body["result"]["data"];
+    assert!(
+        data["root_hash"].is_string() && data.get("consistency_proof").is_none(),
+        "{data}"
+    );
+    for (verbose, with_leaf) in [(false, false), (true, true)] {
+        let search = json!({"query": "", "verbose": verbose}).to_string();
+        let found = site.post("/audit/v1/search", "r", search).await;
+        let id = &found.body["result"]["id"];
+        let page = site
+            .post("/audit/v1/results", "r", json!({"id": id}).to_string())
+            .await;
+        let events = page.body["result"]["events"].as_array().unwrap();
+        let published = events
+            .iter()
+            .find(|event| event["published"] == true)
+            .unwrap();
+        assert_eq!(
+            published.get("leaf_index").is_some(),
+            with_leaf,
+            "{published}"
+        );
+        assert_eq!(page.body["result"].get("root").is_some(), with_leaf);
+    }
     site.stop().await;
 }
