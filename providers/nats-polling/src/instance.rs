@@ -9,7 +9,7 @@ use fieldledger_polling::{Config, Counters, LivenessCounts, SensorState};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::error;
+use tracing::{error, warn};
 use uuid::Uuid;
 
 use crate::clock::wall_now;
@@ -87,10 +87,11 @@ impl Instance {
         let ended = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(STOP_WITHIN, ended).await.is_err() {
             let results_in_memory = self.present.progress.buffered();
-            error!(
-                results_in_memory,
-                "polling did not end within five seconds and is cut off"
-            );
+            let told = "polling did not end within five seconds and is cut off";
+            match results_in_memory {
+                0 => warn!("{told}; nothing was lost by that"),
+                _ => error!(results_in_memory, "{told}"),
+            }
         }
     }
 

@@ -17,7 +17,7 @@ use futures::StreamExt;
 use serde_json::json;
 use thiserror::Error;
 use tokio::sync::mpsc;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::connection::{ConnectError, probe, takes};
 use crate::progress::Progress;
@@ -94,7 +94,7 @@ impl Orders {
                 }
             }
             Err(error) => {
-                error!(subject, %error, "cannot subscribe; lists of brokers are not heard");
+                warn!(subject, %error, "cannot subscribe; lists of brokers are not heard");
             }
         }
         // The client has ended, and polling with it.

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use futures::stream::select_all;
 use futures::{Stream, StreamExt as _};
 use tokio::task::JoinSet;
-use tracing::warn;
+use tracing::{debug, warn};
 use wasmcloud_provider_sdk::ProviderConnection;
 use wasmcloud_provider_sdk::provider::WrpcClient;
 
@@ -49,8 +49,10 @@ pub async fn work_on(invocations: Invocations) {
             Some((interface, function, call)) = calls.next() => match call {
                 Ok(work) => {
                     tasks.spawn(async move {
+                        // Nearly always its caller has gone, as a client of HTTP does that hangs up. A
+                        // caller that is there sees the failure, and tells of it.
                         if let Err(error) = work.await {
-                            warn!(interface, function, error = format!("{error:#}"), "call not answered");
+                            debug!(interface, function, error = format!("{error:#}"), "call not answered");
                         }
                     });
                 }

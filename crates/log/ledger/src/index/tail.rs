@@ -115,7 +115,7 @@ impl Indexer {
             }
             // Said once, however often it is tried; the status has what is wrong now.
             if self.problem.note(&problem).is_empty() {
-                tracing::error!(
+                tracing::warn!(
                     problem,
                     "entries cannot be indexed; it is tried again and again"
                 );
