@@ -5,7 +5,7 @@ use std::fmt;
 use clap::Args;
 use fieldledger_api::answers::Health;
 use fieldledger_contract::audit::Checkpoint;
-use fieldledger_contract::ledger::{ArchiveStatus, LedgerStatus, Witnessing};
+use fieldledger_contract::ledger::{ArchiveStatus, ClockProblem, LedgerStatus, Witnessing};
 use indicatif::HumanBytes;
 use serde::Serialize;
 
@@ -112,6 +112,9 @@ struct Status {
     bytes_per_day: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<ArchiveStatus>,
+    /// Why the times of entries cannot be believed at present.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock: Option<ClockProblem>,
     root_hash: String,
     verifier_key: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -151,6 +154,9 @@ impl fmt::Display for Status {
         }
         if let Some(archive) = &self.archive {
             lines.push(("archive", archived(archive)));
+        }
+        if let Some(clock) = &self.clock {
+            lines.push(("clock", format!("{} {clock}", bad("STEPPED:"))));
         }
         lines.push(("root", plain(&self.root_hash)));
         lines.push(("key", plain(&self.verifier_key)));
@@ -197,6 +203,7 @@ pub(crate) fn run(_args: &StatusArgs, context: &Context) -> anyhow::Result<Exit>
             .filter(|problem| !problem.is_empty()),
         bytes_on_disk: status.as_ref().map(|status| status.bytes_on_disk),
         bytes_per_day: status.as_ref().map(|status| status.bytes_per_day),
+        clock: status.as_ref().and_then(|status| status.clock),
         archive: status.and_then(|status| status.archive),
         root_hash: checkpoint.root_hash,
         verifier_key: checkpoint.verifier_key,

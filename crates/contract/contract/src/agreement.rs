@@ -40,7 +40,7 @@ fn in_rust() -> Shapes {
             DeadLetter Liveness Standing SensorState PollingStatus
         }
         ledger {
-            ArchiveStatus LedgerStatus Erasure KeyChange Successor Freeze RetentionScope Retained
+            ArchiveStatus LedgerStatus ClockProblem Erasure KeyChange Successor Freeze RetentionScope Retained
             Retention Reading Bucket Series GapKind GapState MissingRange Gap GapQuery GapTotals
             GapPage PangeaRoot PangeaEvent PangeaPage PangeaLogged WitnessReply WitnessState
             OwnWitnesses WatchedLog AsWitness Witnessing

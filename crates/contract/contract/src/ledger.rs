@@ -13,5 +13,5 @@ pub use control::{
 };
 pub use pangea::{PangeaEvent, PangeaLogged, PangeaPage, PangeaRoot};
 pub use readings::{Bucket, Reading, Series};
-pub use status::{ArchiveStatus, LedgerStatus};
+pub use status::{ArchiveStatus, ClockProblem, LedgerStatus};
 pub use witness::{AsWitness, OwnWitnesses, WatchedLog, WitnessReply, WitnessState, Witnessing};

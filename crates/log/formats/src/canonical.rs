@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use crate::envelope::SALT_BYTES;
 
 /// The members that an envelope has, or may have.
-const MEMBERS: [&str; 7] = [
+const MEMBERS: [&str; 8] = [
+    "clock",
     "event",
     "producer",
     "public_key",
@@ -43,6 +44,11 @@ pub fn problem_with(bytes: &[u8]) -> Option<String> {
     let salt = salt.and_then(|salt| BASE64_URL_SAFE_NO_PAD.decode(salt).ok());
     if salt.is_none_or(|salt| salt.len() != SALT_BYTES) {
         return Some(format!("the envelope has no salt of {SALT_BYTES} bytes"));
+    }
+    if envelope.get("clock").is_some_and(|mark| mark != "stepped") {
+        return Some(
+            "the envelope's clock is marked with something else than \"stepped\"".to_owned(),
+        );
     }
     if envelope.contains_key("producer") != envelope.contains_key("sequence") {
         return Some("the envelope has one of producer and sequence only".to_owned());

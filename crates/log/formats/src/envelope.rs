@@ -17,16 +17,27 @@ pub const SALT_BYTES: usize = 16;
 /// times as many.
 pub const MAX_ENVELOPE_BYTES: usize = 1024 * 1024;
 
+/// What an envelope says of its time, where that is not to be believed: its member `clock`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockMark {
+    /// The server's clock had stepped, or was behind the last entry.
+    Stepped,
+}
+
 /// Appends the canonical JSON of an envelope to `target`: sorted keys, no spaces.
 pub fn write_envelope(
     target: &mut Vec<u8>,
     canonical_event: &str,
     origin: Option<(&str, u64)>,
     signed: Signature<'_>,
-    received_at: &str,
+    (received_at, clock): (&str, Option<ClockMark>),
     salt: [u8; SALT_BYTES],
 ) {
-    target.extend_from_slice(b"{\"event\":");
+    target.push(b'{');
+    if let Some(ClockMark::Stepped) = clock {
+        target.extend_from_slice(b"\"clock\":\"stepped\",");
+    }
+    target.extend_from_slice(b"\"event\":");
     target.extend_from_slice(canonical_event.as_bytes());
     if let Some((producer, _)) = origin {
         target.extend_from_slice(b",\"producer\":");
@@ -182,10 +193,35 @@ mod tests {
             &event.canonical(),
             origin,
             signed,
-            RECEIVED_AT,
+            (RECEIVED_AT, None),
             [0xff; 16],
         );
         bytes
+    }
+
+    #[test]
+    fn a_time_that_is_not_to_be_believed_says_so() {
+        let event = EventRow {
+            message: "m",
+            ..EventRow::default()
+        };
+        let mut bytes = Vec::new();
+        let when = (RECEIVED_AT, Some(ClockMark::Stepped));
+        let signed = Signature::default();
+        write_envelope(
+            &mut bytes,
+            &event.canonical(),
+            None,
+            signed,
+            when,
+            [0xff; 16],
+        );
+        assert_eq!(
+            String::from_utf8(bytes.clone()).unwrap(),
+            r#"{"clock":"stepped","event":{"message":"m"},"received_at":"2026-01-02T03:04:05.000006Z","salt":"_____________________w"}"#
+        );
+        assert_eq!(crate::canonical::problem_with(&bytes), None);
+        assert_eq!(Envelope::parse(&bytes).unwrap().event().message, "m");
     }
 
     #[test]

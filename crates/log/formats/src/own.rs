@@ -35,6 +35,9 @@ pub enum OwnKind {
     Gap,
     /// Somebody closed a gap; numbered by the gap.
     GapClosing,
+    /// The server's clock stepped, or can be believed again; numbered by the microsecond in which that was
+    /// found.
+    Clock,
     /// The log goes on where another ended; number 0.
     Start,
 }
@@ -51,6 +54,7 @@ impl OwnKind {
             Self::Freeze => "LOG_FREEZE",
             Self::Gap => "LOG_GAP",
             Self::GapClosing => "LOG_GAP_CLOSING",
+            Self::Clock => "LOG_CLOCK",
             Self::Start => "LOG_START",
         }
     }
@@ -66,6 +70,7 @@ impl OwnKind {
             Self::Freeze => "ledger/freeze",
             Self::Gap => "ledger/gap",
             Self::GapClosing => "ledger/gap-closing",
+            Self::Clock => "ledger/clock",
             Self::Start => "ledger/start",
         }
     }

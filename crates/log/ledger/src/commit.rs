@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use fieldledger_contract::WallTime;
 use fieldledger_contract::audit::Written;
-use fieldledger_formats::envelope::leaf_of;
+use fieldledger_formats::envelope::{ClockMark, leaf_of};
 use fieldledger_formats::frame::{Frame, FrameFault, read_frame};
 use parking_lot::RwLock;
 
 use crate::anchor::{Anchor, AnchorError};
 use crate::claims::{Contents, Judge, Recent};
-use crate::clock::Clock;
+use crate::clock_watch::ClockWatch;
 use crate::error::{AppendError, ControlError, StoreError, with_causes};
 use crate::framing::{Frames, frame};
 use crate::gaps::{Gaps, Place};
@@ -68,7 +68,7 @@ pub(crate) struct Committer {
     /// Where older readings are found; none without an index.
     pub(crate) views: Option<Arc<Views>>,
     pub(crate) stats: Arc<Stats>,
-    pub(crate) clock: Clock,
+    pub(crate) watch: Arc<ClockWatch>,
     /// When the last entry was received.
     pub(crate) received_at: u64,
     pub(crate) disk: Disk,
@@ -122,7 +122,7 @@ impl Committer {
         let (new, contents) = self.mark_new(&mut requests);
         // No two entries have the same time: whoever reads the log in spans of time, each beginning
         // where the one before ended, reads every entry once.
-        let received_at = self.clock.now().max(self.received_at + 1);
+        let received_at = self.watch.look().max(self.received_at + 1);
         let written = self.write(&requests, &new, received_at);
         match written {
             Ok(()) => {
@@ -176,13 +176,15 @@ impl Committer {
         received_at: u64,
     ) -> Result<(), String> {
         let first = self.grower.size();
-        let frames = frame(requests, new, first, received_at)?;
+        let mark = self.watch.problem().map(|_| ClockMark::Stepped);
+        let frames = frame(requests, new, first, (received_at, mark))?;
         if frames.ends.is_empty() {
             return Ok(());
         }
         let read_back = self.append(first, &frames.bytes)?;
         self.stats.grown(received_at, frames.bytes.len() as u64);
         self.received_at = received_at + frames.ends.len() as u64 - 1;
+        self.watch.note_entry(self.received_at);
         // From here on the entries are in the log whatever fails, so a failure must stop all
         // writing: only a start sorts out what is there.
         self.extend(first, &frames, &read_back, received_at)
@@ -269,6 +271,7 @@ impl Committer {
     /// Puts the signed tree head in the anchor. One that cannot be reached is waited for until the
     /// ledger is closed: the entries are in the log, so their callers cannot be told to try again.
     fn anchor(&mut self, note: &str) -> Result<(), String> {
+        let mut failures: u32 = 0;
         loop {
             let swapped = self
                 .anchor
@@ -281,10 +284,15 @@ impl Committer {
             if !passes || !self.anchor.is_worth_waiting_for() || self.queue.is_closed() {
                 return Err(with_causes(&error));
             }
-            tracing::error!(
-                error = with_causes(&error),
-                "the anchor cannot be reached; nothing is acknowledged until it can be"
-            );
+            failures += 1;
+            // Ever more rarely: it is the same to be told.
+            if failures.is_power_of_two() {
+                tracing::error!(
+                    error = with_causes(&error),
+                    failures,
+                    "the anchor cannot be reached; nothing is acknowledged until it can be"
+                );
+            }
             thread::sleep(ANCHOR_RETRY);
         }
         note.clone_into(&mut self.anchored);

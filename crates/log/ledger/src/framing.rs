@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use fieldledger_audit::{Signature, timestamp};
-use fieldledger_formats::envelope::{SALT_BYTES, write_envelope};
+use fieldledger_formats::envelope::{ClockMark, SALT_BYTES, write_envelope};
 use fieldledger_formats::frame::write_frame;
 use rand::RngCore;
 
@@ -22,7 +22,7 @@ pub(crate) fn frame(
     requests: &[Request],
     new: &[Vec<bool>],
     first: u64,
-    received_at: u64,
+    (received_at, mark): (u64, Option<ClockMark>),
 ) -> Result<Frames, String> {
     let mut time = Time::default();
     let mut frames = Frames::default();
@@ -46,7 +46,7 @@ pub(crate) fn frame(
                 &event.canonical,
                 origin,
                 signed,
-                received_at,
+                (received_at, mark),
                 salt,
             );
             write_frame(&mut frames.bytes, index, &envelope);

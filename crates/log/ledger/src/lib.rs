@@ -62,7 +62,7 @@
 //! store         one module for each kind of file
 //! objects       a folder in an object store
 //! paths         the names of the files
-//! clock, error, problem
+//! clock, clock_watch, clock_recorder, error, problem
 //! ```
 //!
 //! # Example
@@ -90,6 +90,8 @@ mod archiver;
 mod calls;
 mod claims;
 mod clock;
+mod clock_recorder;
+mod clock_watch;
 mod commit;
 mod config;
 mod error;

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use fieldledger_contract::field::PollingStatus;
+use fieldledger_contract::ledger::LedgerStatus;
 use fieldledger_contract::{Error, WallTime};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -82,7 +83,7 @@ pub(crate) async fn check_health(State(parts): State<Shared>) -> Result<Json<Hea
     }
     if let (Some(ledger), Some(polling), []) = (ledger, polling, &paused[..]) {
         let sum = polling.sum();
-        let warnings = warnings(&polling, parts.environment.now());
+        let warnings = warnings(&ledger, &polling, parts.environment.now());
         let status = match warnings.is_empty() {
             true => "ok",
             false => "degraded",
@@ -114,8 +115,11 @@ pub(crate) async fn check_health(State(parts): State<Shared>) -> Result<Json<Hea
 }
 
 /// What a person should look at, although every part answers.
-fn warnings(polling: &Answers<PollingStatus>, now: WallTime) -> Vec<String> {
+fn warnings(ledger: &LedgerStatus, polling: &Answers<PollingStatus>, now: WallTime) -> Vec<String> {
     let mut warnings = Vec::new();
+    if let Some(clock) = &ledger.clock {
+        warnings.push(clock.to_string());
+    }
     for (site, status) in &polling.of {
         if status.dead_letters > 0 {
             let oldest = status

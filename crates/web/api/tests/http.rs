@@ -10,8 +10,8 @@ use fieldledger_chance::proptest_config;
 use fieldledger_contract::audit::Order;
 use fieldledger_contract::field::DeadLetter;
 use fieldledger_contract::ledger::{
-    ArchiveStatus, AsWitness, Bucket, GapQuery, GapState, OwnWitnesses, Series, WatchedLog,
-    WitnessState, Witnessing,
+    ArchiveStatus, AsWitness, Bucket, ClockProblem, GapQuery, GapState, OwnWitnesses, Series,
+    WatchedLog, WitnessState, Witnessing,
 };
 use fieldledger_contract::{Error, WallTime};
 use fieldledger_fake_parts::{COSIGNED, ENVELOPE, Fake, NOW, SENSOR, SILENT_SENSOR, checkpoint};
@@ -1107,6 +1107,39 @@ async fn a_dead_letter_is_seen_wherever_somebody_looks() {
     unknown.problem_fields(404, "/api/dead-letters/main.8");
     let nowhere = get(&backend, "/api/dead-letters/main.7?site=south").await;
     nowhere.problem_fields(400, "/api/dead-letters/main.7");
+}
+
+#[tokio::test]
+async fn a_clock_that_stepped_is_a_warning() {
+    let backend = Arc::new(Fake {
+        clock: Some(ClockProblem {
+            since: NOW,
+            offset_micros: -3_600_000_000,
+            behind_micros: 61_500_000,
+        }),
+        ..Fake::default()
+    });
+    let health = get(&backend, "/healthz").await.json();
+    assert_eq!(health["status"], "degraded");
+    assert_eq!(
+        health["warnings"][0],
+        format!(
+            "the server's clock is not to be believed since {NOW}: it stepped, and is 3600.0 s behind \
+             where it was; it is 61.5 s behind the last entry"
+        )
+    );
+    let metrics = get(&backend, "/metrics").await.body;
+    assert!(
+        metrics.contains("\nfieldledger_ledger_clock_stepped 1\n"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("\nfieldledger_ledger_clock_offset_seconds -3600\n"),
+        "{metrics}"
+    );
+    let status = get(&backend, "/api/status").await.json();
+    assert_eq!(status["clock"]["behind_micros"], 61_500_000);
+    assert_eq!(get(&fake(), "/api/status").await.json().get("clock"), None);
 }
 
 #[tokio::test]

@@ -18,9 +18,9 @@ use fieldledger_contract::field::{
     DeadLetter, Liveness, PollingStatus, SensorProfile, SensorState, Standing,
 };
 use fieldledger_contract::ledger::{
-    self, ArchiveStatus, Erasure, Freeze, Gap, GapKind, GapPage, GapQuery, GapState, GapTotals,
-    KeyChange, LedgerStatus, MissingRange, PangeaEvent, PangeaLogged, PangeaPage, PangeaRoot,
-    Reading, Retained, Retention, RetentionScope, Series, Successor, WitnessReply,
+    self, ArchiveStatus, ClockProblem, Erasure, Freeze, Gap, GapKind, GapPage, GapQuery, GapState,
+    GapTotals, KeyChange, LedgerStatus, MissingRange, PangeaEvent, PangeaLogged, PangeaPage,
+    PangeaRoot, Reading, Retained, Retention, RetentionScope, Series, Successor, WitnessReply,
 };
 use fieldledger_contract::ui::Asset;
 use fieldledger_contract::{Error, WallTime};
@@ -54,6 +54,8 @@ pub struct Fake {
     pub north: Option<Option<Error>>,
     /// The tokens that are configured.
     pub tokens: Tokens,
+    /// What is wrong with the ledger's clock.
+    pub clock: Option<ClockProblem>,
     /// What was put aside at the site `main`, oldest first.
     pub dead_letters: Mutex<Vec<DeadLetter>>,
     /// Since when the deliveries of the site `main` fail.
@@ -366,6 +368,7 @@ impl LogTree for Fake {
             appended: 3,
             ended: self.ended.clone(),
             archive: self.archive.clone(),
+            clock: self.clock,
             ..LedgerStatus::default()
         };
         fail(self.ledger_fails.as_ref(), status)

@@ -1,6 +1,10 @@
 //! How the log is.
 
+use std::fmt;
+
 use fieldledger_contract_derive::Wire;
+
+use crate::base::WallTime;
 
 /// How the log is. What is counted is counted since the ledger started; sizes are as they are now.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Wire)]
@@ -51,6 +55,51 @@ pub struct LedgerStatus {
         serde(default, skip_serializing_if = "Option::is_none")
     )]
     pub archive: Option<ArchiveStatus>,
+    /// Why the times of entries cannot be believed at present; absent if they can.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
+    pub clock: Option<ClockProblem>,
+}
+
+/// The server's clock stepped, or is behind the last entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Wire)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[repr(C)]
+pub struct ClockProblem {
+    /// When that was found, by the clock itself.
+    pub since: WallTime,
+    /// How far the clock is from where it would be without its steps; negative where it is behind.
+    pub offset_micros: i64,
+    /// How far it is behind the last entry. Meanwhile each entry gets a time just after the one before.
+    pub behind_micros: u64,
+}
+
+impl fmt::Display for ClockProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// Microseconds in a tenth of a second.
+        const TENTH: u64 = 100_000;
+        let seconds = |micros: u64| format!("{}.{} s", micros / TENTH / 10, micros / TENTH % 10);
+        let offset = self.offset_micros;
+        let mut parts = Vec::new();
+        if offset != 0 {
+            let side = if offset > 0 { "ahead of" } else { "behind" };
+            let steps = seconds(offset.unsigned_abs());
+            parts.push(format!("it stepped, and is {steps} {side} where it was"));
+        }
+        if self.behind_micros > 0 {
+            let behind = seconds(self.behind_micros);
+            parts.push(format!("it is {behind} behind the last entry"));
+        }
+        write!(
+            f,
+            "the server's clock is not to be believed since {}: {}",
+            self.since,
+            parts.join("; ")
+        )
+    }
 }
 
 /// What is in the archive of the log's full segments.

@@ -34,6 +34,7 @@ use fieldledger_formats::own::{self, Details, OwnKind};
 use fieldledger_tlog::Hash;
 use parking_lot::{Mutex, RwLock};
 
+use crate::clock_watch::ClockWatch;
 use crate::commit::CommitQueue;
 use crate::error::{AppendError, QueryError};
 use crate::gaps::Gaps;
@@ -69,6 +70,7 @@ struct Inner {
     archive: Option<Arc<Archive>>,
     archive_problem: Problem,
     index_problem: Problem,
+    watch: Arc<ClockWatch>,
     proofs: Proofs,
     search: Search,
     pangea: Arc<Pangea>,
@@ -404,6 +406,7 @@ impl Ledger {
             ended: self.0.published.ended().map(str::to_owned),
             index_problem: self.0.index_problem.text(),
             archive: self.archive_status(),
+            clock: self.0.watch.problem(),
         }
     }
 

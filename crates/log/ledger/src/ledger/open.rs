@@ -10,6 +10,8 @@ use parking_lot::{Mutex, RwLock};
 use super::{Inner, Ledger, Running};
 use crate::anchor::Anchor;
 use crate::archiver::Archiver;
+use crate::clock_recorder::ClockRecorder;
+use crate::clock_watch::ClockWatch;
 use crate::commit::{CommitQueue, Committer};
 use crate::config::Config;
 use crate::error::OpenError;
@@ -69,6 +71,9 @@ impl Ledger {
         let latest = Arc::new(RwLock::new(state.latest));
         let gaps = Arc::new(RwLock::new(state.gaps));
         let stats = Arc::new(Stats::new(config.clock.now()));
+        let watch = Arc::new(ClockWatch::new(config.clock.clone(), state.received_at));
+        // A last entry in the future is found before another follows it.
+        watch.look();
         let mut committer = Committer {
             queue: Arc::clone(&queue),
             segment: recovered.segment,
@@ -85,7 +90,7 @@ impl Ledger {
             recent: state.recent,
             views: views.clone(),
             stats: Arc::clone(&stats),
-            clock: config.clock.clone(),
+            watch: Arc::clone(&watch),
             received_at: state.received_at,
             disk,
             paths: paths.clone(),
@@ -102,6 +107,7 @@ impl Ledger {
             archive: recovered.archive,
             archive_problem: Problem::default(),
             index_problem,
+            watch,
             proofs: Proofs {
                 log: Arc::clone(&log),
                 tiles: recovered.tiles,
@@ -204,6 +210,12 @@ impl Inner {
             };
             self.spawn("ledger-archive", move || archiver.run())?;
         }
+        let clock_recorder = ClockRecorder {
+            watch: Arc::clone(&self.watch),
+            queue: Arc::clone(&self.queue),
+            published: Arc::clone(&self.published),
+        };
+        self.spawn("ledger-clock", move || clock_recorder.run())?;
         let recorder = Recorder {
             gaps: Arc::clone(&self.gaps),
             queue: Arc::clone(&self.queue),

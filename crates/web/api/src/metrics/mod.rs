@@ -126,6 +126,27 @@ fn ledger_metrics(families: &mut Families, status: &LedgerStatus) {
         "Whether entries cannot be indexed at present.",
         !status.index_problem.is_empty(),
     );
+    let clock = status.clock.unwrap_or_default();
+    families.gauge(
+        "fieldledger_ledger_clock_stepped",
+        "Whether the server's clock stepped, or is behind the last entry.",
+        status.clock.is_some(),
+    );
+    let offset = seconds(clock.offset_micros.unsigned_abs());
+    families.gauge(
+        "fieldledger_ledger_clock_offset_seconds",
+        "How far the clock is from where it would be without its steps.",
+        if clock.offset_micros < 0 {
+            -offset
+        } else {
+            offset
+        },
+    );
+    families.gauge(
+        "fieldledger_ledger_clock_behind_seconds",
+        "How far the clock is behind the last entry, where that is a problem.",
+        seconds(clock.behind_micros),
+    );
     families.counter(
         "fieldledger_ledger_appended_total",
         "Events appended since the ledger started.",
