@@ -171,8 +171,8 @@ function unbroken(points, unit) {
   for (const point of points) {
     const joins = before !== null && point.start - before.start <= longest;
     if (point.value === null || point.unit !== unit) {
-      // Another unit's bucket of the same span does not break the line.
-      if (point.value === null) {
+      // A span of time can have a bucket for each unit; a single reading has one.
+      if (point.value === null || point.start === point.end) {
         before = null;
       }
       continue;
@@ -192,7 +192,9 @@ function longestStep(points) {
   steps.sort((one, other) => one - other);
   const usual = steps[Math.floor(steps.length / 2)] ?? 0;
   const width = points[0].end - points[0].start;
-  return Math.max(OUTAGE_POLLS * Math.max(sensor.poll_interval_ms ?? 0, usual), 1.5 * width);
+  const step = Math.max(sensor.poll_interval_ms ?? 0, usual);
+  // A span that is longer than a step always has a reading.
+  return step <= width ? 1.5 * width : OUTAGE_POLLS * step;
 }
 
 function shape(tag, attributes) {

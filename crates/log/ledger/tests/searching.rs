@@ -109,6 +109,9 @@ fn terms_phrases_and_fields_find_what_they_say() {
         ("OGIN", vec![]),
         ("action:USER_LOGIN actor:bob", vec![1]),
         ("timestamp:2026-01-02T03:00:00Z", vec![1]),
+        ("timestamp:2026-01-02", vec![0, 1, 3, 4]),
+        ("2026-01-02T02", vec![4]),
+        ("timestamp:03:00:00", vec![1]),
     ] {
         assert_eq!(found(&ledger, &query(text)), expected, "{text}");
     }

@@ -63,7 +63,8 @@ fn signed(text: &str, start: usize) -> usize {
     }
 }
 
-/// Where in the word is what it is found by besides itself: the runs of its parts.
+/// Where in the word is what it is found by besides itself: the runs of its parts, and of a time as
+/// RFC 3339 writes it, in which letters join digits, what is beside the letter.
 pub fn parts(word: &str) -> impl Iterator<Item = Range<usize>> {
     let length = word.len();
     let mut starts = Vec::new();
@@ -83,6 +84,24 @@ pub fn parts(word: &str) -> impl Iterator<Item = Range<usize>> {
     runs.filter(move |(first, last)| count <= MOST_PARTS || first == last || last + 1 == count)
         .map(move |(first, last)| starts[first]..ends[last])
         .filter(move |run| run.len() < length)
+        .chain(time_parts(word))
+}
+
+/// Of `02T03` the end of a date and the begin of a time of day, of `05Z` the seconds.
+fn time_parts(word: &str) -> impl Iterator<Item = Range<usize>> {
+    let is_number = |digits: &[u8]| digits.iter().all(u8::is_ascii_digit);
+    let (first, second) = match word.as_bytes() {
+        [day @ .., b'T' | b't', hour, digit]
+            if day.len() == 2 && is_number(day) && is_number(&[*hour, *digit]) =>
+        {
+            (Some(0..2), Some(3..5))
+        }
+        [seconds @ .., b'Z' | b'z'] if seconds.len() == 2 && is_number(seconds) => {
+            (Some(0..2), None)
+        }
+        _ => (None, None),
+    };
+    first.into_iter().chain(second)
 }
 
 #[cfg(test)]
@@ -123,6 +142,10 @@ mod tests {
         assert_eq!(found("_a__b_"), ["a", "a__b", "b"]);
         assert_eq!(found("____"), Vec::<&str>::new());
         assert_eq!(found("a_b_c_d_e_f_g").len(), 12);
+        // So that a date finds the times of its day.
+        assert_eq!(found("02T03"), ["02", "03"]);
+        assert_eq!(found("05Z"), ["05"]);
+        assert_eq!(found("000006Z"), Vec::<&str>::new());
     }
 
     #[test]

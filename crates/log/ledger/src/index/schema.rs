@@ -72,6 +72,8 @@ pub(crate) struct IndexSchema {
     numbers: [(usize, Field); VALUE_COLUMNS.len()],
     /// Hashes of every column together with what is known of it, see [`Known`].
     pub(crate) exact: Field,
+    /// Of every column, the hash for [`Known::Present`].
+    present: [u64; FIELDS.len()],
     /// There with the log's own entries only.
     pub(crate) own: Field,
     /// A hash of producer and sequence of a reading with a number of its device's.
@@ -115,6 +117,10 @@ impl IndexSchema {
             .set_index_option(IndexRecordOption::WithFreqsAndPositions)
             .set_fieldnorms(false);
         let options = TextOptions::default().set_indexing_options(indexing);
+        let mut present = [0; FIELDS.len()];
+        for (position, hash) in present.iter_mut().enumerate() {
+            *hash = exact_term(position, Known::Present);
+        }
         let mut texts = [index; FIELDS.len()];
         for (position, text) in texts.iter_mut().enumerate() {
             let options = match is_short(position) {
@@ -133,6 +139,7 @@ impl IndexSchema {
             event_time,
             numbers,
             exact,
+            present,
             own,
             number,
             texts,
@@ -157,7 +164,7 @@ impl IndexSchema {
             if !text.is_empty() {
                 document.add_text(self.texts[position], text);
                 document.add_u64(self.exact, exact_term(position, Known::Text(text)));
-                document.add_u64(self.exact, exact_term(position, Known::Present));
+                document.add_u64(self.exact, self.present[position]);
             }
         }
         if let Some(micros) = timestamp::to_micros(event.timestamp) {
