@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Restore(commands::restore::RestoreArgs),
     /// Show which readings are missing.
     Gaps(commands::gaps::GapsArgs),
+    /// Show what devices sent and was refused, and why.
+    Refusals(commands::refusals::RefusalsArgs),
     /// List the sensors' keys, approve them, retire them.
     Devices(commands::devices::DevicesArgs),
     /// Show what could not be recorded; have it delivered again, or give it up.
@@ -77,6 +79,7 @@ impl Command {
             Self::Backup(args) => commands::backup::run(args, context),
             Self::Restore(args) => commands::restore::run(args, context),
             Self::Gaps(args) => commands::gaps::run(args, context),
+            Self::Refusals(args) => commands::refusals::run(args, context),
             Self::Devices(args) => commands::devices::run(args, context),
             Self::DeadLetters(args) => commands::dead_letters::run(args, context),
             Self::Serve(args) => commands::serve::run(args, context),

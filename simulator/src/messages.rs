@@ -1,12 +1,11 @@
 //! The messages that sensors send, and the polls they hear.
 
 use std::fmt::{self, Write};
-use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use fieldledger_wire::batch::Range;
-use fieldledger_wire::heartbeat::Heartbeat;
+use fieldledger_wire::heartbeat::{Heartbeat, MacAddr};
 use fieldledger_wire::poll::Poll;
 
 use crate::hundredths::Hundredths;
@@ -95,10 +94,11 @@ pub(crate) fn heartbeat(
         poll_topic: topics.poll(sensor.id()),
         read_topic: topics.read(sensor.id()),
         disconnect_topic: topics.disconnect(sensor.id()),
-        ip_addr: IpAddr::V4(sensor.ip_address()),
-        mac_addr: sensor.mac_address(),
+        ip_addr: sensor.ip_address().to_string(),
+        mac_addr: MacAddr::Bytes(sensor.mac_address()),
         location: sensor.location(),
         unit: is_modern.then(|| kind.unit.to_owned()),
+        answer_within: None,
         range: is_modern.then_some(Range {
             low: kind.low,
             high: kind.high,
@@ -157,6 +157,8 @@ mod tests {
                 unit: unit.to_owned(),
                 poll: Some(12),
                 sig: None,
+                flaws: Vec::new(),
+                notes: Vec::new(),
             };
             assert_eq!(Reply::parse(&text).unwrap(), expected);
 

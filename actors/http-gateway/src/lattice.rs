@@ -10,7 +10,7 @@ use fieldledger_contract::audit::{
 use fieldledger_contract::calls::{
     Log, LogControl, LogTree, Pages, PangeaLog, Plant, Readings, Witnessing,
 };
-use fieldledger_contract::field::{DeadLetter, PollingStatus, SensorState};
+use fieldledger_contract::field::{DeadLetter, PollingStatus, Refusal, SensorState};
 use fieldledger_contract::ledger::{
     self, Erasure, Freeze, Gap, GapPage, GapQuery, KeyChange, LedgerStatus, PangeaLogged,
     PangeaPage, PangeaRoot, Reading, Retained, Retention, RetentionScope, Series, Successor,
@@ -261,6 +261,16 @@ impl Plant for Lattice {
     fn retire_key_of(&self, site: &str, sensor: &str) -> Result<String, Error> {
         sites::select(site)?;
         of(POLLING, registry::retire(sensor))
+    }
+
+    fn refusals(
+        &self,
+        site: &str,
+        sensor: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Refusal>, Error> {
+        sites::select(site)?;
+        of(POLLING, registry::list_refusals(sensor, limit))
     }
 
     fn polling_status(&self, site: &str) -> Result<PollingStatus, Error> {

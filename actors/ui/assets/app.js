@@ -6,6 +6,7 @@ import { byId, element, foreign, setText } from './dom.js';
 import { marked } from './format.js';
 import { refreshLog, startLog } from './log.js';
 import { openProof, startProof } from './proof.js';
+import { refreshRefusals } from './refusals.js';
 import { refreshSensors, startSensors } from './sensors.js';
 
 const REFRESH_MS = 2000;
@@ -58,7 +59,7 @@ async function refresh() {
   clearTimeout(timer);
   const started = performance.now();
   if (!document.hidden) {
-    await Promise.all([refreshHeader(), refreshSensors(), refreshChart(), refreshLog()]);
+    await Promise.all([refreshHeader(), refreshSensors(), refreshRefusals(), refreshChart(), refreshLog()]);
   }
   clearTimeout(timer);
   if (!paused) {

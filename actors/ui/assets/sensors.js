@@ -141,7 +141,10 @@ function updatedRow(sensor) {
   setText(cells.value, formatValue(sensor.latest?.digits, sensor.latest?.unit || sensor.unit));
   const quality = sensor.latest?.quality;
   setLevel(cells.quality, quality ? qualityClass(quality) : 'warn', quality ?? 'no reading yet');
-  setLevel(cells.liveness, ...(LIVENESS[sensor.liveness] ?? ['warn', sensor.liveness]));
+  const [level, state] = LIVENESS[sensor.liveness] ?? ['warn', sensor.liveness];
+  const remarks = sensor.remarks ?? [];
+  setLevel(cells.liveness, level, remarks.length === 0 ? state : `${state}, ${remarks.length} remarked`);
+  cells.liveness.title = remarks.join('\n');
   setText(cells.condition, sensor.condition ? marked('warn', sensor.condition) : '');
   row.line.classList.toggle('chosen', sensor.id === chosen);
   cells.button.setAttribute('aria-pressed', String(sensor.id === chosen));

@@ -41,6 +41,11 @@ static FILES: [File; 12] = [
     File::new("/format.js", SCRIPT, include_str!("../assets/format.js")),
     File::new("/log.js", SCRIPT, include_str!("../assets/log.js")),
     File::new("/proof.js", SCRIPT, include_str!("../assets/proof.js")),
+    File::new(
+        "/refusals.js",
+        SCRIPT,
+        include_str!("../assets/refusals.js"),
+    ),
     File::new("/sensors.js", SCRIPT, include_str!("../assets/sensors.js")),
     File::new("/verify.js", SCRIPT, include_str!("../assets/verify.js")),
 ];

@@ -10,6 +10,7 @@ pub(crate) mod freeze;
 pub(crate) mod fsck;
 pub(crate) mod gaps;
 pub(crate) mod keys;
+pub(crate) mod refusals;
 pub(crate) mod restore;
 pub(crate) mod retain;
 pub(crate) mod search;

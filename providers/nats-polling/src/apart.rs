@@ -177,6 +177,7 @@ mod tests {
                 unit: String::new(),
                 range: None,
                 calibration: None,
+                unit_sent: String::new(),
             }],
             sensor: vec![0; rows],
             polled_at: numbers.clone(),
@@ -191,8 +192,9 @@ mod tests {
             device_up: vec![None; rows],
             attestation: vec![Attestation::Unsigned; rows],
             evidence: vec![String::new(); rows],
-            remark: vec![String::new(); rows],
             refusal: String::new(),
+            remark: vec![String::new(); rows],
+            flaw: vec![String::new(); rows],
             poll: numbers,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fieldledger_attest::identity::PublicKey;
 use fieldledger_contract::field::DeadLetter;
-use fieldledger_polling::{Config, Counters, LivenessCounts, SensorState};
+use fieldledger_polling::{Config, Counters, LivenessCounts, Refusal, SensorState};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -185,6 +185,24 @@ impl Instance {
     /// Says that it has not started, or has stopped.
     pub async fn sensor(&self, id: Uuid) -> Result<Option<SensorState>, AskError> {
         self.ask(|answer| Question::Sensor { id, answer }).await
+    }
+
+    /// What was refused lately, the newest first: `limit` of one sensor, or of all for none.
+    ///
+    /// # Errors
+    ///
+    /// Says that it has not started, or has stopped.
+    pub async fn refusals(
+        &self,
+        sensor: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<Refusal>, AskError> {
+        self.ask(|answer| Question::Refusals {
+            sensor,
+            limit,
+            answer,
+        })
+        .await
     }
 
     /// Approves or retires a sensor's key; the key, once that is durable.

@@ -337,6 +337,13 @@ impl PollingLoop {
             Question::Sensor { id, answer } => {
                 let _ = answer.send(self.engine.sensor(id));
             }
+            Question::Refusals {
+                sensor,
+                limit,
+                answer,
+            } => {
+                let _ = answer.send(self.engine.refusals(sensor, limit));
+            }
             Question::Decide {
                 sensor,
                 decision,
@@ -408,7 +415,7 @@ impl PollingLoop {
             Action::Delete { sensor } => self.change_record(sensor, None),
             Action::Result(result) => self.batch(result),
             Action::FarewellRefuted { sensor } => {
-                warn!(%sensor, "the sensor answers although a farewell came in its name; it stays");
+                info!(%sensor, "the sensor answers although a farewell came in its name; it stays");
             }
         }
     }
@@ -486,6 +493,7 @@ impl RejectionLog {
         }
         warn!(
             subject,
+            sensor = rejection.sensor().map(|sensor| sensor.to_string()),
             reason = chain(rejection),
             others_since_last = self.unwritten,
             "heartbeat refused"

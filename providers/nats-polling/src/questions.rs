@@ -1,7 +1,7 @@
 //! What is asked of the engine while it runs, and why there may be no answer.
 
 use fieldledger_attest::identity::PublicKey;
-use fieldledger_polling::{Counters, EnrolError, LivenessCounts, Memory, SensorState};
+use fieldledger_polling::{Counters, EnrolError, LivenessCounts, Memory, Refusal, SensorState};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -19,6 +19,12 @@ pub(crate) enum Question {
     Sensor {
         id: Uuid,
         answer: oneshot::Sender<Option<SensorState>>,
+    },
+    /// Of one sensor, or of all.
+    Refusals {
+        sensor: Option<Uuid>,
+        limit: usize,
+        answer: oneshot::Sender<Vec<Refusal>>,
     },
     Decide {
         sensor: Uuid,

@@ -380,6 +380,7 @@ fn old_batch(number: u64) -> PollBatch {
             unit: String::new(),
             range: None,
             calibration: None,
+            unit_sent: String::new(),
         }],
         sensor: vec![0, 0],
         poll: polls.to_vec(),
@@ -397,6 +398,7 @@ fn old_batch(number: u64) -> PollBatch {
         attestation: vec![Attestation::Unsigned; 2],
         evidence: vec![String::new(); 2],
         refusal: String::new(),
+        flaw: vec![String::new(); 2],
     }
 }
 

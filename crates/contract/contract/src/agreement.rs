@@ -37,7 +37,7 @@ fn in_rust() -> Shapes {
         }
         field {
             Range Calibration SensorProfile Outcome Attestation PollBatch Ingested IngestError
-            DeadLetter Liveness Standing SensorState PollingStatus
+            DeadLetter Liveness Standing SensorState RefusalKind Refusal PollingStatus
         }
         ledger {
             ArchiveStatus LedgerStatus ClockProblem Erasure KeyChange Successor Freeze RetentionScope Retained

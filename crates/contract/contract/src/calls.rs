@@ -20,7 +20,7 @@ use crate::audit::{
     SearchQuery, Written,
 };
 use crate::base::{Error, WallTime};
-use crate::field::{DeadLetter, PollingStatus, SensorState};
+use crate::field::{DeadLetter, PollingStatus, Refusal, SensorState};
 use crate::ledger::{
     self, Erasure, Freeze, Gap, GapPage, GapQuery, KeyChange, LedgerStatus, PangeaLogged,
     PangeaPage, PangeaRoot, Reading, Retained, Retention, RetentionScope, Series, Successor,
@@ -394,6 +394,14 @@ pub trait Plant {
     ///
     /// [`Error::NotFound`] where there is no such sensor, [`Error::Refused`] where it has no key.
     fn retire_key_of(&self, site: &str, sensor: &str) -> Result<String, Error>;
+
+    /// What was refused lately at a site, the newest first: of one sensor, or of all for none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`].
+    fn refusals(&self, site: &str, sensor: Option<&str>, limit: u32)
+    -> Result<Vec<Refusal>, Error>;
 
     /// How polling does at a site.
     ///

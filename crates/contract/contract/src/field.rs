@@ -9,7 +9,9 @@ mod batch;
 mod registry;
 
 pub use batch::{Attestation, Outcome, PollBatch};
-pub use registry::{DeadLetter, Liveness, PollingStatus, SensorState, Standing};
+pub use registry::{
+    DeadLetter, Liveness, PollingStatus, Refusal, RefusalKind, SensorState, Standing,
+};
 
 /// The span of engineering values a sensor declares as plausible, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Wire)]
@@ -48,7 +50,7 @@ pub struct SensorProfile {
     pub alias: String,
     /// Where it is.
     pub location: String,
-    /// UCUM code, or empty.
+    /// UCUM code, the unit as it was sent where that is not known, or empty.
     #[cfg_attr(feature = "serde", serde(default))]
     #[cfg_attr(feature = "schema", schema(required = true))]
     pub unit: String,
@@ -58,6 +60,10 @@ pub struct SensorProfile {
     /// From raw to engineering value.
     #[cfg_attr(feature = "serde", serde(default))]
     pub calibration: Option<Calibration>,
+    /// The unit as the heartbeat spelled it, where that is not the UCUM code; or empty.
+    #[cfg_attr(feature = "serde", serde(default))]
+    #[cfg_attr(feature = "schema", schema(required = true))]
+    pub unit_sent: String,
 }
 
 /// What became of a batch once its records were durable.

@@ -227,6 +227,7 @@ mod tests {
                     high: 90.0,
                 }),
                 calibration: None,
+                unit_sent: "°C".to_owned(),
             }],
             sensor: vec![0, 0],
             polled_at: vec![u64::MAX, 0],

@@ -16,7 +16,7 @@ use crate::receipt::Receipt;
 const RESULT_BYTES: usize = 200;
 
 /// A profile in JSON without its texts: member names, id and five numbers of at most 24 characters.
-const PROFILE_BYTES: usize = 320;
+const PROFILE_BYTES: usize = 336;
 
 /// A batch in JSON without its contents: member names, id and epoch.
 const BATCH_BYTES: usize = 400;
@@ -170,6 +170,7 @@ impl Open {
         batch.attestation.push(result.attestation);
         batch.evidence.push(result.evidence);
         batch.remark.push(result.remark);
+        batch.flaw.push(result.flaw);
         self.receipts.extend(result.receipt.map(|receipt| *receipt));
     }
 }
@@ -181,9 +182,10 @@ fn bytes_of(result: &PollResult) -> usize {
         unit,
         evidence,
         remark,
+        flaw,
         ..
     } = result;
-    let texts = [text, boot, unit, evidence, remark];
+    let texts = [text, boot, unit, evidence, remark, flaw];
     RESULT_BYTES
         + texts
             .into_iter()
@@ -197,6 +199,7 @@ fn profile_bytes(result: &PollResult) -> usize {
         + json_bytes(&profile.alias)
         + json_bytes(&profile.location)
         + json_bytes(&profile.unit)
+        + json_bytes(&profile.unit_sent)
 }
 
 /// At most this long in JSON, quotation marks left out: an escape takes up to six bytes.
@@ -239,6 +242,7 @@ mod tests {
                 high: f64::MAX,
             }),
             calibration: None,
+            unit_sent: "°C".to_owned(),
         })
     }
 
@@ -260,6 +264,7 @@ mod tests {
             attestation: Attestation::Unapproved,
             evidence: format!(r#"{{"sig":"{text}"}}"#),
             remark: text.to_owned(),
+            flaw: text.to_owned(),
             receipt: None,
         }
     }

@@ -23,6 +23,8 @@
 //! | `routes`, `origin` | subjects to sensors; who may announce whom |
 //! | `agenda` | what is due when |
 //! | `receipt`, `unheard` | what devices wait to hear, and have not heard yet |
+//! | `patience` | how long an answer is waited for |
+//! | `refusals` | what was refused lately |
 //!
 //! # Invariants
 //!
@@ -48,11 +50,13 @@ mod heartbeat_rates;
 mod history_turns;
 mod moment;
 mod origin;
+mod patience;
 mod poll_book;
 mod poll_queue;
 mod poll_result;
 mod receipt;
 mod record;
+mod refusals;
 mod routes;
 mod sensor;
 mod token_bucket;
@@ -68,4 +72,5 @@ pub use moment::Moment;
 pub use origin::OriginError;
 pub use poll_result::PollResult;
 pub use receipt::{Receipt, StoredAnswer};
+pub use refusals::Refusal;
 pub use state::{Counters, HistoryCounters, LivenessCounts, PollCounters, SensorState};

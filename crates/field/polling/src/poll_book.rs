@@ -1,6 +1,7 @@
 //! Polls under way, and polls lately given up whose answer would still be recognised.
 
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 
 use fieldledger_wire::reply::Reply;
 use uuid::Uuid;
@@ -17,17 +18,18 @@ pub(crate) struct Flight {
     pub(crate) sensor: Uuid,
     /// Wall clock.
     pub(crate) polled_at: u64,
+    /// The same on the steady clock.
+    pub(crate) sent_at: u64,
 }
 
-/// All polls wait equally long, so two queues in order of sending replace a timer for each.
+/// One timer for all polls. Their late windows are equally long, so those stand in a queue.
 #[derive(Debug)]
 pub(crate) struct PollBook {
-    timeout: u64,
     late_window: u64,
     next_number: u64,
     flying: HashMap<u64, Flight>,
     /// (deadline, number) of polls sent; those answered meanwhile are skipped.
-    deadlines: VecDeque<(u64, u64)>,
+    deadlines: BinaryHeap<Reverse<(u64, u64)>>,
     given_up: HashMap<u64, Flight>,
     /// (end of the late window, number) of polls given up.
     windows: VecDeque<(u64, u64)>,
@@ -38,14 +40,13 @@ pub(crate) struct PollBook {
 }
 
 impl PollBook {
-    /// `timeout` and `late_window` in microseconds.
-    pub(crate) fn new(timeout: u64, late_window: u64) -> Self {
+    /// `late_window` in microseconds.
+    pub(crate) fn new(late_window: u64) -> Self {
         Self {
-            timeout,
             late_window,
             next_number: 1,
             flying: HashMap::new(),
-            deadlines: VecDeque::new(),
+            deadlines: BinaryHeap::new(),
             given_up: HashMap::new(),
             windows: VecDeque::new(),
             answered: HashMap::new(),
@@ -57,17 +58,17 @@ impl PollBook {
         self.flying.len()
     }
 
-    /// Notes a poll that is sent now and gives it its number.
-    pub(crate) fn start(&mut self, sensor: Uuid, now: Moment) -> u64 {
+    /// Notes a poll that is sent now, waits `timeout` microseconds, and gets this number.
+    pub(crate) fn start(&mut self, sensor: Uuid, timeout: u64, now: Moment) -> u64 {
         let number = self.number_without_poll();
         let flight = Flight {
             number,
             sensor,
             polled_at: now.wall,
+            sent_at: now.steady,
         };
         self.flying.insert(number, flight);
-        self.deadlines
-            .push_back((now.steady + self.timeout, number));
+        self.deadlines.push(Reverse((now.steady + timeout, number)));
         number
     }
 
@@ -143,12 +144,12 @@ impl PollBook {
     }
 
     fn give_up_due(&mut self, due_by: u64, steady_now: u64) -> Option<Flight> {
-        while let Some((deadline, number)) = self.deadlines.front().copied() {
+        while let Some(Reverse((deadline, number))) = self.deadlines.peek().copied() {
             let answered = !self.flying.contains_key(&number);
             if !answered && deadline > due_by {
                 return None;
             }
-            self.deadlines.pop_front();
+            self.deadlines.pop();
             if let Some(flight) = self.flying.remove(&number) {
                 self.given_up.insert(number, flight);
                 self.windows
@@ -176,7 +177,7 @@ impl PollBook {
 
     /// When to look again, on the steady clock.
     pub(crate) fn next_at(&self) -> Option<u64> {
-        let deadline = self.deadlines.front().map(|(at, _)| *at);
+        let deadline = self.deadlines.peek().map(|Reverse((at, _))| *at);
         let window = self.windows.front().map(|(at, _)| *at);
         deadline.into_iter().chain(window).min()
     }
@@ -196,9 +197,9 @@ mod tests {
 
     #[test]
     fn a_poll_is_answered_or_given_up_but_never_both() {
-        let mut book = PollBook::new(500, 2_000);
-        let answered = book.start(Uuid::nil(), at(0));
-        let silent = book.start(Uuid::nil(), at(10));
+        let mut book = PollBook::new(2_000);
+        let answered = book.start(Uuid::nil(), 500, at(0));
+        let silent = book.start(Uuid::nil(), 500, at(10));
         assert!(book.finish(answered).is_some());
         assert!(book.give_up(509).is_none());
         assert_eq!(book.give_up(510).unwrap().number, silent);
@@ -208,11 +209,22 @@ mod tests {
     }
 
     #[test]
+    fn each_poll_has_its_own_time() {
+        let mut book = PollBook::new(2_000);
+        let slow = book.start(Uuid::nil(), 900, at(0));
+        let quick = book.start(Uuid::nil(), 500, at(10));
+        assert_eq!(book.next_at(), Some(510));
+        assert_eq!(book.give_up(899).unwrap().number, quick);
+        assert!(book.give_up(899).is_none());
+        assert_eq!(book.give_up(900).unwrap().number, slow);
+    }
+
+    #[test]
     fn a_late_answer_is_recognised_once_and_within_the_window() {
-        let mut book = PollBook::new(500, 2_000);
+        let mut book = PollBook::new(2_000);
         let (first, second) = (
-            book.start(Uuid::nil(), at(0)),
-            book.start(Uuid::nil(), at(0)),
+            book.start(Uuid::nil(), 500, at(0)),
+            book.start(Uuid::nil(), 500, at(0)),
         );
         while book.give_up(500).is_some() {}
         assert!(book.take_late(first).is_some());

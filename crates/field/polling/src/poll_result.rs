@@ -46,6 +46,8 @@ pub struct PollResult {
     pub evidence: String,
     /// What speaks against it, as a sentence, or empty.
     pub remark: String,
+    /// Of an answer that is no number, why; of another, what was left out of it. Or empty.
+    pub flaw: String,
     /// To be sent once this result, and all before it, are stored.
     pub receipt: Option<Box<Receipt>>,
 }
@@ -73,6 +75,7 @@ pub(crate) fn empty_result(
         attestation: Attestation::Unsigned,
         evidence: String::new(),
         remark: String::new(),
+        flaw: String::new(),
         receipt: None,
     }
 }

@@ -13,6 +13,9 @@ pub(crate) struct Record<'a> {
     pub(crate) first_seen: u64,
     /// Wall clock, microseconds.
     pub(crate) last_heartbeat: u64,
+    /// How long its slowest answer took, microseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) slowest_answer: Option<u64>,
 }
 
 impl Record<'_> {
@@ -27,4 +30,6 @@ pub(crate) struct StoredRecord {
     pub(crate) heartbeat: Value,
     pub(crate) first_seen: u64,
     pub(crate) last_heartbeat: u64,
+    #[serde(default)]
+    pub(crate) slowest_answer: Option<u64>,
 }

@@ -10,6 +10,7 @@ use fieldledger_wire::poll::StoredAnswers;
 
 use crate::enrolment::Enrolment;
 use crate::moment::Moment;
+use crate::patience::Patience;
 use crate::record::Record;
 use crate::sources::Sources;
 use crate::state::{PollCounters, SensorState};
@@ -86,6 +87,9 @@ pub(crate) struct Sensor {
     pub(crate) last_reply: Option<u64>,
     pub(crate) counters: PollCounters,
     pub(crate) enrolment: Enrolment,
+    pub(crate) patience: Patience,
+    /// What its newest answer was read with.
+    pub(crate) answer_remarks: Vec<String>,
     heartbeat_bucket: TokenBucket,
     history_bucket: TokenBucket,
     /// The device's latest boots, and when those were: wall clock. The present one is the last.
@@ -124,6 +128,8 @@ impl Sensor {
             last_reply: None,
             counters: PollCounters::default(),
             enrolment: Enrolment::default(),
+            patience: Patience::default(),
+            answer_remarks: Vec::new(),
             heartbeat_bucket: TokenBucket::full(HEARTBEATS_PER_SECOND, HEARTBEAT_BURST, now.steady),
             history_bucket: TokenBucket::full(HISTORIES_PER_SECOND, HISTORY_BURST, now.steady),
             booted: VecDeque::new(),
@@ -186,6 +192,13 @@ impl Sensor {
         self.device.poll_interval_ms * 1_000
     }
 
+    /// How long a poll waits for its answer, in microseconds; `setting` at least.
+    pub(crate) fn timeout(&self, setting: u64) -> u64 {
+        let named = self.device.answer_within_ms;
+        let named = named.map(|milliseconds| milliseconds * 1_000);
+        self.patience.timeout(setting, named, self.interval())
+    }
+
     /// Notes an answer of any kind.
     pub(crate) fn heard(&mut self, now: Moment) {
         self.last_reply = Some(now.wall);
@@ -208,6 +221,7 @@ impl Sensor {
             heartbeat: &heartbeat,
             first_seen: self.first_seen,
             last_heartbeat: self.last_heartbeat,
+            slowest_answer: self.patience.slowest,
         };
         record.to_bytes()
     }
@@ -220,7 +234,9 @@ impl Sensor {
         }
     }
 
-    pub(crate) fn state(&self) -> SensorState {
+    /// As it is shown; `timeout` is the setting, in microseconds.
+    pub(crate) fn state(&self, timeout: u64) -> SensorState {
+        let remarks = self.device.remarks.iter().chain(&self.answer_remarks);
         SensorState {
             profile: Arc::clone(&self.profile),
             liveness: self.liveness(),
@@ -228,8 +244,8 @@ impl Sensor {
             key: self.enrolment.keys.approved.map(|key| key.fingerprint()),
             offered_key: self.enrolment.offered().map(|key| key.fingerprint()),
             poll_interval_ms: self.device.poll_interval_ms,
-            ip_addr: self.device.ip_addr,
-            mac_addr: self.device.mac_addr,
+            ip_addr: self.device.ip_addr.clone(),
+            mac_addr: self.device.mac_addr.clone(),
             first_seen: self.first_seen,
             last_heartbeat: self.last_heartbeat,
             last_poll: self.last_poll,
@@ -237,6 +253,8 @@ impl Sensor {
             consecutive_failures: self.failures,
             counters: self.counters,
             condition: self.sources.condition(),
+            answer_timeout_ms: self.timeout(timeout) / 1_000,
+            remarks: remarks.cloned().collect(),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! What can be asked of an engine.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use fieldledger_attest::identity::Fingerprint;
 use fieldledger_contract::field::{Liveness, Standing};
 use fieldledger_wire::batch::SensorProfile;
+use fieldledger_wire::heartbeat::MacAddr;
 
 /// One sensor. Times are microseconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,9 +23,9 @@ pub struct SensorState {
     /// Milliseconds between polls.
     pub poll_interval_ms: u64,
     /// IP address it gave.
-    pub ip_addr: IpAddr,
+    pub ip_addr: String,
     /// MAC address it gave.
-    pub mac_addr: [u8; 6],
+    pub mac_addr: MacAddr,
     /// When its first heartbeat arrived.
     pub first_seen: u64,
     /// When its last heartbeat arrived.
@@ -40,6 +40,10 @@ pub struct SensorState {
     pub counters: PollCounters,
     /// What is odd about how it counts, and since when.
     pub condition: Option<(String, u64)>,
+    /// How long a poll waits for its answer, milliseconds.
+    pub answer_timeout_ms: u64,
+    /// What of its newest heartbeat and answer was left out, or is shown otherwise than it was sent.
+    pub remarks: Vec<String>,
 }
 
 /// What became of polls: `polls` is the sum of `replies`, `unparsable`, `timeouts` and those still

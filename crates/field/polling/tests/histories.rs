@@ -44,6 +44,7 @@ fn one_subscription_serves_all_sensors_of_a_kind() {
     for n in 1..=100 {
         field.message(&format!("sim.disconnect.{}", id(n)), "");
     }
+    field.pass(20 * SECOND);
     assert!(field.subscriptions.is_empty());
     assert!(field.records.is_empty());
 }
@@ -278,16 +279,20 @@ fn a_silent_sensor_is_forgotten() {
 }
 
 #[test]
-fn a_farewell_ends_the_poll_under_way() {
+fn a_farewell_leaves_the_poll_under_way_its_time() {
     let mut field = Field::new(settings());
     field.hello(1, 1_000);
     let poll = field.until_poll();
     field.message(&format!("sim.disconnect.{}", id(1)), "bye");
-    assert_eq!(field.engine.outstanding(), 0);
-    assert_eq!(field.results.last().unwrap().poll, poll.number);
-    assert_eq!(field.results.last().unwrap().outcome, Outcome::NoReply);
+    assert_eq!(field.engine.outstanding(), 1);
+    // The one after it shows that the sensor has left.
+    field.pass(10 * SECOND);
+    assert!(field.engine.sensor(id(1)).is_none());
+    let outcomes: Vec<Outcome> = field.results.iter().map(|result| result.outcome).collect();
+    assert_eq!(outcomes, [Outcome::NoReply; 2]);
+    assert_eq!(field.results[0].poll, poll.number);
     field.read(1, "1");
-    assert_eq!(field.results.len(), 1);
+    assert_eq!(field.results.len(), 2);
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn an_approved_key_says_where_its_sensor_is() {
     // Somebody on the way who changes what the device says.
     let changed = signed_heartbeat(1, 3, &key(1)).replace("sim.read.", "sim.elsewhere.");
     let refused = field.announce(&changed);
-    assert!(matches!(refused, Err(Rejection::Heartbeat(_))));
+    assert!(matches!(refused, Err(Rejection::Heartbeat { .. })));
     field.announce(&proven(&elsewhere(3))).unwrap();
     assert!(field.subscriptions.contains(&"sim.elsewhere.*".to_owned()));
 }
@@ -105,6 +105,9 @@ fn a_sensor_that_leaves_is_polled_once_more_and_forgotten() {
     field.pass(5 * SECOND);
     farewell(&mut field);
     field.pass(SECOND);
+    // A late answer would still show that it has not.
+    assert!(field.engine.sensor(id(1)).is_some());
+    field.pass(2 * SECOND);
     assert!(field.engine.sensor(id(1)).is_none());
     assert_eq!((field.polls.len(), field.results.len()), (2, 2));
     assert!(field.records.is_empty() && field.subscriptions.is_empty());
@@ -118,13 +121,20 @@ fn an_answer_to_an_earlier_poll_says_nothing_of_a_farewell() {
     farewell(&mut field);
     field.reply(before.number, "2");
     assert!(field.refuted.is_empty());
-    field.pass(SECOND);
+    field.pass(3 * SECOND);
     assert!(field.engine.sensor(id(1)).is_none());
-    // Nor does one that is given up: the sensor has left.
+    // Nor does one that is given up: the next one is asked.
     let mut field = living(1_000);
     field.until_poll();
     farewell(&mut field);
-    field.pass(SECOND / 2);
+    let asked = field.until_poll();
+    assert!(field.engine.sensor(id(1)).is_some());
+    field.reply(asked.number, "2");
+    assert_eq!(field.refuted, [id(1)]);
+    let mut field = living(1_000);
+    field.until_poll();
+    farewell(&mut field);
+    field.pass(4 * SECOND);
     assert!(field.engine.sensor(id(1)).is_none());
 }
 
@@ -157,10 +167,50 @@ fn a_flood_of_farewells_makes_few_polls() {
 }
 
 #[test]
-fn a_farewell_of_one_that_was_never_heard_needs_no_poll() {
+fn a_farewell_that_comes_after_the_reconnect_is_checked_by_a_poll() {
+    // One that has just announced itself, and one that was silent for long before.
+    for silence in [0, 300] {
+        let mut field = Field::new(settings());
+        field.hello(1, 1_000);
+        if silence > 0 {
+            let poll = field.until_poll();
+            field.read(1, &poll.number.to_string());
+            field.pass(silence * SECOND);
+            field.hello(1, 1_000);
+        }
+        field.pass(SECOND);
+        farewell(&mut field);
+        assert!(field.engine.sensor(id(1)).is_some());
+        field.until_poll();
+        field.read(1, "20.5");
+        assert_eq!(field.refuted, [id(1)], "after {silence} s");
+        field.pass(10 * SECOND);
+        assert!(field.engine.sensor(id(1)).is_some());
+    }
+}
+
+#[test]
+fn a_slow_sensor_that_answers_late_has_not_left() {
+    for payload in ["20.5", "no number"] {
+        let mut field = living(60_000);
+        field.pass(5 * SECOND);
+        farewell(&mut field);
+        let poll = field.until_poll();
+        field.pass(SECOND * 76 / 100);
+        field.reply(poll.number, payload);
+        assert_eq!(field.refuted, [id(1)]);
+        field.pass(10 * SECOND);
+        assert!(field.engine.sensor(id(1)).is_some());
+    }
+}
+
+#[test]
+fn a_farewell_of_one_that_is_down_needs_no_poll() {
     let mut field = Field::new(settings());
     field.hello(1, 1_000);
+    field.pass(60 * SECOND);
+    let polls = field.polls.len();
     farewell(&mut field);
     assert!(field.engine.sensor(id(1)).is_none());
-    assert!(field.polls.is_empty());
+    assert_eq!(field.polls.len(), polls);
 }

@@ -24,8 +24,8 @@ pub enum Quality {
     BadConfigurationError,
     /// The value lies outside the range that the sensor declared.
     UncertainEngineeringUnitsExceeded,
-    /// The device repeated or turned back its sequence number: of the two things that make up a
-    /// reading, the value and its number, only one is good.
+    /// Of the things that make up a reading, the value is good and another is not: the device repeated or
+    /// turned back its sequence number, its time cannot be, or its unit is not known.
     UncertainSubNormal,
     /// The value came after its poll had been given up; it may be older than it looks.
     UncertainLastUsableValue,

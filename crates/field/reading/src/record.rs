@@ -44,7 +44,8 @@ pub struct Recorded<'a> {
     /// The device's own time, microseconds since the Unix epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_at: Option<u64>,
-    /// The unit that the device named, or empty; there with `evidence` only, which covers it.
+    /// The unit as the device spelled it, or empty: with `evidence`, which covers it, and where that is
+    /// not `unit`.
     #[serde(
         borrow,
         default,
@@ -92,7 +93,7 @@ pub struct Recorded<'a> {
     /// The device's sequence number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,
-    /// UCUM code of `value`; none where unknown.
+    /// UCUM code of `value`, or the unit as it was sent where that is not known; none where there is none.
     #[serde(
         borrow,
         default,

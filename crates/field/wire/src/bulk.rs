@@ -19,7 +19,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use crate::excerpt::quoted;
 use crate::reply::{self, Reply, ReplyError};
+use crate::text::{Text, readable};
 
 /// The largest message, in bytes: [`MAX_BULK_READINGS`] with every field at its longest.
 pub const MAX_BULK_BYTES: usize = 262_144;
@@ -146,7 +148,8 @@ impl Bulk {
         let not_json = |error: serde_json::Error| BulkError::NotJson {
             message: error.to_string(),
         };
-        let raw: &RawValue = serde_json::from_slice(bytes).map_err(not_json)?;
+        let Text { text, .. } = readable(bytes);
+        let raw: &RawValue = serde_json::from_str(&text).map_err(not_json)?;
         // serde reads a list as an object's fields in their order.
         if !raw.get().starts_with('{') {
             return Err(BulkError::NotAnObject);
@@ -191,8 +194,20 @@ impl Bulk {
 fn reading(index: usize, raw: &RawValue) -> Result<BulkReading, BulkError> {
     let refused = |source| BulkError::Reading { index, source };
     let incomplete = |missing| BulkError::Incomplete { index, missing };
-    let object = reply::object_of(raw).map_err(refused)?;
-    let reply = Reply::from_object(&object).map_err(refused)?;
+    let object = reply::object_of(raw);
+    let object = object.map_err(|error| refused(reply::not_json(raw.get(), &error)))?;
+    let mut reply = Reply::from_object(&object, true).map_err(refused)?;
+    // The signature covers what would be left out.
+    if let Some(flaw) = reply.flaws.pop() {
+        return Err(refused(flaw));
+    }
+    if !reply.unit.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(refused(ReplyError::Invalid {
+            field: "unit",
+            value: quoted(&reply.unit),
+            expected: "printable ASCII without spaces, as all that is signed",
+        }));
+    }
     let seq = reply.seq.ok_or_else(|| incomplete("seq"))?;
     let clock = reply.clock().ok_or_else(|| incomplete("at or up"))?;
     Ok(BulkReading {

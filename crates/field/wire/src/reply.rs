@@ -8,31 +8,37 @@
 //! {"value":21.37,"seq":7,"boot":"a1b2","at":"2026-01-02T03:04:05Z","unit":"Cel","poll":12}
 //! ```
 //!
-//! Everything but `value` is optional. The number is kept as text, exactly as the device wrote it:
-//! `21.370` says more than 21.37 does.
+//! Everything but `value` is optional. The number is kept as text, with the digits that the device wrote:
+//! `21.370` says more than 21.37 does. Blanks, NULs and a byte order mark around it are none of it. Plain
+//! text that is exactly a number (`+21.37`) is taken for one.
+//!
+//! What is not the value never costs the value. A member that cannot be read is left out, and the answer
+//! says so in `flaws`; what was read with good will stands in `notes`.
 //!
 //! A device that does not know the time says `up` instead of `at`: microseconds since its boot. One
 //! that signs adds `sig`, the base64 of its signature over the reading (`fieldledger_attest`), which
 //! covers `value`, `seq`, `boot`, the time and `unit`; a signed answer has all of them but the unit.
-//! The signature is kept here and verified by [`Reply::attested`], with the key of the sensor.
+//! The signature is kept here and verified by [`Reply::attested`], with the key of the sensor. It is left
+//! out where something is missing that it covers.
 
 pub use fieldledger_attest::NUMBERS_END;
 use fieldledger_attest::reading::{Clock, MAX_UNIT_BYTES};
 use fieldledger_attest::signature::{SIGNATURE_CHARACTERS, Signature};
 use fieldledger_attest::statement::MAX_BOOT_BYTES;
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::excerpt::quoted;
-use crate::unit::is_unit;
+use crate::instant::instant;
+pub use crate::number::MAX_NUMBER_BYTES;
+use crate::number::{instead_of, is_number, whole};
+use crate::text::{Text, readable, trimmed_text};
+use crate::unit;
 
 /// The largest answer, in bytes.
 pub const MAX_REPLY_BYTES: usize = 4_096;
-
-/// The longest number, in bytes. The longest that a 64-bit float can need is 24.
-pub const MAX_NUMBER_BYTES: usize = 64;
 
 /// How much of an unparsable answer is kept, in bytes.
 pub const MAX_UNPARSABLE_BYTES: usize = 256;
@@ -40,7 +46,7 @@ pub const MAX_UNPARSABLE_BYTES: usize = 256;
 /// An answer that holds a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// A finite decimal number as the device wrote it.
+    /// A finite decimal number with the digits that the device wrote.
     pub value: String,
     /// The device's boot id, or empty.
     pub boot: String,
@@ -50,15 +56,19 @@ pub struct Reply {
     pub at: Option<u64>,
     /// Microseconds since the device's boot, where it does not know the time.
     pub up: Option<u64>,
-    /// The unit the device named, or empty.
+    /// The unit as the device named it, or empty.
     pub unit: String,
     /// The poll that is answered, where the device repeats its number.
     pub poll: Option<u64>,
     /// The device's signature, not yet verified.
     pub sig: Option<Signature>,
+    /// Members that were left out because they cannot be read, or contradict another.
+    pub flaws: Vec<ReplyError>,
+    /// What was read with good will.
+    pub notes: Vec<String>,
 }
 
-/// An answer that holds no number, or is wrong in another way.
+/// An answer that holds no number.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("answer {} is refused", quoted(&self.text))]
 pub struct Unparsable {
@@ -81,14 +91,23 @@ pub enum ReplyError {
         length: usize,
     },
     /// No JSON, or an object with a field twice.
-    #[error("no JSON: {message}; expected a string, a number or {{\"value\":…}}")]
+    #[error(
+        "the answer is {text}, which is no JSON ({message}); expected {expected}, or {{\"value\":…}}"
+    )]
     NotJson {
+        /// What is there, shortened and quoted.
+        text: String,
         /// What the JSON reader says.
         message: String,
+        /// What would be right in its place.
+        expected: &'static str,
     },
     /// An object without a value.
-    #[error("field value is missing; expected a finite number, or a string that holds one")]
-    NoValue,
+    #[error("field value is missing{beside}; expected a finite number, or a string that holds one")]
+    NoValue {
+        /// Which fields are there instead.
+        beside: String,
+    },
     /// A field holds something else than it should.
     #[error("field {field} is {value}; expected {expected}")]
     Invalid {
@@ -100,7 +119,7 @@ pub enum ReplyError {
         expected: &'static str,
     },
     /// Both `at` and `up`.
-    #[error("fields at and up are both there; expected one of them")]
+    #[error("fields at and up are both there; expected one of them, and at is taken")]
     TwoClocks,
     /// A signature that covers more than the answer holds.
     #[error("field sig is there without {missing}; a signed answer has boot, seq, and at or up")]
@@ -136,20 +155,60 @@ impl Reply {
     ///
     /// # Errors
     ///
-    /// Says what is wrong, together with the text to keep and the poll it belongs to. An answer
-    /// with a good value and one bad field is refused whole: half of it would be a guess.
+    /// Says why there is no number in it, together with the text to keep and the poll it belongs to.
     pub fn parse(bytes: &[u8]) -> Result<Self, Unparsable> {
         if bytes.len() > MAX_REPLY_BYTES {
             let length = bytes.len();
             return Err(unparsable(bytes, None, ReplyError::TooLong { length }));
         }
-        let raw: Result<&RawValue, _> = serde_json::from_slice(bytes);
-        let object = match raw.map_err(not_json).and_then(object_of) {
+        let Text { text, is_latin } = readable(bytes);
+        if is_number(&text) {
+            return Ok(Self::of_value(text.into_owned()));
+        }
+        let raw: Result<&RawValue, _> = serde_json::from_str(&text);
+        let object = raw.and_then(object_of);
+        let object = object.map_err(|error| not_json(&text, &error));
+        let object = match object {
             Ok(object) => object,
             Err(reason) => return Err(unparsable(bytes, None, reason)),
         };
         let poll = object.poll.and_then(|raw| number("poll", raw).ok());
-        Self::from_object(&object).map_err(|reason| unparsable(bytes, poll, reason))
+        let mut reply = Self::from_object(&object, object.sig.is_some())
+            .map_err(|reason| match reason {
+                ReplyError::NoValue { .. } => ReplyError::NoValue {
+                    beside: members_of(&text),
+                },
+                other => other,
+            })
+            .map_err(|reason| unparsable(bytes, poll, reason))?;
+        if is_latin {
+            let note = "the answer is no UTF-8; it was read as Latin-1".to_owned();
+            reply.notes.push(note);
+        }
+        Ok(reply)
+    }
+
+    /// One that says nothing but a value.
+    fn of_value(value: String) -> Self {
+        Self {
+            value,
+            boot: String::new(),
+            seq: None,
+            at: None,
+            up: None,
+            unit: String::new(),
+            poll: None,
+            sig: None,
+            flaws: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// What was left out of the answer and why, in one line; empty where nothing was.
+    #[must_use]
+    pub fn flaw(&self) -> String {
+        let flaws: Vec<String> = self.flaws.iter().map(ToString::to_string).collect();
+        flaws.join("; ")
     }
 
     /// When the device measured, by the clock it has, where it says so.
@@ -159,23 +218,35 @@ impl Reply {
         utc.or(self.up.map(Clock::Uptime))
     }
 
-    pub(crate) fn from_object(object: &Object<'_>) -> Result<Self, ReplyError> {
-        let reply = Self {
-            value: value(object.value.ok_or(ReplyError::NoValue)?)?,
-            boot: object.boot.map(boot).transpose()?.unwrap_or_default(),
-            seq: object.seq.map(|raw| number("seq", raw)).transpose()?,
-            at: object.at.map(time).transpose()?,
-            up: object.up.map(|raw| number("up", raw)).transpose()?,
-            unit: object.unit.map(unit).transpose()?.unwrap_or_default(),
-            poll: object.poll.map(|raw| number("poll", raw)).transpose()?,
-            sig: object.sig.map(signature).transpose()?,
+    /// `is_signed` where a signature covers the time as it is written.
+    pub(crate) fn from_object(object: &Object<'_>, is_signed: bool) -> Result<Self, ReplyError> {
+        let missing = || ReplyError::NoValue {
+            beside: String::new(),
         };
-        if reply.at.is_some() && reply.up.is_some() {
-            return Err(ReplyError::TwoClocks);
+        let mut reply = Self::of_value(value(object.value.ok_or_else(missing)?)?);
+        let mut flaws = Vec::new();
+        let at = read(object.at, &mut flaws, |raw| time(raw, is_signed));
+        if at.is_some_and(|(_, without_zone)| without_zone) {
+            let note = "field at names no zone; it is taken for UTC".to_owned();
+            reply.notes.push(note);
         }
-        if reply.sig.is_some() {
-            reply.check_complete()?;
+        reply.at = at.map(|(micros, _)| micros);
+        reply.up = read(object.up, &mut flaws, |raw| number("up", raw));
+        reply.boot = read(object.boot, &mut flaws, boot).unwrap_or_default();
+        reply.seq = read(object.seq, &mut flaws, |raw| number("seq", raw));
+        reply.unit = read(object.unit, &mut flaws, unit).unwrap_or_default();
+        reply.poll = read(object.poll, &mut flaws, |raw| number("poll", raw));
+        reply.sig = read(object.sig, &mut flaws, signature);
+        if reply.at.is_some() && reply.up.take().is_some() {
+            flaws.push(ReplyError::TwoClocks);
         }
+        if reply.sig.is_some()
+            && let Err(missing) = reply.check_complete()
+        {
+            reply.sig = None;
+            flaws.push(missing);
+        }
+        reply.flaws = flaws;
         Ok(reply)
     }
 
@@ -194,10 +265,19 @@ impl Reply {
     }
 }
 
+/// A member, unless it cannot be read.
+fn read<'a, T>(
+    raw: Option<&'a RawValue>,
+    flaws: &mut Vec<ReplyError>,
+    read: impl FnOnce(&'a RawValue) -> Result<T, ReplyError>,
+) -> Option<T> {
+    read(raw?).map_err(|flaw| flaws.push(flaw)).ok()
+}
+
 /// The answer as an object: a bare string or number is the value of one.
-pub(crate) fn object_of(raw: &RawValue) -> Result<Object<'_>, ReplyError> {
+pub(crate) fn object_of(raw: &RawValue) -> Result<Object<'_>, serde_json::Error> {
     if raw.get().starts_with('{') {
-        return serde_json::from_str(raw.get()).map_err(not_json);
+        return serde_json::from_str(raw.get());
     }
     Ok(Object {
         value: Some(raw),
@@ -205,24 +285,41 @@ pub(crate) fn object_of(raw: &RawValue) -> Result<Object<'_>, ReplyError> {
     })
 }
 
-#[allow(clippy::needless_pass_by_value)] // the signature of map_err
-fn not_json(error: serde_json::Error) -> ReplyError {
+pub(crate) fn not_json(text: &str, error: &serde_json::Error) -> ReplyError {
+    // What JSON has no word for, though some programs write it.
+    let has_word = |word: &str| {
+        let mut words = text.split(|c: char| !c.is_ascii_alphabetic());
+        words.any(|found| found.eq_ignore_ascii_case(word))
+    };
+    let expected = match ["nan", "inf", "infinity"].into_iter().any(has_word) {
+        true => instead_of("nan"),
+        false => instead_of(text),
+    };
     ReplyError::NotJson {
+        text: quoted(text),
         message: error.to_string(),
+        expected,
+    }
+}
+
+/// Which members an object has that lacks a value, for the sentence that says so.
+fn members_of(text: &str) -> String {
+    let members: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
+    let names = members.keys().map(String::as_str);
+    // It is there, and null.
+    let names: Vec<&str> = names.filter(|name| *name != "value").collect();
+    match names.is_empty() {
+        true => String::new(),
+        false => format!(", and there is {}", quoted(&names.join(", "))),
     }
 }
 
 fn value(raw: &RawValue) -> Result<String, ReplyError> {
     let text = unquoted(raw);
-    let decimal = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
-    let fits = text.len() <= MAX_NUMBER_BYTES && text.bytes().all(decimal);
-    match text.parse::<f64>() {
-        Ok(number) if fits && number.is_finite() => Ok(text),
-        _ => Err(invalid(
-            "value",
-            raw,
-            "a finite number, or a string that holds one",
-        )),
+    let text = trimmed_text(&text);
+    match is_number(text) {
+        true => Ok(text.to_owned()),
+        false => Err(invalid("value", raw, instead_of(text))),
     }
 }
 
@@ -241,30 +338,25 @@ pub(crate) fn boot(raw: &RawValue) -> Result<String, ReplyError> {
 
 fn unit(raw: &RawValue) -> Result<String, ReplyError> {
     let parsed: Option<String> = serde_json::from_str(raw.get()).ok();
-    parsed.filter(|unit| is_unit(unit)).ok_or_else(|| {
+    let unit = parsed.map(|unit| trimmed_text(&unit).to_owned());
+    unit.filter(|unit| unit::fits(unit)).ok_or_else(|| {
         debug_assert_eq!(MAX_UNIT_BYTES, 32, "the sentence below says so");
-        invalid("unit", raw, "a UCUM code of at most 32 characters")
+        invalid("unit", raw, "a UCUM code such as Cel, at most 32 bytes")
     })
 }
 
 fn number(field: &'static str, raw: &RawValue) -> Result<u64, ReplyError> {
-    let parsed: Option<u64> = serde_json::from_str(raw.get()).ok();
-    parsed
-        .filter(|number| *number < NUMBERS_END)
+    let is_scalar = !raw.get().starts_with(['[', '{']);
+    whole(&unquoted(raw))
+        .filter(|number| is_scalar && *number < NUMBERS_END)
         .ok_or_else(|| invalid(field, raw, "a whole number from 0 up to 2^53 - 1"))
 }
 
-fn time(raw: &RawValue) -> Result<u64, ReplyError> {
+/// The time, and whether it names no zone.
+fn time(raw: &RawValue, is_signed: bool) -> Result<(u64, bool), ReplyError> {
     let expected = "microseconds since 1970, or a time such as 2026-01-02T03:04:05.678Z";
-    let microseconds = if raw.get().starts_with('"') {
-        let parsed: Option<Timestamp> = unquoted(raw).parse().ok();
-        parsed.and_then(|time| u64::try_from(time.as_microsecond()).ok())
-    } else {
-        serde_json::from_str(raw.get()).ok()
-    };
-    microseconds
-        .filter(|microseconds| *microseconds < NUMBERS_END)
-        .ok_or_else(|| invalid("at", raw, expected))
+    let instant = instant(&unquoted(raw), is_signed).ok_or_else(|| invalid("at", raw, expected))?;
+    Ok((instant.micros, instant.without_zone))
 }
 
 pub(crate) fn signature(raw: &RawValue) -> Result<Signature, ReplyError> {
@@ -346,6 +438,8 @@ mod tests {
             unit: "Cel".to_owned(),
             poll: Some(12),
             sig: None,
+            flaws: Vec::new(),
+            notes: Vec::new(),
         };
         assert_eq!(reply, expected);
         assert_eq!(reply.clock(), Some(Clock::Utc(1_767_323_045_000_006)));
@@ -369,20 +463,18 @@ mod tests {
             (",\"boot\":\"b\",\"up\":5", "seq"),
             (",\"boot\":\"b\",\"seq\":0", "at or up"),
         ] {
-            let error = signed(fields).unwrap_err();
-            assert_eq!(
-                error.reason,
-                ReplyError::SignedWithout { missing },
-                "{fields}"
-            );
-            assert_eq!(error.poll, Some(12));
+            let reply = signed(fields).unwrap();
+            let flaws = [ReplyError::SignedWithout { missing }];
+            assert_eq!(reply.flaws, flaws, "{fields}");
+            assert_eq!((reply.sig, reply.poll), (None, Some(12)));
         }
     }
 
     #[test]
     fn two_clocks_are_one_too_many() {
-        let error = parse(r#"{"value":1,"at":1,"up":1}"#).unwrap_err();
-        assert_eq!(error.reason, ReplyError::TwoClocks);
+        let reply = parse(r#"{"value":1,"at":1,"up":1}"#).unwrap();
+        assert_eq!(reply.flaws, [ReplyError::TwoClocks]);
+        assert_eq!(reply.clock(), Some(Clock::Utc(1_000_000)));
         let reply = parse(r#"{"value":1,"at":null,"up":1}"#).unwrap();
         assert_eq!(reply.clock(), Some(Clock::Uptime(1)));
     }
@@ -404,11 +496,10 @@ mod tests {
             format!("\" {good}\""),
             format!("[\"{good}\"]"),
         ] {
-            let reason = with(&bad).unwrap_err().reason.to_string();
-            assert!(
-                reason.contains("field sig") && reason.contains("88"),
-                "{reason}"
-            );
+            let reply = with(&bad).unwrap();
+            let flaw = reply.flaw();
+            assert!(flaw.contains("field sig") && flaw.contains("88"), "{flaw}");
+            assert_eq!(reply.sig, None);
         }
     }
 
@@ -433,7 +524,9 @@ mod tests {
             "true",
             "null",
             "[1]",
-            "\" 1\"",
+            "\"6,3\"",
+            "6,3",
+            "1_000",
             "\"0x10\"",
             "{}",
             "{\"value\":null}",
@@ -448,33 +541,132 @@ mod tests {
     }
 
     #[test]
-    fn one_bad_field_makes_the_answer_unparsable_but_keeps_its_poll() {
+    fn one_bad_field_is_left_out_and_named() {
         for field in [
             "\"seq\":-1",
             "\"seq\":1.5",
             "\"seq\":9007199254740992",
-            "\"seq\":\"1\"",
+            "\"seq\":[1]",
             "\"boot\":\"a b\"",
             "\"boot\":true",
             "\"at\":\"yesterday\"",
             "\"at\":-1",
             "\"at\":\"1960-01-01T00:00:00Z\"",
-            "\"unit\":\"degrees celsius\"",
+            "\"unit\":\"a unit that is much longer than any unit is\"",
             "\"unit\":1",
             "\"up\":-1",
             "\"up\":\"2026-01-02T03:04:05Z\"",
             "\"up\":9007199254740992",
             "\"sig\":\"AAAA\"",
         ] {
-            let error = parse(&format!("{{\"value\":1,\"poll\":12,{field}}}")).unwrap_err();
-            assert_eq!(error.poll, Some(12));
+            let reply = parse(&format!("{{\"value\":1,\"poll\":12,{field}}}")).unwrap();
+            assert_eq!((reply.value.as_str(), reply.poll), ("1", Some(12)));
             let name = field.split('"').nth(1).unwrap();
+            let flaw = reply.flaw();
             assert!(
-                error.reason.to_string().contains(name),
-                "{field}: {}",
-                error.reason
+                flaw.contains(name) && flaw.contains("expected"),
+                "{field}: {flaw}"
             );
         }
+        let unnamed = parse(r#"{"value":1,"poll":-1}"#).unwrap();
+        assert_eq!((unnamed.poll, unnamed.flaws.len()), (None, 1));
+    }
+
+    #[test]
+    fn numbers_are_numbers_in_every_spelling_that_is_exactly_one() {
+        for (answer, value) in [
+            ("\" 6.3\"", "6.3"),
+            ("\"6.3 \"", "6.3"),
+            ("\"+6.3\"", "+6.3"),
+            ("+6.3", "+6.3"),
+            ("6.30", "6.30"),
+            ("{\"value\":6.3e0}", "6.3e0"),
+            ("{\"value\":\"\\u00006.3\\u0000\"}", "6.3"),
+            ("6.3\0", "6.3"),
+            ("{\"value\":6.3}\0\0\r\n", "6.3"),
+            ("\u{feff}6.3", "6.3"),
+            ("\u{feff}{\"value\":\"\u{feff}6.3\"}", "6.3"),
+        ] {
+            assert_eq!(parse(answer).unwrap().value, value, "{answer}");
+        }
+        let reply = parse(r#"{"value":1,"seq":"7","poll":12.0,"up":5e6}"#).unwrap();
+        assert_eq!(
+            (reply.seq, reply.poll, reply.up),
+            (Some(7), Some(12), Some(5_000_000))
+        );
+        assert!(reply.flaws.is_empty());
+    }
+
+    #[test]
+    fn what_is_no_number_hears_what_was_there_and_what_would_be_right() {
+        for (answer, parts) in [
+            ("\"6,3\"", ["field value", "6,3", "comma"]),
+            ("6,3", ["6,3", "no JSON", "comma"]),
+            (
+                "{\"value\":\"1_000\"}",
+                ["field value", "1_000", "separator"],
+            ),
+            ("\"NaN\"", ["field value", "NaN", "finite"]),
+            (
+                "{\"value\":NaN}",
+                ["{\\\"value\\\":NaN}", "no JSON", "unanswered"],
+            ),
+            ("{\"value\":null}", ["field value", "missing", "expected"]),
+            ("{\"value\":true}", ["field value", "true", "expected"]),
+            (
+                "{\"temperature\":21.5}",
+                ["field value is missing", "temperature", "expected"],
+            ),
+            ("\"21.5 °C\"", ["field value", "21.5 °C", "unit"]),
+            ("ok", ["ok", "no JSON", "expected"]),
+            ("", ["\"\"", "no JSON", "expected"]),
+        ] {
+            let reason = parse(answer).unwrap_err().reason.to_string();
+            for part in parts {
+                assert!(reason.contains(part), "{answer}: {reason}: {part}");
+            }
+            assert!(reason.len() < 400, "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_time_never_costs_the_value() {
+        let at = |text: &str| parse(&format!("{{\"value\":1,\"at\":{text}}}")).unwrap();
+        let time = Some(1_767_323_045_000_000);
+        for text in [
+            "\"2026-01-02T03:04:05Z\"",
+            "\"2026-01-02 03:04:05Z\"",
+            "1767323045",
+            "1767323045.0",
+            "1767323045000",
+            "\"1767323045\"",
+        ] {
+            let reply = at(text);
+            assert_eq!((reply.at, reply.flaw().as_str()), (time, ""), "{text}");
+            assert!(reply.notes.is_empty());
+        }
+        let local = at("\"2026-01-02T03:04:05\"");
+        assert_eq!((local.at, local.notes.len()), (time, 1));
+        for text in ["\"02.01.2026\"", "[]", "true", "\"\"", "1e300"] {
+            let reply = at(text);
+            assert_eq!(reply.at, None, "{text}");
+            assert!(
+                reply.flaw().contains("field at is"),
+                "{text}: {}",
+                reply.flaw()
+            );
+        }
+    }
+
+    #[test]
+    fn a_unit_is_kept_as_it_was_sent() {
+        for (unit, kept) in [("°C", "°C"), (" Cel ", "Cel"), ("furlongs", "furlongs")] {
+            let reply = parse(&format!("{{\"value\":1,\"unit\":\"{unit}\"}}")).unwrap();
+            assert_eq!((reply.unit.as_str(), reply.flaw().as_str()), (kept, ""));
+        }
+        let reply = Reply::parse(b"{\"value\":21.5,\"unit\":\"\xb0C\"}").unwrap();
+        assert_eq!(reply.unit, "°C");
+        assert!(reply.notes[0].contains("Latin-1"));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A device's topics as NATS subjects.
 //!
+//! Devices speak MQTT or NATS, and a heartbeat does not say which: the topics do, see [`subject_of`].
+//!
 //! Topics arrive in a heartbeat, from anyone who can publish one. The provider publishes to them
 //! and subscribes to them, so a topic that names a control subject would make it a weapon. A
 //! [`Subject`] has passed every rule of [`TopicRules`].
@@ -10,6 +12,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::excerpt::quoted;
+use crate::mqtt::{self, MqttError};
 
 /// The longest subject, in bytes. NATS itself allows more; a sensor needs a fraction of this.
 pub const MAX_SUBJECT_BYTES: usize = 256;
@@ -17,12 +20,34 @@ pub const MAX_SUBJECT_BYTES: usize = 256;
 /// First tokens that belong to the lattice, to its tools and to this system.
 const RESERVED_FIRST_TOKENS: [&str; 3] = ["wasmbus", "wadm", "fieldledger"];
 
-/// The NATS subject of a device's topic: each MQTT level separator `/` is a `.`, as in the MQTT
-/// gateway of nats-server. Mixed topics such as the original simulator's `sim.disconnect/<id>` are
-/// therefore plain subjects too.
+/// How a topic is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// As an MQTT topic, which nats-server carries as [`mqtt::subject`] says.
+    Mqtt,
+    /// As a NATS subject, in which a `/` separates as well: the original simulator's
+    /// `sim.disconnect/<id>`.
+    Nats,
+}
+
+impl Reading {
+    /// What the first separator says.
+    fn of(topic: &str) -> Self {
+        match topic.find(['/', '.']) {
+            Some(position) if topic[position..].starts_with('/') => Self::Mqtt,
+            _ => Self::Nats,
+        }
+    }
+}
+
+/// The NATS subject of a topic, or of a filter with the wildcards of its kind. A topic whose first
+/// separator is a `/` is one of MQTT ([`mqtt`]); any other is a NATS subject, in which `/` becomes `.`.
 #[must_use]
 pub fn subject_of(topic: &str) -> String {
-    topic.replace('/', ".")
+    match Reading::of(topic) {
+        Reading::Mqtt => mqtt::filter(topic),
+        Reading::Nats => topic.replace('/', "."),
+    }
 }
 
 /// Which topics a heartbeat may name.
@@ -99,13 +124,37 @@ impl TopicRules {
 pub struct Subject(String);
 
 impl Subject {
-    /// Checks a topic that the heartbeat of `sensor` names.
+    /// Checks a topic that the heartbeat of `sensor` names, read as the first separator says. The first
+    /// level of an MQTT topic may have a `.` too: it is read as one where it is no acceptable subject.
     ///
     /// # Errors
     ///
     /// Names the rule that is broken and what would be right.
     pub fn from_topic(topic: &str, sensor: Uuid, rules: &TopicRules) -> Result<Self, TopicError> {
-        let subject = subject_of(topic);
+        let as_mqtt = || {
+            let subject = mqtt::subject(topic).map_err(|source| TopicError::Undeliverable {
+                topic: quoted(topic),
+                source,
+            })?;
+            Self::from_subject(subject, sensor, rules)
+        };
+        match Reading::of(topic) {
+            Reading::Mqtt => as_mqtt(),
+            Reading::Nats => Self::from_subject(topic.replace('/', "."), sensor, rules)
+                .or_else(|error| as_mqtt().map_err(|_| error)),
+        }
+    }
+
+    /// Checks a subject.
+    ///
+    /// # Errors
+    ///
+    /// Names the rule that is broken and what would be right.
+    pub fn from_subject(
+        subject: String,
+        sensor: Uuid,
+        rules: &TopicRules,
+    ) -> Result<Self, TopicError> {
         rules.check_plain(&subject)?;
         if !rules.allows(&subject) {
             return Err(TopicError::OutsidePrefix {
@@ -207,6 +256,17 @@ pub enum TopicError {
         subject: String,
         /// The first offending character.
         character: char,
+    },
+    /// One of MQTT on which nats-server delivers nothing.
+    #[error(
+        "nothing can be delivered on {topic}; expected levels of letters, digits, - and _ between single slashes"
+    )]
+    Undeliverable {
+        /// The topic, shortened and quoted.
+        topic: String,
+        /// What stands in the way.
+        #[source]
+        source: MqttError,
     },
     /// Nothing between two separators, or before the first, or after the last.
     #[error("{subject} has an empty level; every level between separators needs a name")]
@@ -321,11 +381,67 @@ mod tests {
     fn empty_levels_are_refused() {
         for topic in [
             format!("sim..{ID}"),
-            format!("/sim/{ID}"),
+            format!(".sim.{ID}"),
             format!("sim.{ID}."),
         ] {
             let error = check(&topic).unwrap_err();
             assert!(matches!(error, TopicError::EmptyToken { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn mqtt_topics_are_read_as_the_server_does() {
+        for (topic, subject) in [
+            (
+                format!("picow/{ID}/v1.2/poll"),
+                format!("picow.{ID}.v1//2.poll"),
+            ),
+            (format!("picow/{ID}//poll"), format!("picow.{ID}./.poll")),
+            (format!("picow/{ID}/poll/"), format!("picow.{ID}.poll./")),
+            (format!("picow/{ID}/.poll"), format!("picow.{ID}.//poll")),
+            // Read as NATS has it, this would be the subject of nobody.
+            (format!("v1.2/{ID}/poll"), format!("v1//2.{ID}.poll")),
+            (format!("/plant/{ID}/poll"), format!("/.plant.{ID}.poll")),
+            (
+                format!("sim.disconnect/{ID}"),
+                format!("sim.disconnect.{ID}"),
+            ),
+        ] {
+            let prefixes = ["sim", "picow", "v1//2", "/.plant"].map(str::to_owned);
+            let rules = TopicRules::new(&prefixes, "default").unwrap();
+            let sensor = Uuid::parse_str(ID).unwrap();
+            let checked = Subject::from_topic(&topic, sensor, &rules).unwrap();
+            assert_eq!(checked.as_str(), subject);
+            // As it is stored.
+            let again = Subject::from_subject(subject, sensor, &rules).unwrap();
+            assert_eq!(again, checked);
+        }
+        let read = check(&format!("picow/{ID}/v1.2/read")).unwrap();
+        assert_eq!(read.history().as_str(), format!("picow.{ID}.v1//2.history"));
+        assert_eq!(
+            subject_of("picow/+/v1.2/heartbeat"),
+            "picow.*.v1//2.heartbeat"
+        );
+        assert_eq!(subject_of("sim.*.heartbeat"), "sim.*.heartbeat");
+    }
+
+    #[test]
+    fn what_could_never_be_delivered_is_refused_with_a_hint() {
+        for bad in ["+", "#", "a b", "a\u{7f}"] {
+            let error = check(&format!("picow/{ID}/{bad}/poll")).unwrap_err();
+            assert!(matches!(error, TopicError::Undeliverable { .. }), "{error}");
+            assert!(error.to_string().contains("expected levels"), "{error}");
+        }
+        // The id with something beside it is no level of its own.
+        let error = check(&format!("picow/{ID}.v1/poll")).unwrap_err();
+        assert!(matches!(error, TopicError::WithoutOwnId { .. }), "{error}");
+        // Neither way leads out of the prefix.
+        for topic in [
+            format!("picow./{ID}/poll"),
+            format!("$SYS/{ID}"),
+            format!("/{ID}/sim"),
+        ] {
+            check(&topic).unwrap_err();
         }
     }
 
@@ -382,7 +498,8 @@ mod tests {
         fn what_passes_is_a_plain_subject_below_a_prefix(topic in "(sim|\\$SYS|x)?[./]?\\PC{0,20}[./ *>]?(f3088463-5623-476f-a1b5-ecb49446a443)?") {
             if let Ok(subject) = check(&topic) {
                 prop_assert!(subject.as_str().starts_with("sim."));
-                prop_assert!(!subject.as_str().contains(['*', '>', ' ', '/']));
+                prop_assert!(!subject.as_str().contains(['*', '>', ' ']));
+                prop_assert!(subject.as_str().split('.').all(|token| !token.is_empty()));
                 prop_assert!(subject.as_str().contains(ID));
             }
         }

@@ -11,6 +11,7 @@
 //! devices.rs    POST /api/devices/approve, /retire     which key is a sensor's
 //! conditions.rs ...                                    what is odd about how they count
 //! gaps.rs       GET /api/gaps, POST /api/gaps/{id}/close  which readings are missing
+//! refusals.rs   GET /api/refusals                      what devices sent and was not taken
 //! proofs.rs     GET /api/proof/{entry}, /api/checkpoint  what a verifier needs
 //! life.rs       POST /api/log/...                       erasing, changing keys, freezing
 //! log/          GET /log/…                             the log for tools that others wrote
@@ -58,6 +59,7 @@ mod parts;
 mod problem;
 mod proofs;
 mod readings;
+mod refusals;
 mod router;
 mod sensors;
 mod sites;
@@ -76,6 +78,7 @@ pub mod answers {
     pub use crate::health::Health;
     pub use crate::logs::{CountIs, LogEvent, LogResponse, LogResult, Root};
     pub use crate::problem::{FieldProblem, Problem};
+    pub use crate::refusals::RefusalList;
     pub use crate::sensors::{Sensor, SensorList};
     pub use crate::sites::SiteAway;
 }

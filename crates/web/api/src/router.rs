@@ -16,7 +16,7 @@ use crate::parts::Parts;
 use crate::problem::{Problem, finish, write_body};
 use crate::{
     assets, dead_letters, description, devices, entries, gaps, health, keyed, life, log, logs,
-    metrics, pangea, proofs, readings, sensors, status, witness,
+    metrics, pangea, proofs, readings, refusals, sensors, status, witness,
 };
 
 /// Where Pangea's API lies.
@@ -39,6 +39,7 @@ pub fn router(parts: Parts) -> axum::Router {
         .route("/api/entries", get(entries::list_entries))
         .route("/api/gaps", get(gaps::list_gaps))
         .route("/api/gaps/{id}/close", post(gaps::close_gap))
+        .route("/api/refusals", get(refusals::list_refusals))
         .route("/api/proof/{entry}", get(proofs::prove_entry))
         .route(
             "/api/proof/{entry}/bundle",
@@ -133,6 +134,7 @@ pub fn openapi() -> Value {
         entries::list_entries,
         gaps::list_gaps,
         gaps::close_gap,
+        refusals::list_refusals,
         proofs::prove_entry,
         log::tlog_proof::download_bundle,
         proofs::show_checkpoint,

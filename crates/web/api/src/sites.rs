@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use fieldledger_contract::Error;
 use fieldledger_contract::calls::Plant;
-use fieldledger_contract::field::{PollingStatus, SensorState};
+use fieldledger_contract::field::{PollingStatus, Refusal, SensorState};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -125,6 +125,27 @@ pub(crate) fn sensor(plant: &dyn Plant, id: &str) -> Result<Option<Located>, Err
             away.site, away.problem
         ))),
     }
+}
+
+/// What was refused, and the site where.
+pub(crate) type LocatedRefusal = (String, Refusal);
+
+/// What was refused at all sites, the newest first, and the sites that do not answer.
+pub(crate) fn refusals(
+    plant: &dyn Plant,
+    sensor: Option<&str>,
+    limit: u32,
+) -> Result<(Vec<LocatedRefusal>, Vec<SiteAway>), Error> {
+    let Answers { of, away } = ask_all(plant, |site| plant.refusals(site, sensor, limit))?;
+    let of_site = |(site, refusals): (String, Vec<Refusal>)| {
+        refusals
+            .into_iter()
+            .map(move |refusal| (site.clone(), refusal))
+    };
+    let mut all: Vec<LocatedRefusal> = of.into_iter().flat_map(of_site).collect();
+    all.sort_by_key(|(_, refusal)| Reverse(refusal.last_at));
+    all.truncate(limit as usize);
+    Ok((all, away))
 }
 
 /// Decides about a sensor's key at the site where it was heard last.

@@ -404,6 +404,34 @@ async fn readings_summed_up() {
 }
 
 #[tokio::test]
+async fn refusals_are_listed() {
+    let backend = fake();
+    let body = get(&backend, "/api/refusals").await.json();
+    assert_eq!(body["refusals"].as_array().unwrap().len(), 2);
+    let uri = format!("/api/refusals?sensor={SENSOR}&limit=5");
+    let body = get(&backend, &uri).await.json();
+    let found = &body["refusals"][0];
+    assert_eq!(
+        (found["kind"].as_str(), found["count"].as_u64()),
+        (Some("answer"), Some(3))
+    );
+    assert_eq!(found["site"], "main");
+    assert_eq!(found["last_at"], "2026-01-02T03:04:05.000006Z");
+    for (query, field) in [
+        ("sensor=x", "sensor"),
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+    ] {
+        let answer = get(&backend, &format!("/api/refusals?{query}")).await;
+        assert_eq!(
+            answer.problem_fields(400, "/api/refusals"),
+            [field],
+            "{query}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn gaps_are_listed() {
     let backend = fake();
     let uri = format!("/api/gaps?sensor={SENSOR}&state=open&from=1h&limit=5&cursor=9");

@@ -15,7 +15,7 @@ use fieldledger_contract::calls::{
     Log, LogControl, LogTree, Pages, PangeaLog, Plant, Readings, Witnessing,
 };
 use fieldledger_contract::field::{
-    DeadLetter, Liveness, PollingStatus, SensorProfile, SensorState, Standing,
+    DeadLetter, Liveness, PollingStatus, Refusal, RefusalKind, SensorProfile, SensorState, Standing,
 };
 use fieldledger_contract::ledger::{
     self, ArchiveStatus, ClockProblem, Erasure, Freeze, Gap, GapKind, GapPage, GapQuery, GapState,
@@ -197,6 +197,24 @@ fn moved() -> SensorState {
     }
 }
 
+/// Something that was refused, of this sensor or of nobody.
+#[must_use]
+pub fn refusal(sensor: &str) -> Refusal {
+    Refusal {
+        sensor: sensor.to_owned(),
+        kind: match sensor {
+            "" => RefusalKind::Heartbeat,
+            _ => RefusalKind::Answer,
+        },
+        subject: "sim.read".to_owned(),
+        reason: "field value is \"6,3\"; expected a finite number".to_owned(),
+        excerpt: "\"6,3\"".to_owned(),
+        count: 3,
+        first_at: WallTime::from_micros(NOW.micros - 1_000_000),
+        last_at: NOW,
+    }
+}
+
 /// A sensor with a hostile name.
 #[must_use]
 pub fn sensor(id: &str) -> SensorState {
@@ -208,6 +226,7 @@ pub fn sensor(id: &str) -> SensorState {
             unit: "Cel".to_owned(),
             range: None,
             calibration: None,
+            unit_sent: "°C".to_owned(),
         },
         liveness: Liveness::Stale,
         standing: Standing::Discovered,
@@ -228,6 +247,8 @@ pub fn sensor(id: &str) -> SensorState {
         late: 0,
         condition: String::new(),
         condition_since: None,
+        answer_timeout_ms: 500,
+        remarks: vec!["unit is shown as Cel".to_owned()],
     }
 }
 
@@ -683,6 +704,21 @@ impl Plant for Fake {
 
     fn retire_key_of(&self, site: &str, sensor: &str) -> Result<String, Error> {
         self.approve_key(site, sensor, "SHA256:shown")
+    }
+
+    fn refusals(
+        &self,
+        site: &str,
+        sensor: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Refusal>, Error> {
+        let all = [refusal(SENSOR), refusal("")].into_iter();
+        let wanted = all.filter(|refusal| sensor.is_none_or(|id| refusal.sensor == id));
+        let refusals = match site {
+            "main" => wanted.take(limit as usize).collect(),
+            _ => Vec::new(),
+        };
+        fail(self.polling_of(site), refusals)
     }
 
     fn polling_status(&self, site: &str) -> Result<PollingStatus, Error> {

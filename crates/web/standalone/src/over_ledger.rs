@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fieldledger_api::{Environment, Parts, Tokens};
 use fieldledger_contract::calls::{Pages, Plant};
-use fieldledger_contract::field::{DeadLetter, PollingStatus, SensorState};
+use fieldledger_contract::field::{DeadLetter, PollingStatus, Refusal, SensorState};
 use fieldledger_contract::ui::Asset;
 use fieldledger_contract::{Error, WallTime};
 use fieldledger_cosigning::{Cosigning, WitnessedLog};
@@ -112,6 +112,15 @@ impl Plant for Rest {
     }
 
     fn retire_key_of(&self, _site: &str, _sensor: &str) -> Result<String, Error> {
+        Err(no_polling())
+    }
+
+    fn refusals(
+        &self,
+        _site: &str,
+        _sensor: Option<&str>,
+        _limit: u32,
+    ) -> Result<Vec<Refusal>, Error> {
         Err(no_polling())
     }
 

@@ -1,9 +1,10 @@
 //! The registry interface, over all links.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use fieldledger_contract::Error;
-use fieldledger_contract::field::{DeadLetter, PollingStatus, SensorState};
+use fieldledger_contract::field::{DeadLetter, PollingStatus, Refusal, SensorState};
 use wasmcloud_provider_sdk::Context;
 
 use super::bindings::exports::fieldledger::field::registry::Handler;
@@ -17,6 +18,9 @@ const LETTERS_MAX: usize = 100;
 
 /// The most sensors in one answer.
 const LIMIT_MAX: usize = 10_000;
+
+/// The most refusals in one answer.
+const REFUSALS_MAX: usize = 1_000;
 
 impl Handler<Option<Context>> for PollingProvider {
     async fn list_sensors(
@@ -71,6 +75,33 @@ impl Handler<Option<Context>> for PollingProvider {
             }
         }
         Ok(Ok(None))
+    }
+
+    async fn list_refusals(
+        &self,
+        _context: Option<Context>,
+        sensor: Option<String>,
+        limit: u32,
+    ) -> anyhow::Result<Result<Vec<Refusal>, Error>> {
+        let sensor = match sensor.as_deref().map(str::parse).transpose() {
+            Ok(sensor) => sensor,
+            Err(_) => {
+                let text = sensor.unwrap_or_default();
+                let problem = format!("{:?} is not a UUID", shortened(&text));
+                return Ok(Err(Error::invalid("sensor", problem)));
+            }
+        };
+        let limit = (limit as usize).min(REFUSALS_MAX);
+        let mut all = Vec::new();
+        for instance in self.instances().await.values() {
+            match instance.refusals(sensor, limit).await {
+                Ok(refusals) => all.extend(refusals),
+                Err(error) => return Ok(Err(Error::Unavailable(error.to_string()))),
+            }
+        }
+        all.sort_by_key(|refusal| Reverse(refusal.last_at));
+        all.truncate(limit);
+        Ok(Ok(all.into_iter().map(shown::refusal).collect()))
     }
 
     async fn approve(

@@ -3,16 +3,11 @@
 use fieldledger_attest::identity::Fingerprint;
 use fieldledger_contract::field::{PollingStatus, SensorProfile};
 use fieldledger_contract::{Error, WallTime, field};
-use fieldledger_polling::{EnrolError, SensorState};
+use fieldledger_polling::{EnrolError, Refusal, SensorState};
 
 use crate::instance::{EnrolFailure, LetterError, Status};
 
 pub(crate) fn sensor(sensor: &SensorState) -> field::SensorState {
-    let mac: Vec<String> = sensor
-        .mac_addr
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
     let (condition, since) = sensor.condition.clone().unzip();
     field::SensorState {
         profile: SensorProfile::clone(&sensor.profile),
@@ -21,8 +16,8 @@ pub(crate) fn sensor(sensor: &SensorState) -> field::SensorState {
         key: fingerprint(sensor.key),
         offered_key: fingerprint(sensor.offered_key),
         poll_interval_ms: sensor.poll_interval_ms,
-        ip_address: sensor.ip_addr.to_string(),
-        mac_address: mac.join(":"),
+        ip_address: sensor.ip_addr.clone(),
+        mac_address: sensor.mac_addr.to_string(),
         first_seen: WallTime::from_micros(sensor.first_seen),
         last_heartbeat: WallTime::from_micros(sensor.last_heartbeat),
         last_poll: sensor.last_poll.map(WallTime::from_micros),
@@ -35,6 +30,31 @@ pub(crate) fn sensor(sensor: &SensorState) -> field::SensorState {
         late: sensor.counters.late,
         condition: condition.unwrap_or_default(),
         condition_since: since.map(WallTime::from_micros),
+        answer_timeout_ms: sensor.answer_timeout_ms,
+        remarks: sensor.remarks.clone(),
+    }
+}
+
+pub(crate) fn refusal(refusal: Refusal) -> field::Refusal {
+    let Refusal {
+        sensor,
+        kind,
+        subject,
+        reason,
+        excerpt,
+        count,
+        first_at,
+        last_at,
+    } = refusal;
+    field::Refusal {
+        sensor: sensor.map_or_else(String::new, |sensor| sensor.to_string()),
+        kind,
+        subject,
+        reason,
+        excerpt,
+        count,
+        first_at: WallTime::from_micros(first_at),
+        last_at: WallTime::from_micros(last_at),
     }
 }
 

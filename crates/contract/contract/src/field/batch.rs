@@ -124,6 +124,9 @@ pub struct PollBatch {
     /// What the provider noticed that speaks against the result, as a sentence, or empty.
     #[cfg_attr(feature = "serde", serde(default))]
     pub remark: Vec<String>,
+    /// Of an answer that is no number, why; of another, what was left out of it and why. Or empty.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub flaw: Vec<String>,
 }
 
 /// Most characters of a text that the log did not take, in the entry that says so.
@@ -131,7 +134,7 @@ const KEPT_CHARACTERS: usize = 256;
 
 impl PollBatch {
     /// The same with the columns that batches did not have before readings could be signed, or before
-    /// there were remarks, as those have it that were stored then and not yet delivered.
+    /// there were remarks and flaws, as those have it that were stored then and not yet delivered.
     #[must_use]
     pub fn with_new_columns(mut self) -> Self {
         let rows = self.sensor.len();
@@ -143,12 +146,15 @@ impl PollBatch {
         if self.remark.is_empty() {
             self.remark = vec![String::new(); rows];
         }
+        if self.flaw.is_empty() {
+            self.flaw = vec![String::new(); rows];
+        }
         self
     }
 
     /// How long each column is that has one item per result, beside `sensor`; by its name in `wit/`.
     #[must_use]
-    pub fn lengths(&self) -> [(&'static str, usize); 14] {
+    pub fn lengths(&self) -> [(&'static str, usize); 15] {
         [
             ("poll", self.poll.len()),
             ("polled-at", self.polled_at.len()),
@@ -164,6 +170,7 @@ impl PollBatch {
             ("attestation", self.attestation.len()),
             ("evidence", self.evidence.len()),
             ("remark", self.remark.len()),
+            ("flaw", self.flaw.len()),
         ]
     }
 
@@ -192,6 +199,7 @@ impl PollBatch {
             evidence: items(&self.evidence, &rows)?,
             remark: items(&self.remark, &rows)?,
             refusal: self.refusal.clone(),
+            flaw: items(&self.flaw, &rows)?,
         })
     }
 
@@ -209,6 +217,7 @@ impl PollBatch {
             unit: String::new(),
             range: None,
             calibration: None,
+            unit_sent: String::new(),
         };
         Self {
             id: self.id.clone(),
@@ -230,6 +239,7 @@ impl PollBatch {
             evidence: vec![String::new(); rows],
             remark: vec![String::new(); rows],
             refusal: limits::cut(&printable(refusal), KEPT_CHARACTERS),
+            flaw: vec![String::new(); rows],
         }
     }
 
@@ -264,6 +274,7 @@ impl PollBatch {
             evidence,
             refusal: _,
             remark,
+            flaw,
         } = later;
         let mut places = Vec::with_capacity(sensors.len());
         for profile in sensors {
@@ -291,6 +302,7 @@ impl PollBatch {
         self.attestation.extend(attestation);
         self.evidence.extend(evidence);
         self.remark.extend(remark);
+        self.flaw.extend(flaw);
         Ok(())
     }
 }
@@ -319,6 +331,7 @@ mod tests {
             unit: String::new(),
             range: None,
             calibration: None,
+            unit_sent: String::new(),
         }
     }
 
@@ -345,6 +358,7 @@ mod tests {
             evidence: polls.iter().map(of_poll).collect(),
             refusal: String::new(),
             remark: polls.iter().map(of_poll).collect(),
+            flaw: polls.iter().map(of_poll).collect(),
             poll: polls,
         }
     }

@@ -106,6 +106,63 @@ pub struct SensorState {
     /// Since when.
     #[cfg_attr(feature = "serde", serde(default))]
     pub condition_since: Option<WallTime>,
+    /// How long a poll waits for the sensor's answer, milliseconds: learned from its late answers, or
+    /// named by its heartbeat.
+    pub answer_timeout_ms: u64,
+    /// What of its newest heartbeat and answer was left out, or is shown otherwise than it was sent.
+    pub remarks: Vec<String>,
+}
+
+/// What was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Wire)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub enum RefusalKind {
+    /// A heartbeat.
+    Heartbeat,
+    /// An answer to a poll.
+    Answer,
+    /// A message of history.
+    History,
+}
+
+impl RefusalKind {
+    /// Its name, as in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Heartbeat => "heartbeat",
+            Self::Answer => "answer",
+            Self::History => "history",
+        }
+    }
+}
+
+/// Something that was refused, once or several times for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Wire)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Refusal {
+    /// The sensor that it is of, or says that it is of; empty where it names none.
+    pub sensor: String,
+    /// What it was.
+    pub kind: RefusalKind,
+    /// The subject that it came on.
+    pub subject: String,
+    /// Why it was refused, and what would be right.
+    pub reason: String,
+    /// Its beginning, the last time.
+    pub excerpt: String,
+    /// How often.
+    pub count: u64,
+    /// The first time.
+    pub first_at: WallTime,
+    /// The last time.
+    pub last_at: WallTime,
 }
 
 /// What could not be recorded in any form, and was put aside.

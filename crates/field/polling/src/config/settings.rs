@@ -40,7 +40,10 @@ pub const SETTINGS: [(&str, &str); 34] = [
         "INSTANCE",
         "name in the subjects of stored results (default: the linked component)",
     ),
-    ("POLL_TIMEOUT_MS", "how long a poll waits for its answer"),
+    (
+        "POLL_TIMEOUT_MS",
+        "how long a poll waits for its answer at least; longer where the sensor has shown or says that it needs it",
+    ),
     (
         "LATE_WINDOW_MS",
         "how long after that an answer is recognised as late",

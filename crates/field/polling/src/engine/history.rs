@@ -16,6 +16,7 @@
 //! who come later.
 
 use fieldledger_attest::reading::Clock;
+use fieldledger_contract::field::RefusalKind;
 use fieldledger_wire::batch::{CLOCK_TOLERANCE, EARLIEST_TIME, Outcome};
 use fieldledger_wire::bulk::{Bulk, BulkReading};
 use uuid::Uuid;
@@ -26,6 +27,7 @@ use crate::moment::Moment;
 use crate::poll_book::Flight;
 use crate::poll_result::{PollResult, empty_result, evidence_text};
 use crate::receipt::Receipt;
+use crate::refusals::{Refusal, Room};
 use crate::sensor::Sensor;
 
 impl Engine {
@@ -43,7 +45,13 @@ impl Engine {
             Ok(bulk) => bulk,
             Err(error) => {
                 self.counters.history.refused += 1;
-                self.counters.history.last_refusal = format!("sensor {id}: {}", chain(&error));
+                let reason = chain(&error);
+                self.counters.history.last_refusal = format!("sensor {id}: {reason}");
+                let subject = sensor.device.read.history();
+                let kind = RefusalKind::History;
+                let refusal =
+                    Refusal::new(Some(id), kind, subject.as_str(), &reason, payload, now.wall);
+                self.refusals.note(Room::Sensor(id), refusal);
                 return;
             }
         };
@@ -55,10 +63,13 @@ impl Engine {
         let (attestation, evidence) = sensor.enrolment.judge_history(id, &bulk);
         if !attestation.is_credible() {
             self.counters.history.refused += 1;
-            self.counters.history.last_refusal = format!(
-                "sensor {id}: the signature of its history is {}",
-                attestation.name()
-            );
+            let reason = format!("the signature of its history is {}", attestation.name());
+            self.counters.history.last_refusal = format!("sensor {id}: {reason}");
+            let subject = sensor.device.read.history();
+            let kind = RefusalKind::History;
+            let refusal =
+                Refusal::new(Some(id), kind, subject.as_str(), &reason, payload, now.wall);
+            self.refusals.note(Room::Sensor(id), refusal);
             // Parsed messages have a reading.
             if let Some(reading) = bulk.readings.last() {
                 let number = self.polls.number_without_poll();
@@ -130,6 +141,7 @@ fn historical(
         number,
         sensor: sensor.device.id,
         polled_at: measured.unwrap_or(now.wall),
+        sent_at: now.steady,
     };
     PollResult {
         text: reading.value.clone(),

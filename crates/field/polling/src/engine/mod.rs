@@ -26,6 +26,7 @@ use crate::poll_book::PollBook;
 use crate::poll_queue::PollQueue;
 use crate::poll_result::PollResult;
 use crate::receipt::StoredAnswer;
+use crate::refusals::{Refusal, Refusals};
 use crate::routes::{Change, Route, Routes};
 use crate::sensor::Sensor;
 use crate::state::{Counters, LivenessCounts, SensorState};
@@ -37,7 +38,7 @@ pub struct Settings {
     pub limits: Limits,
     /// Prefixes below which only a sensor itself announces itself; see [`OriginError`].
     pub confined: Vec<String>,
-    /// How long a poll waits for its answer.
+    /// How long a poll waits for its answer, unless the sensor has shown or says that it needs longer.
     pub poll_timeout: Duration,
     /// How long after that an answer is still recognised.
     pub late_window: Duration,
@@ -130,8 +131,14 @@ pub enum Rejection {
         sensor: Uuid,
     },
     /// The heartbeat itself is wrong.
-    #[error("heartbeat is not acceptable")]
-    Heartbeat(#[source] HeartbeatError),
+    #[error("heartbeat{} is not acceptable", of_sensor(.sensor))]
+    Heartbeat {
+        /// Which sensor it names, as far as that can be told.
+        sensor: Option<Uuid>,
+        /// What is wrong with it.
+        #[source]
+        source: HeartbeatError,
+    },
     /// It came on a subject on which somebody else may speak.
     #[error("heartbeat came where sensor {sensor} does not announce itself")]
     Origin {
@@ -193,6 +200,29 @@ pub enum Rejection {
     },
 }
 
+impl Rejection {
+    /// The sensor that the heartbeat names, where that is known.
+    #[must_use]
+    pub fn sensor(&self) -> Option<Uuid> {
+        match self {
+            Self::TooManyHeartbeats { .. } => None,
+            Self::Heartbeat { sensor, .. } => *sensor,
+            Self::TooOften { sensor }
+            | Self::Origin { sensor, .. }
+            | Self::TooManySensors { sensor, .. }
+            | Self::TooManyPatterns { sensor, .. }
+            | Self::Impostor { sensor, .. }
+            | Self::NoKey { sensor }
+            | Self::Moved { sensor }
+            | Self::TopicTaken { sensor, .. } => Some(*sensor),
+        }
+    }
+}
+
+fn of_sensor(sensor: &Option<Uuid>) -> String {
+    sensor.map_or_else(String::new, |sensor| format!(" of sensor {sensor}"))
+}
+
 /// Why a stored sensor is not registered again.
 #[derive(Debug, Error)]
 pub enum RestoreError {
@@ -225,6 +255,7 @@ pub struct Engine {
     waiting: PollQueue,
     heartbeat_rates: HeartbeatRates,
     history_turns: HistoryTurns,
+    refusals: Refusals,
     paused: bool,
     draining: bool,
     counters: Counters,
@@ -241,7 +272,7 @@ impl Engine {
             keys: HashMap::new(),
             routes: Routes::default(),
             agenda: Agenda::default(),
-            polls: PollBook::new(micros(settings.poll_timeout), micros(settings.late_window)),
+            polls: PollBook::new(micros(settings.late_window)),
             waiting: PollQueue::new(settings.outstanding_max),
             heartbeat_rates: HeartbeatRates::new(
                 settings.heartbeats_per_s,
@@ -249,6 +280,7 @@ impl Engine {
                 now.steady,
             ),
             history_turns: HistoryTurns::new(settings.history_per_s, now.steady),
+            refusals: Refusals::default(),
             paused: false,
             draining: false,
             counters: Counters::default(),
@@ -278,7 +310,7 @@ impl Engine {
             self.poll_given_up(flight, now);
         }
         while let Some(flight) = self.polls.close_window(now.steady) {
-            self.late_window_closed(flight);
+            self.late_window_closed(flight, now);
         }
         while let Some((at, task, sensor)) = self.agenda.pop_due(now.steady) {
             match task {
@@ -359,12 +391,14 @@ impl Engine {
     /// One sensor.
     #[must_use]
     pub fn sensor(&self, id: Uuid) -> Option<SensorState> {
-        self.sensors.get(&id).map(Sensor::state)
+        let timeout = micros(self.settings.poll_timeout);
+        self.sensors.get(&id).map(|sensor| sensor.state(timeout))
     }
 
     /// Sensors in order of alias, then id: `limit` of them from `offset` on.
     #[must_use]
     pub fn sensors(&self, offset: usize, limit: usize) -> Vec<SensorState> {
+        let timeout = micros(self.settings.poll_timeout);
         let mut sensors: Vec<&Sensor> = self.sensors.values().collect();
         sensors.sort_unstable_by(|a, b| {
             let order = a.profile.alias.cmp(&b.profile.alias);
@@ -374,8 +408,14 @@ impl Engine {
             .into_iter()
             .skip(offset)
             .take(limit)
-            .map(Sensor::state)
+            .map(|sensor| sensor.state(timeout))
             .collect()
+    }
+
+    /// What was refused lately, the newest first: `limit` of one sensor, or of all for none.
+    #[must_use]
+    pub fn refusals(&self, sensor: Option<Uuid>, limit: usize) -> Vec<Refusal> {
+        self.refusals.list(sensor, limit)
     }
 
     /// What a start at another server must know: decisions about keys, and records of sensors, as

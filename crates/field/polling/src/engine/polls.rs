@@ -1,16 +1,20 @@
 //! Polls: when they are sent, how they are answered or given up.
 
+use fieldledger_contract::field::RefusalKind;
 use fieldledger_wire::batch::Outcome;
 use fieldledger_wire::poll::Poll;
 use fieldledger_wire::reply::{Reply, Unparsable};
+use fieldledger_wire::unit::understood;
 use uuid::Uuid;
 
 use super::{Action, Engine};
 use crate::agenda::Task;
+use crate::error_chain::chain;
 use crate::moment::{Moment, micros};
 use crate::poll_book::Flight;
 use crate::poll_result::{PollResult, empty_result, evidence_text};
 use crate::receipt::{Receipt, StoredAnswer};
+use crate::refusals::{Refusal, Room};
 use crate::sensor::{Phase, Sensor};
 
 /// First polls are spread over one interval, but over no more than this: five seconds keep 20,000
@@ -22,6 +26,9 @@ const JITTER_PART: u64 = 20;
 
 /// Farewells have a sensor polled no more often than this, in microseconds, or than its interval says.
 const FAREWELL_CHECK_EVERY: u64 = 10_000_000;
+
+/// The subject of an answer that came back on that of its poll, as people are shown it.
+const REPLY_SUBJECT: &str = "the poll's reply subject";
 
 /// The doubling of a silent sensor's interval stops here at the latest; `retry_max` is sooner.
 const DOUBLINGS_MAX: u32 = 20;
@@ -36,7 +43,26 @@ impl Engine {
         if let Some(sensor) = self.sensors.get_mut(&id) {
             sensor.answers_directly = true;
         }
-        self.answer(number, Reply::parse(payload), now);
+        let answer = Reply::parse(payload);
+        self.note_refused(id, &answer, REPLY_SUBJECT, payload, now);
+        self.answer(number, answer, now);
+    }
+
+    /// Notes an answer that holds no number.
+    fn note_refused(
+        &mut self,
+        id: Uuid,
+        answer: &Result<Reply, Unparsable>,
+        subject: &str,
+        payload: &[u8],
+        now: Moment,
+    ) {
+        if let Err(Unparsable { reason, .. }) = answer {
+            let reason = chain(reason);
+            let kind = RefusalKind::Answer;
+            let refusal = Refusal::new(Some(id), kind, subject, &reason, payload, now.wall);
+            self.refusals.note(Room::Sensor(id), refusal);
+        }
     }
 
     pub(super) fn answer_on_read_topic(&mut self, id: Uuid, payload: &[u8], now: Moment) {
@@ -51,7 +77,15 @@ impl Engine {
             (None, None) => None,
         };
         match poll {
-            Some(number) => self.answer(number, answer, now),
+            Some(number) => {
+                let read = self
+                    .sensors
+                    .get(&id)
+                    .map(|sensor| sensor.device.read.clone());
+                let subject = read.as_ref().map_or("", |read| read.as_str());
+                self.note_refused(id, &answer, subject, payload, now);
+                self.answer(number, answer, now);
+            }
             None => self.counters.unsolicited += 1,
         }
     }
@@ -67,7 +101,8 @@ impl Engine {
             (Some(flight), Ok(reply)) => self.answered_late(flight, reply, now),
             // Late and no number: the poll is already recorded, and there is nothing to add.
             (Some(flight), Err(_)) => {
-                self.late_window_closed(flight);
+                self.refute_farewell(flight, now);
+                self.late_window_closed(flight, now);
                 self.counters.unsolicited += 1;
             }
             (None, Ok(reply)) => self.answered_again(number, reply, now),
@@ -105,16 +140,13 @@ impl Engine {
         sensor.heard(now);
         // There is one poll under way at a time, so this one said all that was named.
         sensor.unheard.heard();
-        // It may have answered an earlier one before it left.
-        if sensor
-            .farewell_after
-            .take_if(|after| flight.number > *after)
-            .is_some()
-        {
-            sensor.farewell_check_at = now.steady + FAREWELL_CHECK_EVERY.min(sensor.interval());
-            let sensor = flight.sensor;
-            self.actions.push(Action::FarewellRefuted { sensor });
-        }
+        sensor
+            .patience
+            .answered_after(now.steady.saturating_sub(flight.sent_at));
+        self.refute_farewell(flight, now);
+        let Some(sensor) = self.sensors.get_mut(&flight.sensor) else {
+            return;
+        };
         let result = match answer {
             Ok(reply) => {
                 sensor.counters.replies += 1;
@@ -125,9 +157,13 @@ impl Engine {
             Err(unparsable) => {
                 sensor.counters.unparsable += 1;
                 self.counters.polls.unparsable += 1;
-                let mut result = empty_result(sensor, flight, Outcome::Unparsable, now);
-                result.text = unparsable.text;
-                result
+                let flaw = format!("the answer is no number: {}", chain(&unparsable.reason));
+                sensor.answer_remarks = vec![flaw.clone()];
+                PollResult {
+                    text: unparsable.text,
+                    flaw,
+                    ..empty_result(sensor, flight, Outcome::Unparsable, now)
+                }
             }
         };
         self.actions.push(Action::Result(result));
@@ -135,7 +171,25 @@ impl Engine {
         self.check_farewell(flight.sensor, now);
     }
 
+    /// The sensor has answered a poll that was sent after somebody said farewell in its name. It may have
+    /// answered an earlier one before it left.
+    fn refute_farewell(&mut self, flight: Flight, now: Moment) {
+        let Some(sensor) = self.sensors.get_mut(&flight.sensor) else {
+            return;
+        };
+        let farewell = sensor
+            .farewell_after
+            .take_if(|after| flight.number > *after);
+        if farewell.is_some() {
+            sensor.farewell_check_at = now.steady + FAREWELL_CHECK_EVERY.min(sensor.interval());
+            let sensor = flight.sensor;
+            self.actions.push(Action::FarewellRefuted { sensor });
+        }
+    }
+
     fn answered_late(&mut self, flight: Flight, reply: Reply, now: Moment) {
+        self.refute_farewell(flight, now);
+        let setting = micros(self.settings.poll_timeout);
         let Some(sensor) = self.sensors.get_mut(&flight.sensor) else {
             self.counters.unsolicited += 1;
             return;
@@ -145,8 +199,17 @@ impl Engine {
         sensor.given_up = None;
         sensor.counters.late += 1;
         self.counters.polls.late += 1;
+        let timeout = sensor.timeout(setting);
+        sensor
+            .patience
+            .answered_after(now.steady.saturating_sub(flight.sent_at));
+        let has_learned = sensor.timeout(setting) > timeout;
         let result = with_reply(sensor, flight, reply, Outcome::Late, now);
         self.actions.push(Action::Result(result));
+        if has_learned {
+            // The next run is to know it as well.
+            self.save(flight.sensor, now);
+        }
         if was_down {
             self.schedule_first_poll(flight.sensor, now);
         }
@@ -171,13 +234,16 @@ impl Engine {
         }
         sensor.counters.timeouts += 1;
         self.counters.polls.timeouts += 1;
-        let has_left = sensor.farewell_after.is_some() && !self.draining;
+        // Where this poll was to show whether the sensor has left, its late window decides.
+        let was_asked = sensor
+            .farewell_after
+            .is_some_and(|after| flight.number > after);
         let result = empty_result(sensor, flight, Outcome::NoReply, now);
         self.actions.push(Action::Result(result));
-        if has_left {
-            return self.remove(flight.sensor, now);
-        }
         self.schedule_next_poll(flight.sensor, now);
+        if !was_asked {
+            self.check_farewell(flight.sensor, now);
+        }
     }
 
     /// Polls a sensor that said farewell as soon as that may be, unless it is being polled.
@@ -194,11 +260,18 @@ impl Engine {
         }
     }
 
-    pub(super) fn late_window_closed(&mut self, flight: Flight) {
-        if let Some(sensor) = self.sensors.get_mut(&flight.sensor)
-            && sensor.given_up == Some(flight.number)
-        {
+    /// Nothing that comes now is an answer to this poll. Where it was to show whether a sensor has left, it
+    /// has.
+    pub(super) fn late_window_closed(&mut self, flight: Flight, now: Moment) {
+        let Some(sensor) = self.sensors.get_mut(&flight.sensor) else {
+            return;
+        };
+        if sensor.given_up == Some(flight.number) {
             sensor.given_up = None;
+        }
+        let was_asked = |after| flight.number > after;
+        if sensor.farewell_after.is_some_and(was_asked) && !self.draining {
+            self.remove(flight.sensor, now);
         }
     }
 
@@ -257,7 +330,10 @@ impl Engine {
             && sensor.phase == Phase::Scheduled(at)
         {
             sensor.phase = Phase::Waiting;
-            self.waiting.add(id, sensor.is_silent());
+            // One that is waited for longer takes the room of the silent.
+            let setting = micros(self.settings.poll_timeout);
+            let is_slow = sensor.timeout(setting) > setting;
+            self.waiting.add(id, sensor.is_silent() || is_slow);
         }
     }
 
@@ -273,7 +349,8 @@ impl Engine {
             if let Some(sensor) = self.sensors.get_mut(&id)
                 && sensor.phase == Phase::Waiting
             {
-                let number = self.polls.start(id, now);
+                let timeout = sensor.timeout(micros(self.settings.poll_timeout));
+                let number = self.polls.start(id, timeout, now);
                 self.waiting.sent(number, is_silent);
                 sensor.phase = Phase::Polled(number);
                 sensor.last_poll = Some(now.wall);
@@ -320,6 +397,8 @@ fn with_reply(
     now: Moment,
 ) -> PollResult {
     let (attestation, evidence) = sensor.enrolment.judge(flight.sensor, &reply);
+    let flaw = reply.flaw();
+    sensor.answer_remarks = answer_remarks(&reply);
     if let (true, Some(up)) = (attestation.is_credible(), reply.up) {
         sensor.note_uptime(&reply.boot, up, now);
     }
@@ -350,7 +429,22 @@ fn with_reply(
         attestation,
         remark,
         evidence: evidence.as_ref().map_or_else(String::new, evidence_text),
+        flaw,
         receipt,
         ..empty_result(sensor, flight, outcome, now)
     }
+}
+
+/// What a person should know of how an answer was read.
+fn answer_remarks(reply: &Reply) -> Vec<String> {
+    let flaws = reply.flaws.iter().map(ToString::to_string);
+    let notes = reply.notes.iter().cloned();
+    let unit = understood(&reply.unit);
+    let unknown = format!(
+        "field unit is {:?}, which is not known; expected a UCUM code",
+        reply.unit
+    );
+    let unit = (!unit.is_known).then_some(unknown);
+    let remarks = flaws.chain(notes).chain(unit);
+    remarks.map(|remark| format!("answer: {remark}")).collect()
 }

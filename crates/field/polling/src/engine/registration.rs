@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use fieldledger_wire::heartbeat::{Device, Heartbeat};
+use fieldledger_contract::field::RefusalKind;
+use fieldledger_wire::heartbeat::{Device, Heartbeat, sensor_named};
 use uuid::Uuid;
 
 use super::{Action, Engine, Rejection, RestoreError};
@@ -12,7 +13,9 @@ use crate::error_chain::chain;
 use crate::heartbeat_rates::Flood;
 use crate::moment::{Moment, micros};
 use crate::origin;
+use crate::patience::Patience;
 use crate::record::StoredRecord;
+use crate::refusals::{Refusal, Room};
 use crate::routes::{Change, routes_of};
 use crate::sensor::{Phase, Sensor};
 
@@ -44,7 +47,19 @@ impl Engine {
             Ok(()) => self.counters.heartbeats += 1,
             Err(rejection) => {
                 self.counters.heartbeats_rejected += 1;
-                self.counters.last_rejection = chain(rejection);
+                let reason = chain(rejection);
+                let sensor = rejection.sensor();
+                let room = match sensor.filter(|id| self.sensors.contains_key(id)) {
+                    Some(id) => Room::Sensor(id),
+                    None if origin::prefix_of(subject, &self.settings.confined).is_some() => {
+                        Room::Confined
+                    }
+                    None => Room::Open,
+                };
+                let kind = RefusalKind::Heartbeat;
+                let refusal = Refusal::new(sensor, kind, subject, &reason, payload, now.wall);
+                self.refusals.note(room, refusal);
+                self.counters.last_rejection = reason;
             }
         }
         accepted
@@ -64,8 +79,11 @@ impl Engine {
             },
             Flood::Of(sensor) => Rejection::TooOften { sensor },
         })?;
-        let device =
-            Heartbeat::parse(payload, &self.settings.limits).map_err(Rejection::Heartbeat)?;
+        let device = Heartbeat::parse(payload, &self.settings.limits);
+        let device = device.map_err(|source| Rejection::Heartbeat {
+            sensor: sensor_named(payload),
+            source,
+        })?;
         self.check_origin(subject, &device)?;
         let id = device.id;
         self.check_key(&device)?;
@@ -110,7 +128,11 @@ impl Engine {
             serde_json::from_slice(record).map_err(RestoreError::NotARecord)?;
         let heartbeat = record.heartbeat.to_string();
         let device = Heartbeat::restore(heartbeat.as_bytes(), &self.settings.limits)
-            .map_err(|error| RestoreError::Rejected(Rejection::Heartbeat(error)))?;
+            .map_err(|source| Rejection::Heartbeat {
+                sensor: sensor_named(heartbeat.as_bytes()),
+                source,
+            })
+            .map_err(RestoreError::Rejected)?;
         let silence = now.wall.saturating_sub(record.last_heartbeat);
         if silence >= self.forget_after() {
             let days = silence / MICROSECONDS_PER_DAY;
@@ -125,6 +147,9 @@ impl Engine {
         let _ = sensor.enrolment.meet(shown.as_ref());
         sensor.first_seen = record.first_seen;
         sensor.last_heartbeat = record.last_heartbeat;
+        sensor.patience = Patience {
+            slowest: record.slowest_answer,
+        };
         // Heartbeats that came while nobody listened were not missed, but a sensor that died long
         // before the restart must still be forgotten one day.
         sensor.remembered_from = now.steady.saturating_sub(silence);
@@ -148,8 +173,9 @@ impl Engine {
         self.routes.add(&sensor.device, &mut change);
         self.subscriptions_changed(change);
         // An answer to a poll of an earlier run, or from before a farewell, may be on its way.
-        let recognisable = self.settings.poll_timeout + self.settings.late_window;
-        sensor.quiet_until = now.steady + micros(recognisable);
+        let timeout = sensor.timeout(micros(self.settings.poll_timeout));
+        let recognisable = timeout + micros(self.settings.late_window);
+        sensor.quiet_until = now.steady + recognisable;
         self.sensors.insert(id, sensor);
         self.schedule_first_poll(id, now);
         self.schedule_watch(id, now.steady + micros(self.settings.stale_after));
@@ -257,7 +283,7 @@ impl Engine {
         }
     }
 
-    fn save(&mut self, id: Uuid, now: Moment) {
+    pub(super) fn save(&mut self, id: Uuid, now: Moment) {
         if let Some(sensor) = self.sensors.get_mut(&id) {
             sensor.saved_at = now.steady;
             let record = sensor.record();
@@ -265,14 +291,15 @@ impl Engine {
         }
     }
 
-    /// A sensor says that it leaves, or somebody does in its name. One that has answered lately is polled
-    /// once more: if it answers, it has not left.
+    /// A sensor says that it leaves, or somebody does in its name, or a broker does long after: the last
+    /// will of a connection that was lost comes when a new one has been made. So it is polled once more: if
+    /// it answers, in time or late, it has not left. One that is down needs no poll.
     pub(super) fn farewell(&mut self, id: Uuid, now: Moment) {
         let last_poll = self.polls.last_number();
         let Some(sensor) = self.sensors.get_mut(&id) else {
             return;
         };
-        if !sensor.is_living(now.steady) {
+        if sensor.down {
             return self.remove(id, now);
         }
         // A farewell after each poll must not put off the end of the first.
@@ -293,6 +320,7 @@ impl Engine {
         let mut change = Change::default();
         self.routes.remove(&sensor.device, &mut change);
         self.subscriptions_changed(change);
+        self.refusals.forget(id);
         self.actions.push(Action::Delete { sensor: id });
         self.send_waiting(now);
     }

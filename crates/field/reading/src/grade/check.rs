@@ -74,6 +74,7 @@ pub(super) fn sensor_of<'a>(
             unit: String::new(),
             range: None,
             calibration: None,
+            unit_sent: String::new(),
         });
     };
     if !is_uuid(&sensor.id) {

@@ -4,6 +4,7 @@ use fieldledger_audit::timestamp;
 use fieldledger_wire::batch::{
     Attestation, CLOCK_TOLERANCE, EARLIEST_TIME, Outcome, PollBatch, SensorProfile,
 };
+use fieldledger_wire::unit::{is_same, understood};
 
 use crate::quality::Quality;
 
@@ -72,13 +73,38 @@ pub(super) fn check_remark(remark: &str, findings: &mut Findings) {
     }
 }
 
-/// Both units name the engineering value. Where they differ there is no telling which is right, and
-/// 20 in the wrong unit is worse than no value.
-pub(super) fn check_unit(replied: &str, declared: &str, findings: &mut Findings) {
-    if !replied.is_empty() && !declared.is_empty() && replied != declared {
+/// Both units name the engineering value, in whatever spelling. Where they differ there is no telling
+/// which is right, and 20 in the wrong unit is worse than no value. A unit that nobody knows is kept, and
+/// of value and unit only the value is good then.
+pub(super) fn check_unit(
+    replied: &str,
+    sensor: &SensorProfile,
+    has_value: bool,
+    findings: &mut Findings,
+) {
+    let declared = sensor.unit.as_str();
+    if !replied.is_empty() && !declared.is_empty() && !is_same(replied, declared) {
         findings.add(Quality::BadConfigurationError, || {
             format!("the reply is in {replied}, but the sensor declared {declared}")
         });
+        return;
+    }
+    let unit = match declared {
+        "" => replied,
+        declared => declared,
+    };
+    if has_value && !understood(unit).is_known {
+        findings.add(Quality::UncertainSubNormal, || {
+            format!("the unit {unit:?} is not known; expected a UCUM code such as Cel")
+        });
+    }
+}
+
+/// What of an answer was left out because it could not be read: the value is good, and something beside
+/// it is not.
+pub(super) fn check_flaw(flaw: &str, findings: &mut Findings) {
+    if !flaw.is_empty() {
+        findings.add(Quality::UncertainSubNormal, || flaw.to_owned());
     }
 }
 

@@ -18,11 +18,13 @@ use fieldledger_audit::validate::{MAX_PRODUCER_BYTES, SEQUENCE_END};
 use fieldledger_audit::{EventColumns, Origin, timestamp};
 use fieldledger_contract::limits;
 use fieldledger_wire::batch::{Outcome, PollBatch, SensorProfile};
+use fieldledger_wire::unit::understood;
 
 pub use check::BatchError;
 use check::{check_lengths, polled_at, sensor_of, sequence_of};
 use findings::{
-    Findings, check_attestation, check_clock, check_range, check_refusal, check_remark, check_unit,
+    Findings, check_attestation, check_clock, check_flaw, check_range, check_refusal, check_remark,
+    check_unit,
 };
 use value::engineering_value;
 
@@ -141,8 +143,18 @@ fn grade<'a>(
     let answered = outcome != Outcome::NoReply;
 
     check_refusal(&batch.refusal, &mut findings);
-    let value = engineering_value(outcome, text, sensor, &mut findings);
-    check_unit(&batch.unit[row], &sensor.unit, &mut findings);
+    let flaw = batch.flaw[row].as_str();
+    let sent = batch.unit[row].as_str();
+    let value = engineering_value(outcome, text, flaw, sensor, &mut findings);
+    // A value that is there: what is said of a missing one is said already.
+    if value.is_some() {
+        check_flaw(flaw, &mut findings);
+    }
+    let unit = match sensor.unit.is_empty() {
+        true => understood(sent).code,
+        false => sensor.unit.clone(),
+    };
+    check_unit(sent, sensor, value.is_some(), &mut findings);
     check_attestation(batch.attestation[row], &mut findings);
     if let Some(value) = &value {
         check_range(value.number, sensor, &mut findings);
@@ -168,8 +180,8 @@ fn grade<'a>(
         attestation: answered.then_some(batch.attestation[row]),
         boot: present(&batch.boot[row]),
         device_at: batch.device_at[row],
-        device_unit: (!batch.evidence[row].is_empty())
-            .then_some(Cow::Borrowed(batch.unit[row].as_str())),
+        device_unit: (!batch.evidence[row].is_empty() || (!sent.is_empty() && sent != unit))
+            .then_some(Cow::Borrowed(sent)),
         device_up: batch.device_up[row],
         evidence,
         historical: outcome == Outcome::Historical,
@@ -181,7 +193,7 @@ fn grade<'a>(
         reason: reason.map(|reason| Cow::Owned(limits::cut(&reason, MAX_REASON_CHARACTERS))),
         received_at: batch.received_at[row],
         seq: batch.sequence[row],
-        unit: present(&sensor.unit).or_else(|| present(&batch.unit[row])),
+        unit: (!unit.is_empty()).then_some(Cow::Owned(unit)),
         value: value.filter(|_| usable).map(|value| value.text),
     }
 }

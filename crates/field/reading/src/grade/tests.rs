@@ -19,6 +19,7 @@ fn sensor() -> SensorProfile {
         unit: String::new(),
         range: None,
         calibration: None,
+        unit_sent: String::new(),
     }
 }
 
@@ -44,6 +45,7 @@ fn batch(change: impl FnOnce(&mut PollBatch)) -> PollBatch {
         evidence: vec![String::new()],
         refusal: String::new(),
         remark: vec![String::new()],
+        flaw: vec![String::new()],
     };
     change(&mut batch);
     batch
@@ -707,4 +709,68 @@ proptest! {
         let even = lengths.iter().all(|length| *length == lengths[0]);
         prop_assert_eq!(grade_batch(&batch).is_ok(), even);
     }
+}
+
+#[test]
+fn the_reason_of_an_answer_without_a_number_is_what_was_found() {
+    let why = "the answer is no number: field value is \"6,3\"; expected a point";
+    let events = graded(|batch| {
+        batch.outcome[0] = Outcome::Unparsable;
+        batch.text[0] = "6,3".into();
+        batch.flaw[0] = why.into();
+    });
+    let (quality, status, value, reason) = outcome_of(&events);
+    assert_eq!(
+        (quality, status, value),
+        (Quality::BadDecodingError, "VALUE_ERROR", "")
+    );
+    assert_eq!(reason, why);
+}
+
+#[test]
+fn what_was_left_out_of_an_answer_makes_it_uncertain() {
+    let events = graded(|batch| batch.flaw[0] = "field at is \"soon\"; expected a time".into());
+    let (quality, status, value, reason) = outcome_of(&events);
+    assert_eq!(
+        (quality, status, value),
+        (Quality::UncertainSubNormal, "SUCCESS", "21.370")
+    );
+    assert!(reason.contains("field at"));
+}
+
+#[test]
+fn units_are_compared_by_what_they_mean() {
+    let graded_as = |declared: &str, sent: &str| {
+        let events = graded(|batch| {
+            batch.sensors[0].unit = declared.into();
+            batch.unit[0] = sent.into();
+        });
+        let reading = Recorded::parse(&events.message[0]).unwrap();
+        let text = |text: &Option<Cow<'_, str>>| text.as_deref().unwrap_or("").to_owned();
+        (
+            reading.quality,
+            text(&reading.unit),
+            text(&reading.device_unit),
+        )
+    };
+    let good = |unit: &str, sent: &str| (Quality::Good, unit.to_owned(), sent.to_owned());
+    assert_eq!(graded_as("Cel", "°C"), good("Cel", "°C"));
+    assert_eq!(graded_as("", "°C"), good("Cel", "°C"));
+    assert_eq!(graded_as("", "Cel"), good("Cel", ""));
+    assert_eq!(graded_as("L/min", "l/min"), good("L/min", "l/min"));
+    assert_eq!(graded_as("Cel", "°F").0, Quality::BadConfigurationError);
+    // Kept, and said of.
+    let (quality, unit, _) = graded_as("", "furlongs");
+    assert_eq!(
+        (quality, unit.as_str()),
+        (Quality::UncertainSubNormal, "furlongs")
+    );
+    assert_eq!(
+        graded_as("furlongs", "furlongs").0,
+        Quality::UncertainSubNormal
+    );
+    assert_eq!(
+        graded_as("furlongs", "Cel").0,
+        Quality::BadConfigurationError
+    );
 }

@@ -16,6 +16,7 @@ pub(super) struct EngineeringValue<'a> {
 pub(super) fn engineering_value<'a>(
     outcome: Outcome,
     text: &'a str,
+    flaw: &str,
     sensor: &SensorProfile,
     findings: &mut Findings,
 ) -> Option<EngineeringValue<'a>> {
@@ -27,8 +28,9 @@ pub(super) fn engineering_value<'a>(
             return None;
         }
         Outcome::Unparsable => {
-            findings.add(Quality::BadDecodingError, || {
-                "the answer is no number".to_owned()
+            findings.add(Quality::BadDecodingError, || match flaw {
+                "" => "the answer is no number".to_owned(),
+                why => why.to_owned(),
             });
             return None;
         }

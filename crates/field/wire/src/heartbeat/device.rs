@@ -1,10 +1,10 @@
 //! A sensor as its heartbeat describes it.
 
-use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use uuid::Uuid;
 
+use super::address::MacAddr;
 use super::error::HeartbeatError;
 use super::members::Members;
 use super::message::{Heartbeat, Identity};
@@ -35,14 +35,18 @@ pub struct Device {
     pub read: Subject,
     /// Where it says that it leaves.
     pub disconnect: Subject,
-    /// IP address it gave.
-    pub ip_addr: IpAddr,
-    /// MAC address it gave.
-    pub mac_addr: [u8; 6],
+    /// IP address it gave, or what it gave for one; empty where nothing could be kept.
+    pub ip_addr: String,
+    /// MAC address it gave, or what it gave for one.
+    pub mac_addr: MacAddr,
+    /// How long it says that it may need for an answer, in milliseconds.
+    pub answer_within_ms: Option<u64>,
     /// The key that it proved to have, or none for a device that does not sign.
     pub identity: Option<Identity>,
     /// Readings of this boot that were dropped before anyone acknowledged them, as far as it says.
     pub lost: Option<u64>,
+    /// What of the heartbeat was left out, or is shown otherwise than it was sent, and why.
+    pub remarks: Vec<String>,
 }
 
 impl Device {
@@ -51,6 +55,7 @@ impl Device {
         limits: &Limits,
     ) -> Result<Self, HeartbeatError> {
         let id = members.id()?;
+        let mut remarks = Vec::new();
         let poll = members.topic("poll_topic", id, &limits.topics)?;
         let read = members.topic("read_topic", id, &limits.topics)?;
         let disconnect = members.topic("disconnect_topic", id, &limits.topics)?;
@@ -58,13 +63,18 @@ impl Device {
         if poll == read || poll == disconnect || read == disconnect {
             return Err(HeartbeatError::SameTopics);
         }
+        let alias = members.name("alias", &mut remarks);
+        let location = members.name("location", &mut remarks);
+        let (unit, unit_sent) = members.unit(&mut remarks);
+        let shown = members.shown_name(alias, id, &mut remarks);
         let profile = SensorProfile {
             id: id.hyphenated().to_string(),
-            alias: members.name("alias")?,
-            location: members.name("location")?,
-            unit: members.unit()?,
+            alias: shown,
+            location,
+            unit,
             range: members.range()?,
             calibration: members.calibration()?,
+            unit_sent,
         };
         Ok(Self {
             id,
@@ -73,10 +83,12 @@ impl Device {
             poll,
             read,
             disconnect,
-            ip_addr: members.ip_addr()?,
-            mac_addr: members.mac_addr()?,
+            ip_addr: members.ip_addr(&mut remarks),
+            mac_addr: members.mac_addr(&mut remarks),
+            answer_within_ms: members.answer_within(&mut remarks),
             identity: members.identity()?,
-            lost: members.optional_number("lost")?,
+            lost: members.lost(&mut remarks),
+            remarks,
         })
     }
 
@@ -101,8 +113,13 @@ impl Device {
             unit,
             range,
             calibration,
+            unit_sent,
             id: _,
         } = self.profile.clone();
+        let unit = match unit_sent.is_empty() {
+            true => unit,
+            false => unit_sent,
+        };
         Heartbeat {
             alias,
             id: self.id,
@@ -110,10 +127,11 @@ impl Device {
             poll_topic: self.poll.to_string(),
             read_topic: self.read.to_string(),
             disconnect_topic: self.disconnect.to_string(),
-            ip_addr: self.ip_addr,
-            mac_addr: self.mac_addr,
+            ip_addr: self.ip_addr.clone(),
+            mac_addr: self.mac_addr.clone(),
             location,
             unit: Some(unit).filter(|unit| !unit.is_empty()),
+            answer_within: self.answer_within_ms,
             range,
             calibration,
             identity: self.identity.clone(),

@@ -4,19 +4,20 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use fieldledger_attest::NUMBERS_END;
-use fieldledger_attest::reading::MAX_UNIT_BYTES;
 use fieldledger_attest::signature::Signature;
 use fieldledger_attest::statement::{BootId, MAX_BOOT_BYTES};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::address::MacAddr;
 use super::error::HeartbeatError;
-use super::message::{Identity, MAX_NAME_CHARACTERS};
+use super::message::{ANSWERS_WITHIN_MS, Identity, MAX_ADDRESS_BYTES, MAX_NAME_CHARACTERS};
 use crate::batch::{Calibration, Range};
 use crate::excerpt::quoted;
+use crate::number::{float_of, whole_of};
+use crate::text::trimmed_text;
 use crate::topic::{Subject, TopicRules};
-use crate::unit::is_unit;
+use crate::unit;
 
 /// The members of which there are all or none.
 const IDENTITY: [&str; 4] = ["key", "boot", "beat", "key_sig"];
@@ -25,19 +26,41 @@ const IDENTITY: [&str; 4] = ["key", "boot", "beat", "key_sig"];
 const BELOW_NUMBERS_END: &str = "a whole number from 0 up to 2^53 - 1";
 
 /// The members of a heartbeat, read one by one so that an error can name the one that is wrong.
-pub(super) struct Members<'a>(pub(super) &'a Map<String, Value>);
+pub(super) struct Members<'a> {
+    members: &'a Map<String, Value>,
+    /// Its topics are subjects already.
+    is_stored: bool,
+}
 
-impl Members<'_> {
+impl<'a> Members<'a> {
+    /// Those of a message that a sensor sent.
+    pub(super) fn sent(members: &'a Map<String, Value>) -> Self {
+        Self {
+            members,
+            is_stored: false,
+        }
+    }
+
+    /// Those of one that was accepted before, as it is stored.
+    pub(super) fn stored(members: &'a Map<String, Value>) -> Self {
+        Self {
+            members,
+            is_stored: true,
+        }
+    }
+
     fn required(&self, field: &'static str, expected: &str) -> Result<&Value, HeartbeatError> {
-        self.0.get(field).ok_or_else(|| HeartbeatError::Missing {
-            field,
-            expected: expected.to_owned(),
-        })
+        self.members
+            .get(field)
+            .ok_or_else(|| HeartbeatError::Missing {
+                field,
+                expected: expected.to_owned(),
+            })
     }
 
     /// The optional `field`; null is the same as absent.
     fn optional(&self, field: &str) -> Option<&Value> {
-        self.0.get(field).filter(|value| !value.is_null())
+        self.members.get(field).filter(|value| !value.is_null())
     }
 
     /// `field`, as `read` understands it.
@@ -59,16 +82,42 @@ impl Members<'_> {
         })
     }
 
-    pub(super) fn name(&self, field: &'static str) -> Result<String, HeartbeatError> {
-        let expected = format!(
-            "a string of 1 to {MAX_NAME_CHARACTERS} characters, none of them a control character"
-        );
-        self.get(field, &expected, |value| {
-            let text = value.as_str()?;
-            let length_fits = (1..=MAX_NAME_CHARACTERS).contains(&text.chars().count());
-            let acceptable = length_fits && !text.contains(char::is_control);
-            acceptable.then(|| text.to_owned())
-        })
+    /// A name that people gave; what cannot be one is left out, and what is too long is cut.
+    pub(super) fn name(&self, field: &'static str, remarks: &mut Vec<String>) -> String {
+        let Some(value) = self.optional(field) else {
+            remarks.push(format!("{field} is missing"));
+            return String::new();
+        };
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => {
+                remarks.push(format!("{field} is the number {number}; expected a string"));
+                number.to_string()
+            }
+            _ => {
+                remarks.push(left_out(field, value, "a string"));
+                return String::new();
+            }
+        };
+        let kept = text.chars().filter(|c| !c.is_control());
+        let kept: String = kept.take(MAX_NAME_CHARACTERS).collect();
+        if kept != text {
+            remarks.push(format!(
+                "{field} is {}; control characters and what is beyond {MAX_NAME_CHARACTERS} \
+                 characters are left out",
+                quoted(&text)
+            ));
+        }
+        kept
+    }
+
+    /// The alias, or the id where there is nothing in it to see.
+    pub(super) fn shown_name(&self, alias: String, id: Uuid, remarks: &mut Vec<String>) -> String {
+        if alias.chars().any(is_visible) {
+            return alias;
+        }
+        remarks.push("alias is blank; the id is shown in its place".to_owned());
+        id.hyphenated().to_string()
     }
 
     pub(super) fn topic(
@@ -79,8 +128,11 @@ impl Members<'_> {
     ) -> Result<Subject, HeartbeatError> {
         let expected = "a string such as sim.poll.<id>";
         let topic = self.get(field, expected, |value| value.as_str().map(str::to_owned))?;
-        Subject::from_topic(&topic, sensor, rules)
-            .map_err(|source| HeartbeatError::Topic { field, source })
+        let checked = match self.is_stored {
+            true => Subject::from_subject(topic, sensor, rules),
+            false => Subject::from_topic(&topic, sensor, rules),
+        };
+        checked.map_err(|source| HeartbeatError::Topic { field, source })
     }
 
     pub(super) fn poll_interval(
@@ -93,38 +145,102 @@ impl Members<'_> {
             allowed.end()
         );
         self.get("poll_interval", &expected, |value| {
-            value.as_u64().filter(|interval| allowed.contains(interval))
+            whole_of(value).filter(|interval| allowed.contains(interval))
         })
     }
 
-    pub(super) fn ip_addr(&self) -> Result<IpAddr, HeartbeatError> {
-        let expected = "an IP address such as 192.168.1.17";
-        self.get("ip_addr", expected, |value| value.as_str()?.parse().ok())
-    }
-
-    pub(super) fn mac_addr(&self) -> Result<[u8; 6], HeartbeatError> {
-        let expected = "a list of six numbers from 0 to 255";
-        self.get("mac_addr", expected, |value| {
-            let bytes: Option<Vec<u8>> = value
-                .as_array()?
-                .iter()
-                .map(|byte| byte.as_u64().and_then(|byte| u8::try_from(byte).ok()))
-                .collect();
-            bytes?.try_into().ok()
-        })
-    }
-
-    pub(super) fn unit(&self) -> Result<String, HeartbeatError> {
-        let Some(value) = self.optional("unit") else {
-            return Ok(String::new());
+    pub(super) fn ip_addr(&self, remarks: &mut Vec<String>) -> String {
+        let Some(value) = self.optional("ip_addr") else {
+            remarks.push("ip_addr is missing".to_owned());
+            return String::new();
         };
-        match value.as_str() {
-            Some(unit) if is_unit(unit) => Ok(unit.to_owned()),
-            _ => {
-                let expected =
-                    format!("a UCUM code such as Cel, at most {MAX_UNIT_BYTES} characters");
-                Err(invalid("unit", value, &expected))
-            }
+        let address: Option<IpAddr> = value
+            .as_str()
+            .and_then(|text| trimmed_text(text).parse().ok());
+        match address {
+            Some(address) => address.to_string(),
+            None => self.as_sent(
+                "ip_addr",
+                value,
+                "an IP address such as 192.168.1.17",
+                remarks,
+            ),
+        }
+    }
+
+    pub(super) fn mac_addr(&self, remarks: &mut Vec<String>) -> MacAddr {
+        let Some(value) = self.optional("mac_addr") else {
+            remarks.push("mac_addr is missing".to_owned());
+            return MacAddr::Text(String::new());
+        };
+        let expected = "six bytes, such as \"28:cd:c1:03:e2:9f\" or a list of numbers";
+        mac_addr_of(value)
+            .unwrap_or_else(|| MacAddr::Text(self.as_sent("mac_addr", value, expected, remarks)))
+    }
+
+    /// Something that only informs, kept as it was sent if it is short.
+    fn as_sent(
+        &self,
+        field: &'static str,
+        value: &Value,
+        expected: &str,
+        remarks: &mut Vec<String>,
+    ) -> String {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        // What is stored was looked at before.
+        if text.is_empty() && self.is_stored {
+            return text;
+        }
+        if text.len() > MAX_ADDRESS_BYTES || text.contains(char::is_control) {
+            remarks.push(left_out(field, value, expected));
+            return String::new();
+        }
+        let sent = quoted(&text);
+        remarks.push(format!(
+            "{field} is {sent}, shown as it was sent; expected {expected}"
+        ));
+        text
+    }
+
+    /// How long the sensor may need for an answer, in milliseconds.
+    pub(super) fn answer_within(&self, remarks: &mut Vec<String>) -> Option<u64> {
+        let value = self.optional("answer_within")?;
+        let milliseconds = whole_of(value).filter(|ms| ANSWERS_WITHIN_MS.contains(ms));
+        if milliseconds.is_none() {
+            let (least, most) = ANSWERS_WITHIN_MS.into_inner();
+            let expected = format!("a whole number of milliseconds from {least} to {most}");
+            remarks.push(left_out("answer_within", value, &expected));
+        }
+        milliseconds
+    }
+
+    /// The unit as it is understood, and as it was sent where that is another text.
+    pub(super) fn unit(&self, remarks: &mut Vec<String>) -> (String, String) {
+        let Some(value) = self.optional("unit") else {
+            return Default::default();
+        };
+        let expected = format!(
+            "a UCUM code such as Cel, at most {} bytes",
+            unit::MAX_UNIT_BYTES
+        );
+        let sent = value.as_str().map(trimmed_text);
+        let Some(sent) = sent.filter(|sent| unit::fits(sent)) else {
+            remarks.push(left_out("unit", value, &expected));
+            return Default::default();
+        };
+        let understood = unit::understood(sent);
+        if !understood.is_known {
+            let sent = quoted(sent);
+            remarks.push(format!(
+                "unit is {sent}, which is not known; expected {expected}"
+            ));
+        }
+        match understood.code == sent {
+            true => (understood.code, String::new()),
+            false => (understood.code, sent.to_owned()),
         }
     }
 
@@ -132,7 +248,7 @@ impl Members<'_> {
         let Some(value) = self.optional("range") else {
             return Ok(None);
         };
-        let range: Option<Range> = Range::deserialize(value).ok();
+        let range = floats(value, ["low", "high"]).map(|[low, high]| Range { low, high });
         let range = range.filter(|range| range.low <= range.high);
         let expected = "{\"low\":number,\"high\":number} with low not above high";
         range
@@ -144,7 +260,12 @@ impl Members<'_> {
         let Some(value) = self.optional("calibration") else {
             return Ok(None);
         };
-        let calibration: Option<Calibration> = Calibration::deserialize(value).ok();
+        let calibration = floats(value, ["base", "scale", "offset"]);
+        let calibration = calibration.map(|[base, scale, offset]| Calibration {
+            base,
+            scale,
+            offset,
+        });
         let calibration = calibration.filter(|calibration| calibration.scale != 0.0);
         let expected =
             "{\"base\":number,\"scale\":number,\"offset\":number} with a scale other than 0";
@@ -175,18 +296,60 @@ impl Members<'_> {
         self.get("key_sig", expected, |value| value.as_str()?.parse().ok())
     }
 
-    pub(super) fn optional_number(
-        &self,
-        field: &'static str,
-    ) -> Result<Option<u64>, HeartbeatError> {
-        let Some(value) = self.optional(field) else {
-            return Ok(None);
-        };
-        let number = below_numbers_end(value);
+    /// How many readings the device had to drop.
+    pub(super) fn lost(&self, remarks: &mut Vec<String>) -> Option<u64> {
+        let value = self.optional("lost")?;
+        let number = whole_of(value).filter(|number| *number < NUMBERS_END);
+        if number.is_none() {
+            remarks.push(left_out("lost", value, BELOW_NUMBERS_END));
+        }
         number
-            .map(Some)
-            .ok_or_else(|| invalid(field, value, BELOW_NUMBERS_END))
     }
+}
+
+/// Numbers by their names, or in this order in a list.
+fn floats<const N: usize>(value: &Value, names: [&str; N]) -> Option<[f64; N]> {
+    let list = value.as_array();
+    if list.is_some_and(|list| list.len() != N) {
+        return None;
+    }
+    let mut numbers = [0.0; N];
+    for (index, name) in names.into_iter().enumerate() {
+        let member = match list {
+            Some(list) => list.get(index),
+            None => value.get(name),
+        };
+        numbers[index] = float_of(member?)?;
+    }
+    Some(numbers)
+}
+
+/// Six bytes, in a list or in one of the usual spellings.
+fn mac_addr_of(value: &Value) -> Option<MacAddr> {
+    if let Some(text) = value.as_str() {
+        return MacAddr::from_text(trimmed_text(text));
+    }
+    let bytes: Option<Vec<u8>> = value
+        .as_array()?
+        .iter()
+        .map(|byte| whole_of(byte).and_then(|byte| u8::try_from(byte).ok()))
+        .collect();
+    bytes?.try_into().ok().map(MacAddr::Bytes)
+}
+
+/// Whether a person sees anything of it.
+fn is_visible(character: char) -> bool {
+    let is_format = matches!(
+        character,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}'
+            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}'
+            | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+    );
+    !character.is_whitespace() && !character.is_control() && !is_format
+}
+
+fn left_out(field: &str, value: &Value, expected: &str) -> String {
+    format!("{field} is {}, left out; expected {expected}", shown(value))
 }
 
 fn below_numbers_end(value: &Value) -> Option<u64> {
@@ -194,13 +357,16 @@ fn below_numbers_end(value: &Value) -> Option<u64> {
 }
 
 fn invalid(field: &'static str, value: &Value, expected: &str) -> HeartbeatError {
-    let value = match value {
-        Value::String(text) => quoted(text),
-        other => quoted(&other.to_string()),
-    };
     HeartbeatError::Invalid {
         field,
-        value,
+        value: shown(value),
         expected: expected.to_owned(),
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => quoted(text),
+        other => quoted(&other.to_string()),
     }
 }

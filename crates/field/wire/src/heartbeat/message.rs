@@ -1,12 +1,12 @@
 //! A heartbeat as it is written.
 
-use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use fieldledger_attest::identity::PublicKey;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::address::MacAddr;
 use crate::batch::{Calibration, Range};
 
 /// The largest heartbeat, in bytes. Two topics of the longest kind and every name at its longest
@@ -14,6 +14,12 @@ use crate::batch::{Calibration, Range};
 pub const MAX_HEARTBEAT_BYTES: usize = 4_096;
 
 pub use fieldledger_contract::limits::NAME_CHARACTERS as MAX_NAME_CHARACTERS;
+
+/// The longest address that is kept as it was sent, in bytes: an IPv6 address with a zone needs 61.
+pub(super) const MAX_ADDRESS_BYTES: usize = 64;
+
+/// How long a sensor may say that it needs for an answer, in milliseconds.
+pub const ANSWERS_WITHIN_MS: RangeInclusive<u64> = 1..=10_000;
 
 /// Poll intervals that are accepted unless configured otherwise: 100 ms to a day.
 pub const POLL_INTERVALS_MS: RangeInclusive<u64> = 100..=86_400_000;
@@ -33,15 +39,18 @@ pub struct Heartbeat {
     pub read_topic: String,
     /// Where the sensor, or its broker on its behalf, says that it leaves.
     pub disconnect_topic: String,
-    /// The sensor's IP address.
-    pub ip_addr: IpAddr,
-    /// The sensor's MAC address.
-    pub mac_addr: [u8; 6],
+    /// The sensor's IP address, or what it gave for one.
+    pub ip_addr: String,
+    /// The sensor's MAC address, or what it gave for one.
+    pub mac_addr: MacAddr,
     /// Where the sensor is.
     pub location: String,
-    /// UCUM code of the values.
+    /// Unit of the values, as the sensor calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
+    /// How long the sensor may need for an answer, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_within: Option<u64>,
     /// Plausible engineering values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<Range>,

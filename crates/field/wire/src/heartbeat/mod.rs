@@ -21,15 +21,23 @@
 //! `"lost":12` counts readings of this boot that the device had to drop before it sent them, or before
 //! anyone acknowledged them as history; answers to polls are not among them.
 //!
-//! Members that are not known are ignored: a later version may add some.
+//! `"answer_within":800` says how many milliseconds the device may need for an answer.
+//!
+//! Members that are not known are ignored: a later version may add some. Needed are `id`, `poll_interval`
+//! and the three topics. What only informs (`alias`, `location`, `ip_addr`, `mac_addr`, `unit`, `lost`,
+//! `answer_within`) may be missing or odd: it is kept as it was sent, or left out, and [`Device::remarks`]
+//! says so. A number may be written in any way that is exactly that number (`60000.0`, `6e4`, `"60000"`),
+//! and a byte order mark, blanks and NULs around the message are passed over.
 //!
 //! | module | holds |
 //! |---|---|
 //! | `message` | a heartbeat as it is written |
 //! | `device` | the sensor that it describes, every member checked |
 //! | `members` | reading it member by member |
+//! | `address` | addresses, in whatever way they are written |
 //! | `error` | why one is refused |
 
+mod address;
 mod device;
 mod error;
 mod members;
@@ -41,12 +49,20 @@ use fieldledger_attest::heartbeat::{is_signed, split};
 use fieldledger_attest::signature::Signature;
 use serde_json::{Map, Value};
 
+pub use address::MacAddr;
 pub use device::{Device, Limits};
 pub use error::HeartbeatError;
 use members::Members;
 pub use message::{
-    Heartbeat, Identity, MAX_HEARTBEAT_BYTES, MAX_NAME_CHARACTERS, POLL_INTERVALS_MS,
+    ANSWERS_WITHIN_MS, Heartbeat, Identity, MAX_HEARTBEAT_BYTES, MAX_NAME_CHARACTERS,
+    POLL_INTERVALS_MS,
 };
+use uuid::Uuid;
+
+use crate::text::{readable, trimmed};
+
+/// A UUID with its hyphens, in bytes.
+const UUID_BYTES: usize = 36;
 
 impl Heartbeat {
     /// Checks a heartbeat from anyone.
@@ -56,10 +72,14 @@ impl Heartbeat {
     /// Names the member, what it holds and what would be right.
     pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Device, HeartbeatError> {
         let members = object(bytes)?;
-        let members = Members(&members);
-        let device = Device::from_members(&members, limits)?;
+        let members = Members::sent(&members);
+        let mut device = Device::from_members(&members, limits)?;
         if let Some(identity) = &device.identity {
-            prove(identity, members.proof()?, bytes)?;
+            prove(identity, members.proof()?, trimmed(bytes))?;
+        }
+        if readable(bytes).is_latin {
+            let remark = "the heartbeat is no UTF-8; it was read as Latin-1".to_owned();
+            device.remarks.push(remark);
         }
         Ok(device)
     }
@@ -71,8 +91,23 @@ impl Heartbeat {
     ///
     /// Those of [`Heartbeat::parse`]; limits may have changed since.
     pub fn restore(bytes: &[u8], limits: &Limits) -> Result<Device, HeartbeatError> {
-        Device::from_members(&Members(&object(bytes)?), limits)
+        Device::from_members(&Members::stored(&object(bytes)?), limits)
     }
+}
+
+/// The sensor that a message names, as far as that can be told of one that is refused: its `id`, or the
+/// first UUID in it.
+#[must_use]
+pub fn sensor_named(bytes: &[u8]) -> Option<Uuid> {
+    let bytes = bytes.get(..MAX_HEARTBEAT_BYTES).unwrap_or(bytes);
+    let read = readable(bytes);
+    let json: Option<Value> = serde_json::from_str(&read.text).ok();
+    let id = json.as_ref().and_then(|json| json.get("id")?.as_str());
+    if let Some(id) = id.and_then(|id| Uuid::parse_str(id).ok()) {
+        return Some(id);
+    }
+    let mut windows = bytes.windows(UUID_BYTES);
+    windows.find_map(|window| Uuid::try_parse_ascii(window).ok().filter(|id| !id.is_nil()))
 }
 
 fn object(bytes: &[u8]) -> Result<Map<String, Value>, HeartbeatError> {
@@ -81,7 +116,7 @@ fn object(bytes: &[u8]) -> Result<Map<String, Value>, HeartbeatError> {
             length: bytes.len(),
         });
     }
-    let json = serde_json::from_slice(bytes).map_err(HeartbeatError::NotJson)?;
+    let json = serde_json::from_str(&readable(bytes).text).map_err(HeartbeatError::NotJson)?;
     match json {
         Value::Object(members) => Ok(members),
         _ => Err(HeartbeatError::NotAnObject),
