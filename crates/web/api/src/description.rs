@@ -113,7 +113,12 @@ pub(crate) fn complete(mut description: Value) -> Value {
 }
 
 fn needs_token(path: &str, operation: &Value) -> bool {
-    let changes = ["/api/log/", "/api/devices/", "/api/dead-letters/"];
+    let changes = [
+        "/api/log/",
+        "/api/devices/",
+        "/api/dead-letters/",
+        "/api/gaps/",
+    ];
     let changes = changes.iter().any(|below| path.starts_with(below));
     changes && operation.get("requestBody").is_some()
 }
@@ -158,10 +163,7 @@ fn complete_operation(path: &str, operation: &mut Value) {
         if !parameters.is_array() {
             *parameters = json!([]);
         }
-        if let Some(parameters) = parameters
-            .as_array_mut()
-            .filter(|_| path.starts_with("/api/log/"))
-        {
+        if let Some(parameters) = parameters.as_array_mut() {
             parameters.push(json!({
                 "name": "Idempotency-Key",
                 "in": "header",

@@ -108,7 +108,7 @@ pub(crate) async fn close_gap(
     PathParameter(id): PathParameter,
     JsonBody(params): JsonBody<CloseGapParams>,
 ) -> Result<Json<Gap>, Problem> {
-    let id: u64 = id.parse().map_err(|_| {
+    let id = parse_whole(&id).ok_or_else(|| {
         let problem = format!("{:?} is not the id of a gap, a whole number", excerpt(&id));
         Problem::bad_parameter("id", problem)
     })?;

@@ -78,7 +78,7 @@ pub(crate) async fn once(State(parts): State<Shared>, request: Request, next: Ne
     };
     let only = keys.next().is_none();
     let path = request.uri().path().to_owned();
-    if request.method() != Method::POST || !(writes_events(&path) || changes_log(&path)) {
+    if request.method() != Method::POST || !(writes_events(&path) || changes_something(&path)) {
         return next.run(request).await;
     }
     let refused = |status, detail: &str| as_refused(&path, status, detail);
@@ -135,8 +135,9 @@ fn writes_events(path: &str) -> bool {
     )
 }
 
-fn changes_log(path: &str) -> bool {
-    path.starts_with("/api/log/")
+/// What is done at the request of an operator. Searches are asked with POST, too.
+fn changes_something(path: &str) -> bool {
+    path.starts_with("/api/") && !matches!(path, "/api/logs" | "/api/results")
 }
 
 fn is_key(key: &HeaderValue) -> bool {

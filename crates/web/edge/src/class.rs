@@ -56,7 +56,7 @@ impl Class {
         };
         match () {
             () if PROBES.contains(&path) => Self::Probe,
-            () if SEARCHES.iter().any(&is) => Self::Search,
+            () if SEARCHES.contains(&path) => Self::Search,
             () if DOWNLOADS.iter().any(&is) => Self::Download,
             () if !method.is_safe() => Self::Write,
             () => Self::Other,
@@ -88,6 +88,7 @@ mod tests {
             (Method::POST, "/api/logs", Class::Search),
             (Method::GET, "/api/readings", Class::Search),
             (Method::GET, "/api/readings/", Class::Search),
+            (Method::POST, "/api/gaps/7/close", Class::Write),
             (Method::GET, "/api/readingsx", Class::Other),
             (Method::POST, "/audit/v1/search", Class::Search),
             (Method::GET, "/audit/download/x", Class::Download),
