@@ -30,7 +30,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml; charset=utf-8";
 
 // A static, so that the hashes are made once, by the compiler.
-static FILES: [File; 12] = [
+static FILES: [File; 13] = [
     File::new("/", HTML, include_str!("../assets/index.html")),
     File::new("/style.css", CSS, include_str!("../assets/style.css")),
     File::new("/icon.svg", SVG, include_str!("../assets/icon.svg")),

@@ -102,8 +102,8 @@ async fn hostile_heartbeats_and_answers_do_no_harm() {
         ),
         ("poll_interval", json!(0)),
         ("poll_interval", json!(u64::MAX)),
-        ("alias", json!("x".repeat(2_000))),
-        ("location", json!("a\r\nb")),
+        ("poll_interval", json!("x".repeat(2_000))),
+        ("calibration", json!("a\r\nb")),
         ("id", json!("../../etc/passwd")),
     ] {
         let mut json = heartbeat(7);
