@@ -11,7 +11,7 @@
 //! | [`engine`] | registration, scheduling, correlation, liveness |
 //! | [`enrolment`] | which key is a sensor's, and what its signatures are worth |
 //! | [`batcher`] | results gathered into batches |
-//! | [`state`] | what can be asked of an engine |
+//! | `state` | what can be asked of an engine |
 //! | `moment`, `error_chain` | the time on two clocks; an error with its causes in one line |
 //!
 //! | inside the engine | |

@@ -8,7 +8,7 @@
 //! | [`poll`] | the payload of a poll |
 //! | [`reply`] | what a sensor answers |
 //! | [`bulk`] | what a sensor read while nobody polled it, sent afterwards |
-//! | [`unit`] | what devices call a unit, and its UCUM code |
+//! | [`mod@unit`] | what devices call a unit, and its UCUM code |
 //! | [`mqtt`] | MQTT topics as NATS subjects and back, as nats-server does it |
 //! | [`attestation`] | from signed messages to evidence for the log |
 //! | [`batch`] | results on their way to the log |
