@@ -128,12 +128,22 @@ async fn a_lost_site_comes_back_and_a_lost_host_is_replaced() -> Result<()> {
     let load = ["--sensors", "10", "--interval", "200"];
     let mut sites = Sites::start(leaves, &load).await?;
     sites.until_away(&[], PATIENCE).await?;
-    let listed = sites.plant.api.get_json("/api/sensors").await?;
-    for site in ["main", "north", "south"] {
+    let api = sites.plant.api.clone();
+    until("every site lists its sensors", PATIENCE, async || {
+        let listed = api.get_json("/api/sensors").await?;
         let sensors = listed["sensors"].as_array().context("no sensors")?;
-        let here = sensors.iter().filter(|sensor| sensor["site"] == site);
-        ensure!(here.count() == 10, "{site}: {listed}");
-    }
+        let mut at_each = ["main", "north", "south"]
+            .map(|site| {
+                sensors
+                    .iter()
+                    .filter(|sensor| sensor["site"] == site)
+                    .count()
+            })
+            .into_iter();
+        ensure!(at_each.all(|sensors| sensors == 10), "{listed}");
+        Ok(Some(()))
+    })
+    .await?;
     let mut kills = Vec::new();
     looks_into_a_site(&sites).await?;
     is_heard_from_a_site(&sites).await?;

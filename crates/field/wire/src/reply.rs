@@ -258,6 +258,8 @@ impl Reply {
             "seq"
         } else if self.clock().is_none() {
             "at or up"
+        } else if !self.unit.bytes().all(|byte| byte.is_ascii_graphic()) {
+            "a unit in printable ASCII"
         } else {
             return Ok(());
         };
@@ -462,6 +464,10 @@ mod tests {
             (",\"boot\":\"\",\"seq\":0,\"up\":5", "boot"),
             (",\"boot\":\"b\",\"up\":5", "seq"),
             (",\"boot\":\"b\",\"seq\":0", "at or up"),
+            (
+                ",\"boot\":\"b\",\"seq\":0,\"up\":5,\"unit\":\"°C\"",
+                "a unit in printable ASCII",
+            ),
         ] {
             let reply = signed(fields).unwrap();
             let flaws = [ReplyError::SignedWithout { missing }];

@@ -112,7 +112,8 @@ fn number(text: &str) -> Result<WallTime, TimeFault> {
         ("nanoseconds", 1_000_000, 1),
     ];
     for (unit, divisor, factor) in per_millisecond {
-        let milliseconds = whole / divisor * factor;
+        // One that is too large for this is no time in any unit.
+        let milliseconds = (whole / divisor).saturating_mul(factor);
         if MILLISECONDS.contains(&milliseconds) {
             let micros = u64::try_from(milliseconds * 1_000).map_err(|_| no_time())?;
             return Err(TimeFault::Unit {
@@ -325,6 +326,7 @@ mod tests {
             "2026-01-02T03:04:05Z[UTC]",
             "2026-01-02T03:04:05+0100",
             "20260102",
+            "340282366920938463463374607431768211455",
             "99999999999999999999999999999999999999999999",
             "\u{661}\u{662}",
             "2026-01-0\u{e9}",
