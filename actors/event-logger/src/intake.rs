@@ -119,36 +119,8 @@ pub(crate) fn reject(subject: &str, events: &mut EventColumns, faults: &[Invalid
         };
         let bytes = row.canonical().len();
         let reason = limits::cut(&described(&faults), MAX_REASON_CHARACTERS);
-        let event = rejection(subject, bytes, Some(1), &reason);
-        let texts = [
-            (&mut events.message, event.message),
-            (&mut events.actor, event.actor),
-            (&mut events.action, event.action),
-            (&mut events.new, event.new),
-            (&mut events.old, event.old),
-            (&mut events.source, event.source),
-            (&mut events.status, event.status),
-            (&mut events.target, event.target),
-            (&mut events.tenant_id, event.tenant_id),
-            (&mut events.timestamp, event.timestamp),
-        ];
-        for (column, text) in texts {
-            // It may be shorter where the last events have no such field.
-            if column.len() <= item && !text.is_empty() {
-                column.resize(item + 1, String::new());
-            }
-            if let Some(slot) = column.get_mut(item) {
-                *slot = text;
-            }
-        }
+        events.replace(item, rejection(subject, bytes, Some(1), &reason));
         found = true;
-    }
-    let length = events.len();
-    // A column has as many items as there are events, or none.
-    for column in [&mut events.action, &mut events.source, &mut events.status] {
-        if !column.is_empty() {
-            column.resize(length, String::new());
-        }
     }
     found
 }

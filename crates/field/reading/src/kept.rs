@@ -140,23 +140,6 @@ fn replace(events: &mut EventColumns, item: usize, faults: &[&InvalidField]) -> 
         }
     }
     let is_other = event.row() != row;
-    let texts = [
-        (&mut events.message, event.message),
-        (&mut events.actor, event.actor),
-        (&mut events.action, event.action),
-        (&mut events.new, event.new),
-        (&mut events.old, event.old),
-        (&mut events.source, event.source),
-        (&mut events.status, event.status),
-        (&mut events.target, event.target),
-        (&mut events.tenant_id, event.tenant_id),
-        (&mut events.timestamp, event.timestamp),
-    ];
-    for (column, text) in texts {
-        // A column that no event has used stays empty.
-        if let Some(slot) = column.get_mut(item) {
-            *slot = text;
-        }
-    }
+    events.replace(item, event);
     is_other
 }

@@ -12,6 +12,10 @@ pub trait EventRows {
     /// Appends an event with its client's signature.
     fn push_signed(&mut self, event: Event, origin: Option<Origin>, signed: Signature<'_>);
 
+    /// Puts another event in the place of the one at `item`, which keeps its producer, its sequence and its
+    /// client's signature; nothing beyond the end. Columns that no event has used stay empty.
+    fn replace(&mut self, item: usize, event: Event);
+
     /// The event at `item`; none beyond the end. A column that is too short counts as empty there.
     #[must_use]
     fn row(&self, item: usize) -> Option<EventRow<'_>>;
@@ -58,6 +62,44 @@ impl EventRows for EventColumns {
         push_text(&mut self.signature, earlier, signed.signature.to_owned());
         push_text(&mut self.public_key, earlier, signed.public_key.to_owned());
         self.message.push(event.message);
+    }
+
+    fn replace(&mut self, item: usize, event: Event) {
+        let length = self.message.len();
+        if item >= length {
+            return;
+        }
+        let Event {
+            action,
+            actor,
+            message,
+            new,
+            old,
+            source,
+            status,
+            target,
+            tenant_id,
+            timestamp,
+        } = event;
+        for (column, text) in [
+            (&mut self.action, action),
+            (&mut self.actor, actor),
+            (&mut self.message, message),
+            (&mut self.new, new),
+            (&mut self.old, old),
+            (&mut self.source, source),
+            (&mut self.status, status),
+            (&mut self.target, target),
+            (&mut self.tenant_id, tenant_id),
+            (&mut self.timestamp, timestamp),
+        ] {
+            if column.len() < length && !text.is_empty() {
+                column.resize(length, String::new());
+            }
+            if let Some(slot) = column.get_mut(item) {
+                *slot = text;
+            }
+        }
     }
 
     fn row(&self, item: usize) -> Option<EventRow<'_>> {
@@ -141,6 +183,28 @@ mod tests {
                 let expected = origin.as_ref().map(|origin| (origin.producer.as_str(), origin.sequence));
                 prop_assert_eq!(columns.origin(item), expected);
                 prop_assert_eq!(columns.signature(item), Signature { signature, public_key });
+            }
+        }
+
+        #[test]
+        fn an_event_that_is_replaced_leaves_its_neighbours_as_they_are(
+            events in proptest::collection::vec((any_event(), any_origin()), 1..6),
+            other in any_event(),
+            at in any::<proptest::sample::Index>(),
+        ) {
+            let mut columns = EventColumns::default();
+            for (event, origin) in &events {
+                columns.push(event.clone(), origin.clone());
+            }
+            let at = at.index(events.len());
+            columns.replace(at, other.clone());
+            columns.replace(events.len(), other.clone());
+            prop_assert_eq!(columns.len(), events.len());
+            for (item, (event, origin)) in events.iter().enumerate() {
+                let expected = if item == at { &other } else { event };
+                prop_assert_eq!(&columns.row(item).unwrap().to_event(), expected);
+                let expected = origin.as_ref().map(|origin| (origin.producer.as_str(), origin.sequence));
+                prop_assert_eq!(columns.origin(item), expected);
             }
         }
     }
