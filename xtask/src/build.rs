@@ -37,6 +37,9 @@ pub(crate) const COMPONENTS: [&str; 5] = [
     "fieldledger-ui",
 ];
 
+/// The profile of all that runs.
+const RELEASE: &str = "release";
+
 /// How many steps [`site`] has.
 pub(crate) const STEPS_OF_SITE: usize = 2;
 
@@ -49,14 +52,29 @@ pub(crate) async fn build_all() -> anyhow::Result<()> {
 }
 
 /// Builds what a site runs.
-pub(crate) async fn build_site() -> anyhow::Result<()> {
+pub(crate) async fn build_site() -> anyhow::Result<Artifacts> {
     let screen = Screen::new();
     site(&mut Steps::new(&screen, STEPS_OF_SITE)).await
 }
 
+/// Builds it with symbols and line numbers, for a profiler.
+pub(crate) async fn build_site_with_symbols() -> anyhow::Result<Artifacts> {
+    let screen = Screen::new();
+    let destination = Artifacts::of_checkout().with_symbols();
+    let steps = &mut Steps::new(&screen, STEPS_OF_SITE);
+    site_in(destination, "profiling", steps).await
+}
+
 /// As [`build_site`], as steps of something larger.
-pub(crate) async fn site(steps: &mut Steps<'_>) -> anyhow::Result<()> {
-    let destination = Artifacts::of_checkout();
+pub(crate) async fn site(steps: &mut Steps<'_>) -> anyhow::Result<Artifacts> {
+    site_in(Artifacts::of_checkout(), RELEASE, steps).await
+}
+
+async fn site_in(
+    destination: Artifacts,
+    profile: &'static str,
+    steps: &mut Steps<'_>,
+) -> anyhow::Result<Artifacts> {
     let folder = destination.folder();
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let is_first = !destination.host().is_file();
@@ -68,8 +86,12 @@ pub(crate) async fn site(steps: &mut Steps<'_>) -> anyhow::Result<()> {
         );
     }
 
-    let mut native = cargo_build();
+    let mut native = cargo_build(profile);
     native.args(packages(&NATIVE));
+    if profile != RELEASE {
+        // A profiler finds callers by them.
+        native.env("RUSTFLAGS", "-C force-frame-pointers=yes");
+    }
     let costs = Costs::of_native(is_first);
     for (name, file) in build(native, steps, "host and providers", costs).await? {
         match name.as_str() {
@@ -81,20 +103,20 @@ pub(crate) async fn site(steps: &mut Steps<'_>) -> anyhow::Result<()> {
         }
     }
 
-    let mut components = cargo_build();
+    // Compiled by the host when they are loaded: their own symbols are of no use to a profiler.
+    let mut components = cargo_build(RELEASE);
     components.args(["--target", WASM_TARGET]);
     components.args(packages(&COMPONENTS));
     let costs = Costs::of_little();
     for (name, file) in build(components, steps, "components", costs).await? {
         copy(&file, &destination.component(&name))?;
     }
-    Artifacts::locate()?;
-    Ok(())
+    Ok(destination.complete()?)
 }
 
 async fn device(steps: &mut Steps<'_>) -> anyhow::Result<()> {
     let destination = Artifacts::of_checkout();
-    let mut device = cargo_build();
+    let mut device = cargo_build(RELEASE);
     device.args(packages(&[DEVICE]));
     let costs = Costs::of_little();
     for (_, file) in build(device, steps, "program for devices", costs).await? {
@@ -103,9 +125,9 @@ async fn device(steps: &mut Steps<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn cargo_build() -> std::process::Command {
+fn cargo_build(profile: &str) -> std::process::Command {
     let mut cargo = program::cargo();
-    cargo.args(["build", "--release", "--locked"]);
+    cargo.args(["build", "--locked", "--profile", profile]);
     cargo
 }
 

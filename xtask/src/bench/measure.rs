@@ -1,18 +1,19 @@
 //! One case: a fresh site, a field, and two looks at its counters.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use fieldledger_site::{
-    Access, Artifacts, NatsOptions, NatsServer, Place, Site, SiteOptions, find_nats_server,
-    free_port,
+    Access, Artifacts, NatsOptions, NatsServer, Place, find_nats_server, free_port,
 };
 use serde::Serialize;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 use tokio::time::{Instant, sleep};
 
 use crate::bench::Case;
+use crate::bench::plant::{Plant, SIMULATOR};
 
 /// What a case showed.
 #[derive(Debug, Serialize)]
@@ -40,96 +41,68 @@ pub(crate) struct Outcome {
 pub(crate) struct Usage {
     /// Cores kept busy, on average.
     pub(crate) cores: f64,
+    /// Processor time for each reading that became durable, microseconds.
+    pub(crate) micros_per_reading: f64,
     /// Resident memory at the end, MiB.
     pub(crate) memory_mib: f64,
+    /// Of it, pages of files, which the system takes back when it needs them: the program itself, and
+    /// what it has mapped.
+    pub(crate) mapped_mib: f64,
+    /// By how much resident memory grew between the two looks, MiB.
+    pub(crate) growth_mib: f64,
 }
 
 impl Outcome {
     /// Resident memory of all but the simulator, MiB.
     pub(crate) fn system_memory(&self) -> f64 {
-        let system = self
-            .processes
-            .iter()
-            .filter(|(name, _)| *name != "simulator");
-        system.map(|(_, usage)| usage.memory_mib).sum()
+        self.of_system(|usage| usage.memory_mib)
+    }
+
+    /// Processor time of all but the simulator for each reading that became durable, microseconds.
+    pub(crate) fn system_micros(&self) -> f64 {
+        self.of_system(|usage| usage.micros_per_reading)
+    }
+
+    fn of_system(&self, figure: impl Fn(&Usage) -> f64) -> f64 {
+        let processes = self.processes.iter();
+        let system = processes.filter(|(name, _)| *name != SIMULATOR);
+        system.map(|(_, usage)| figure(usage)).sum()
     }
 }
-
-/// How long forty to ten thousand sensors take to be known.
-const ANNOUNCED: Duration = Duration::from_secs(60);
 
 /// Runs one case on a fresh site.
-pub(crate) async fn case(case: Case, seconds: u64) -> anyhow::Result<Outcome> {
-    let folder = tempfile::TempDir::with_prefix("fieldledger-bench-")?;
-    let mut options = SiteOptions::new(Artifacts::locate()?, folder.path().to_owned())?;
-    options.log_level = "warn".to_owned();
-    let mut site = Site::start(options).await?;
-    let (sensors, interval) = (case.sensors.to_string(), case.interval_ms.to_string());
-    let simulator = site
-        .start_simulator(
-            "simulator",
-            &[
-                "--sensors",
-                &sensors,
-                "--interval",
-                &interval,
-                "--no-faulty",
-            ],
-        )
-        .await?;
-    let page = site.http_url();
-    until_known(&page, case.sensors).await?;
+pub(crate) async fn case(
+    artifacts: Artifacts,
+    case: Case,
+    seconds: u64,
+) -> anyhow::Result<Outcome> {
+    let plant = Plant::start(artifacts, case).await?;
     sleep(Duration::from_secs(seconds)).await;
-
-    let mut watched = vec![
-        ("host", site.host.process.id()),
-        ("nats-server", site.nats.process.id()),
-        ("lattice", site.lattice_nats.process.id()),
-        ("simulator", simulator.process.id()),
-    ];
-    for provider in ["http-edge", "ledger", "nats-polling"] {
-        let process = site.host.provider_process(provider);
-        watched.push((
-            provider,
-            process.with_context(|| format!("no process of provider {provider}"))?,
-        ));
-    }
-    let before = Look::take(&page, &watched).await?;
+    let watched = plant.processes()?;
+    let before = Look::take(&plant, &watched).await?;
     sleep(Duration::from_secs(seconds)).await;
-    let after = Look::take(&page, &watched).await?;
-    simulator.stop().await;
-    site.stop().await;
+    let after = Look::take(&plant, &watched).await?;
+    plant.stop().await;
     Ok(before.until(&after, case))
-}
-
-async fn until_known(page: &str, sensors: u32) -> anyhow::Result<()> {
-    let deadline = Instant::now() + ANNOUNCED;
-    loop {
-        let known = metrics(page)
-            .await?
-            .get("fieldledger_sensors{liveness=\"ok\"}")
-            .copied()
-            .unwrap_or(0.0);
-        if known >= f64::from(sensors) {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            bail!("only {known} of {sensors} sensors were known after {ANNOUNCED:?}");
-        }
-        sleep(Duration::from_millis(200)).await;
-    }
 }
 
 /// A look at all counters.
 struct Look {
     at: Instant,
     metrics: HashMap<String, f64>,
-    /// Accumulated CPU time in seconds, memory in MiB.
-    processes: BTreeMap<String, (f64, f64)>,
+    processes: BTreeMap<String, Process>,
+}
+
+/// What a process has used and uses.
+#[derive(Debug, Clone, Copy)]
+struct Process {
+    cpu_seconds: f64,
+    memory_mib: f64,
+    mapped_mib: f64,
 }
 
 impl Look {
-    async fn take(page: &str, watched: &[(&'static str, u32)]) -> anyhow::Result<Self> {
+    async fn take(plant: &Plant, watched: &[(&'static str, u32)]) -> anyhow::Result<Self> {
         let mut system = System::new();
         let pids: Vec<Pid> = watched.iter().map(|(_, pid)| Pid::from_u32(*pid)).collect();
         let what = ProcessRefreshKind::nothing()
@@ -142,13 +115,16 @@ impl Look {
             let process = system
                 .process(pid)
                 .with_context(|| format!("{name} is gone"))?;
-            let cpu = process.accumulated_cpu_time() as f64 / 1e3;
-            let memory = process.memory() as f64 / (1024.0 * 1024.0);
-            processes.insert((*name).to_owned(), (cpu, memory));
+            let process = Process {
+                cpu_seconds: process.accumulated_cpu_time() as f64 / 1e3,
+                memory_mib: process.memory() as f64 / (1024.0 * 1024.0),
+                mapped_mib: mapped_mib(pid)?,
+            };
+            processes.insert((*name).to_owned(), process);
         }
         Ok(Self {
             at: Instant::now(),
-            metrics: metrics(page).await?,
+            metrics: plant.metrics().await?,
             processes,
         })
     }
@@ -161,21 +137,24 @@ impl Look {
         let seconds = (after.at - self.at).as_secs_f64();
         let gained = |metric| after.value(metric) - self.value(metric);
         let polls = gained("fieldledger_polling_polls_total");
-        let processes = after.processes.iter().map(|(name, (cpu, memory_mib))| {
-            let spent = cpu - self.processes.get(name).map_or(0.0, |(cpu, _)| *cpu);
-            (
-                name.clone(),
-                Usage {
-                    cores: spent / seconds,
-                    memory_mib: *memory_mib,
-                },
-            )
+        let appended = gained("fieldledger_ledger_appended_total");
+        let processes = after.processes.iter().map(|(name, now)| {
+            let then = self.processes.get(name).unwrap_or(now);
+            let spent = now.cpu_seconds - then.cpu_seconds;
+            let usage = Usage {
+                cores: spent / seconds,
+                micros_per_reading: spent * 1e6 / appended.max(1.0),
+                memory_mib: now.memory_mib,
+                mapped_mib: now.mapped_mib,
+                growth_mib: now.memory_mib - then.memory_mib,
+            };
+            (name.clone(), usage)
         });
         Outcome {
             sensors: case.sensors,
             interval_ms: case.interval_ms,
             offered_per_second: f64::from(case.sensors) * 1_000.0 / f64::from(case.interval_ms),
-            audited_per_second: gained("fieldledger_ledger_appended_total") / seconds,
+            audited_per_second: appended / seconds,
             polled_per_second: polls / seconds,
             unanswered: gained("fieldledger_polling_timeouts_total") / polls.max(1.0),
             latency_p50_ms: after.value("fieldledger_poll_to_durable_seconds{quantile=\"0.5\"}")
@@ -188,21 +167,16 @@ impl Look {
     }
 }
 
-/// All samples of `/metrics`, by name with labels.
-async fn metrics(page: &str) -> anyhow::Result<HashMap<String, f64>> {
-    let url = format!("{page}/metrics");
-    let text = tokio::task::spawn_blocking(move || -> Result<String, ureq::Error> {
-        ureq::get(&url).call()?.body_mut().read_to_string()
-    })
-    .await??;
-    let samples = text
+/// Resident pages of files, MiB, which the system's table of processes does not have.
+fn mapped_mib(pid: Pid) -> anyhow::Result<f64> {
+    let path = format!("/proc/{pid}/status");
+    let status = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    let pages = status
         .lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| {
-            let (name, value) = line.rsplit_once(' ')?;
-            Some((name.to_owned(), value.parse().ok()?))
-        });
-    Ok(samples.collect())
+        .find_map(|line| line.strip_prefix("RssFile:"));
+    let kib = pages.and_then(|pages| pages.trim().strip_suffix(" kB")?.trim().parse().ok());
+    let kib: f64 = kib.with_context(|| format!("{path} says nothing of resident files"))?;
+    Ok(kib / 1024.0)
 }
 
 /// What a rate measurement prints.

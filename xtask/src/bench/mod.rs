@@ -4,7 +4,10 @@
 mod devices;
 mod ledger;
 mod measure;
+mod plant;
+mod profile;
 mod report;
+mod restart;
 
 use std::path::PathBuf;
 
@@ -20,7 +23,7 @@ pub(crate) struct BenchArgs {
     #[command(subcommand)]
     part: Option<Part>,
     /// Seconds that each case is measured, after as many to warm up.
-    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(2..=600))]
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(2..=7_200))]
     seconds: u64,
     /// Only the cases with that many sensors.
     #[arg(long)]
@@ -39,6 +42,10 @@ enum Part {
     /// The NATS client for devices, beside async-nats, and its size.
     #[command(disable_help_flag = true)]
     Devices(devices::DevicesArgs),
+    /// Where the processor's time goes: a flame graph of each process of a site at work.
+    Profile(profile::ProfileArgs),
+    /// How long the start of a site with a long log takes.
+    Restart(restart::RestartArgs),
 }
 
 /// A field and how often each of its sensors is polled.
@@ -50,7 +57,7 @@ pub(crate) struct Case {
 
 /// A plant's usual second, and the shortest interval the polling provider allows: with forty and
 /// a thousand sensors that bounds the rate, with ten thousand the machine does.
-const CASES: [Case; 6] = [
+const CASES: [Case; 8] = [
     Case {
         sensors: 40,
         interval_ms: 1_000,
@@ -70,6 +77,14 @@ const CASES: [Case; 6] = [
     Case {
         sensors: 10_000,
         interval_ms: 1_000,
+    },
+    Case {
+        sensors: 10_000,
+        interval_ms: 400,
+    },
+    Case {
+        sensors: 10_000,
+        interval_ms: 200,
     },
     Case {
         sensors: 10_000,
@@ -82,9 +97,11 @@ pub(crate) async fn run(args: &BenchArgs) -> anyhow::Result<()> {
     match &args.part {
         Some(Part::Ledger(args)) => return ledger::run(args),
         Some(Part::Devices(args)) => return devices::run(args),
+        Some(Part::Profile(args)) => return profile::run(args).await,
+        Some(Part::Restart(args)) => return restart::run(args).await,
         None => {}
     }
-    build::build_site().await?;
+    let artifacts = build::build_site().await?;
     let raw = measure::raw_rate(args.seconds)
         .await
         .context("cannot measure plain NATS")?;
@@ -95,7 +112,7 @@ pub(crate) async fn run(args: &BenchArgs) -> anyhow::Result<()> {
             continue;
         }
         println!("{} sensors every {} ms ...", case.sensors, case.interval_ms);
-        let result = measure::case(case, args.seconds)
+        let result = measure::case(artifacts.clone(), case, args.seconds)
             .await
             .with_context(|| format!("{} sensors every {} ms", case.sensors, case.interval_ms))?;
         results.push(result);

@@ -31,14 +31,19 @@ impl Artifacts {
     ///
     /// [`SiteError::NotBuilt`] if anything is missing there.
     pub fn locate() -> Result<Self, SiteError> {
-        let artifacts = Self::of_checkout();
-        let missing: Vec<PathBuf> = artifacts
-            .files()
-            .into_iter()
-            .filter(|file| !file.is_file())
-            .collect();
+        Self::of_checkout().complete()
+    }
+
+    /// These, if all of them are there.
+    ///
+    /// # Errors
+    ///
+    /// [`SiteError::NotBuilt`] with those that are missing.
+    pub fn complete(self) -> Result<Self, SiteError> {
+        let mut missing = self.files();
+        missing.retain(|file| !file.is_file());
         match missing.is_empty() {
-            true => Ok(artifacts),
+            true => Ok(self),
             false => Err(SiteError::NotBuilt { missing }),
         }
     }
@@ -63,6 +68,13 @@ impl Artifacts {
             root: root.to_owned(),
             build: root.join("build"),
         }
+    }
+
+    /// The same programs with their symbols, for a profiler, in a folder beside the others.
+    #[must_use]
+    pub fn with_symbols(mut self) -> Self {
+        self.build.push("with-symbols");
+        self
     }
 
     /// The checkout.
