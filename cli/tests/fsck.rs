@@ -70,7 +70,7 @@ fn a_log_is_checked_and_repaired() {
         (&300.into(), &300.into())
     );
 
-    flip(&log.join("tile/0/000"), 40);
+    flip(&log.join("tile/level-0"), 40);
     let (code, report) = json(&log, &[]);
     assert_eq!(code, Some(1));
     let finding = &report["findings"][0];

@@ -391,7 +391,6 @@ impl Committer {
         let producers = self.producers.ranges();
         let snapshot = Snapshot::new(
             self.grower.edge(),
-            self.grower.leaves(),
             (self.segment.first(), self.segment.length()),
             self.received_at,
             producers

@@ -7,8 +7,7 @@
 use std::sync::Arc;
 
 use fieldledger_tlog::{
-    HASH_BYTES, Hash, TILE_BYTES, TILE_WIDTH, TileSource as _, decode_bundle, encode_bundle,
-    leaf_hash, tile_root,
+    HASH_BYTES, Hash, TILE_BYTES, TILE_WIDTH, TileSource as _, encode_bundle, tile_root,
 };
 
 use crate::error::QueryError;
@@ -42,28 +41,20 @@ impl Proofs {
         let view = TreeView::new(&self.tiles, &head.edge);
         let hashes = self.sound_tile(0, number, head, &view)?;
         let hashes = &hashes[..width * HASH_BYTES];
-        if number < head.edge.tile_number(0) {
-            let stored = self.tiles.read_bundle(number)?;
-            if let Some(bundle) = stored.and_then(|bundle| sound_start(&bundle, hashes)) {
-                return Ok(bundle);
-            }
-            tracing::warn!(number, "a bundle is computed again from the log");
-        }
-        self.bundle_from_log(number, hashes)
-    }
-
-    /// A bundle of the leaves with these hashes, from the entries themselves.
-    fn bundle_from_log(&self, number: u64, hashes: &[u8]) -> Result<Vec<u8>, QueryError> {
+        // Leaves are not on the disk but for the entries that they follow from.
         let first = number * TILE_WIDTH as u64;
-        let mut leaves = Vec::new();
-        for (index, hash) in (first..).zip(hashes.chunks(HASH_BYTES)) {
-            let (_, leaf) = self.entry_and_leaf(index)?;
-            if leaf.hash().0 != hash {
+        let mut signed = hashes.chunks(HASH_BYTES);
+        let mut leaves = Vec::with_capacity(width);
+        self.log.read(first..first + width as u64, |index, frame| {
+            let leaf = frame.leaf(index);
+            let leaf = leaf.map_err(|problem| self.log.damaged(index, problem))?;
+            if signed.next() != Some(&leaf.hash().0) {
                 let problem = "its leaf is not the one that was signed";
-                return Err(self.log.damaged(index, problem).into());
+                return Err(self.log.damaged(index, problem));
             }
             leaves.push(leaf.encode());
-        }
+            Ok(())
+        })?;
         let bundle = encode_bundle(leaves.iter().map(<[u8; _]>::as_slice));
         bundle.map_err(|error| QueryError::Unavailable(error.to_string()))
     }
@@ -100,16 +91,6 @@ impl Proofs {
 
 fn root_of(tile: &[u8]) -> Option<Hash> {
     <&[u8; TILE_BYTES]>::try_from(tile).ok().map(tile_root)
-}
-
-/// The start of a bundle, as many leaves as there are hashes, if they are what was hashed.
-fn sound_start(bundle: &[u8], hashes: &[u8]) -> Option<Vec<u8>> {
-    let leaves = decode_bundle(bundle).ok()?;
-    let leaves = leaves.get(..hashes.len() / HASH_BYTES)?;
-    let mut pairs = leaves.iter().zip(hashes.chunks(HASH_BYTES));
-    let is_sound = pairs.all(|(leaf, hash)| leaf_hash(leaf).0 == hash);
-    let start = encode_bundle(leaves.iter().copied()).ok()?;
-    is_sound.then_some(start)
 }
 
 /// The width as asked for, if the tree of `size` leaves has the tile that wide.

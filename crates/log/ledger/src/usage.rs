@@ -4,21 +4,18 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use fieldledger_tlog::{LEAF_BYTES, TILE_BYTES, TILE_WIDTH};
+use fieldledger_tlog::{TILE_BYTES, TILE_WIDTH};
 
 use crate::paths::Paths;
 
-/// Bytes of a full bundle of leaves, each after two bytes of length.
-const BUNDLE_BYTES: u64 = (TILE_WIDTH * (LEAF_BYTES + 2)) as u64;
-
 /// Bytes of a log of `size` entries, its tiles and its index, without the first `removed` entries,
-/// which are in the archive only. Tiles are so many that they are
-/// counted by arithmetic; a folder that cannot be read counts as empty.
+/// which are in the archive only. Files of tiles have holes, so
+/// that tiles are counted by arithmetic; a folder that cannot be read counts as empty.
 pub(crate) fn bytes_on_disk(paths: &Paths, size: u64, removed: u64) -> u64 {
     let mut on_level = size / TILE_WIDTH as u64;
     // Of what was removed, only the higher tiles are there.
     let lowest_removed = removed / TILE_WIDTH as u64;
-    let mut bytes = on_level.saturating_sub(lowest_removed) * (BUNDLE_BYTES + TILE_BYTES as u64);
+    let mut bytes = on_level.saturating_sub(lowest_removed) * TILE_BYTES as u64;
     on_level /= TILE_WIDTH as u64;
     while on_level > 0 {
         bytes += on_level * TILE_BYTES as u64;

@@ -78,11 +78,11 @@ fn entries_are_there_in_order_and_provable() {
         ledger.inclusion(70_000),
         Err(QueryError::NotFound(_))
     ));
-    assert!(folder.path().join("tile/1/000").is_file());
-    assert!(
-        folder.path().join("tile/entries/x000").is_dir()
-            || folder.path().join("tile/entries/000").is_file()
-    );
+    // 273 tiles of hashes are full, and one of tiles, with 8 KiB each.
+    for (level, tiles) in [(0, 273), (1, 1)] {
+        let file = folder.path().join(format!("tile/level-{level}"));
+        assert_eq!(fs::metadata(file).unwrap().len(), tiles * 8_192);
+    }
     for (position, old) in grown.iter().enumerate() {
         for new in &grown[position..] {
             verify_growth(&ledger, old, new);

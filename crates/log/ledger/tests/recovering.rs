@@ -309,22 +309,27 @@ fn tiles_that_are_lost_or_damaged_are_computed_again() {
     for batch in 0..7 {
         append(&ledger, numbered("p", batch * 10_000, (batch + 1) * 10_000)).unwrap();
     }
-    let tile = folder.path().join("tile/0/001");
-    let upper = folder.path().join("tile/1/000");
-    let good = (fs::read(&tile).unwrap(), fs::read(&upper).unwrap());
+    let tile = folder.path().join("tile/level-0");
+    let upper = folder.path().join("tile/level-1");
+    let bytes = || {
+        let lower = fs::read(&tile).unwrap();
+        (lower[8_192..2 * 8_192].to_vec(), fs::read(&upper).unwrap())
+    };
+    let good = bytes();
     let check = |ledger: &Ledger| {
         let proof = ledger.inclusion(300).unwrap();
         verify(&proof.entry, &proof.checkpoint);
         ledger.consistency(300, 70_000).unwrap();
     };
-    damage(&tile, 5_000);
+    // In tile 1 of its level.
+    damage(&tile, 8_192 + 5_000);
     damage(&upper, 17);
     check(&ledger);
     fs::write(&upper, b"short").unwrap();
     check(&ledger);
     fs::remove_dir_all(folder.path().join("tile")).unwrap();
     check(&ledger);
-    assert_eq!((fs::read(&tile).unwrap(), fs::read(&upper).unwrap()), good);
+    assert_eq!(bytes(), good);
 }
 
 #[test]

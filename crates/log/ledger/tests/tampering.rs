@@ -292,8 +292,7 @@ fn flipped_bytes_in_derived_files_are_noticed_and_repaired() {
     index.sort_by_key(|name| fs::metadata(good.path().join(name)).unwrap().len());
     let index = index.last().unwrap().as_str();
     for (name, kind) in [
-        ("log/tile/0/001", FindingKind::Tile),
-        ("log/tile/entries/000", FindingKind::Bundle),
+        ("log/tile/level-0", FindingKind::Tile),
         ("log/offsets", FindingKind::Offsets),
         ("log/snapshot", FindingKind::Snapshot),
         (index, FindingKind::Index),

@@ -93,8 +93,6 @@ pub enum FindingKind {
     HalfWritten,
     /// A tile of hashes is missing or wrong.
     Tile,
-    /// A bundle of leaves is missing or wrong.
-    Bundle,
     /// The offsets are wrong.
     Offsets,
     /// The snapshot is wrong.
@@ -111,7 +109,7 @@ impl FindingKind {
     pub fn is_derived(self) -> bool {
         matches!(
             self,
-            Self::Tile | Self::Bundle | Self::Offsets | Self::Snapshot | Self::Index
+            Self::Tile | Self::Offsets | Self::Snapshot | Self::Index
         )
     }
 }

@@ -26,6 +26,7 @@ use crate::store::offsets::Offsets;
 use crate::store::reader::LogReader;
 use crate::store::segment::SegmentWriter;
 use crate::store::segments::Segments;
+use crate::store::tile_files::TileFiles;
 use crate::store::tiles::TileStore;
 use identity::{Identity, identity, read_only_identity, sign, swap};
 use replay::{Replay, Replayed};
@@ -73,12 +74,11 @@ pub(crate) fn recover(
     let offsets = Offsets::open(disk, &paths.offsets)?;
     let plan = plan::resume(disk, paths, &segments, &offsets)?;
     let log = Arc::new(LogReader::new(segments.clone(), offsets, firsts.clone()));
-    let tiles = Arc::new(TileStore::new(
-        disk.clone(),
-        paths.folder.clone(),
-        Arc::clone(&log),
-        archive.clone(),
-    ));
+    let files = TileFiles::new(disk, &paths.folder);
+    if files.remove_older_form()? {
+        tracing::info!("tiles that lay in a file each are computed again as they are needed");
+    }
+    let tiles = Arc::new(TileStore::new(files, Arc::clone(&log), archive.clone()));
     let replay = Replay {
         disk,
         paths,

@@ -106,7 +106,7 @@ impl Replay<'_> {
         let fits = snapshot.size <= signed_size
             && self.log.offsets().len()? >= snapshot.size
             && self.firsts.contains(&snapshot.segment);
-        let Some((edge, leaves)) = snapshot.tree().filter(|_| fits) else {
+        let Some(edge) = snapshot.edge().filter(|_| fits) else {
             tracing::warn!("the snapshot does not fit the log; the log is read whole");
             return Ok(None);
         };
@@ -130,7 +130,7 @@ impl Replay<'_> {
         }
         Ok(Some(Start {
             state: State {
-                grower: Grower::new(edge, leaves, Arc::clone(self.tiles)),
+                grower: Grower::new(edge, Arc::clone(self.tiles)),
                 producers,
                 latest,
                 gaps: snapshot.gaps,

@@ -48,7 +48,7 @@ impl State {
     /// That of an empty log.
     pub(super) fn empty(tiles: Arc<TileStore>) -> Self {
         Self {
-            grower: Grower::new(Edge::default(), Vec::new(), tiles),
+            grower: Grower::new(Edge::default(), tiles),
             producers: Producers::default(),
             latest: Latest::default(),
             gaps: Gaps::default(),

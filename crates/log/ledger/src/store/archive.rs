@@ -1,5 +1,5 @@
-//! The archive: sealed segments, their tiles and bundles, copied to an object store under the names
-//! they have in the ledger's folder.
+//! The archive: sealed segments and their tiles, copied to an object store: segments under the names
+//! they have in the ledger's folder, tiles under those of C2SP tlog-tiles.
 //!
 //! The file `archived`, in the folder and in the store, lists the segments that are there whole: a
 //! segment is listed after it was read back from the store, and removed from the disk after it was
@@ -11,13 +11,14 @@ use std::sync::Arc;
 
 use fieldledger_contract::ledger::ArchiveStatus;
 use fieldledger_formats::checked;
-use fieldledger_tlog::{TILE_WIDTH, entries_path, tile_path};
+use fieldledger_tlog::{TILE_WIDTH, tile_path};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::disk::{Disk, Durability, Mode};
 use super::segment;
+use super::tile_files::TileFiles;
 use crate::error::StoreError;
 use crate::objects::ObjectFolder;
 
@@ -255,7 +256,7 @@ impl Archive {
         Ok(bytes.is_some_and(|bytes| digest(&bytes) == sealed.sha256))
     }
 
-    /// Copies the segment of the entries `first..end`, with the tiles and bundles that it completes,
+    /// Copies the segment of the entries `first..end`, with the tiles that it completes,
     /// reads all back, and lists it; false if it was changed meanwhile, and is not listed.
     pub(crate) fn add(&self, first: u64, end: u64) -> Result<bool, StoreError> {
         self.changed().remove(&first);
@@ -275,10 +276,11 @@ impl Archive {
             sha256: digest(&bytes),
         };
         self.copy(&name_of(first), bytes)?;
-        for name in tiles_completed_by(first, end) {
+        let tiles = TileFiles::new(&self.disk, &self.folder);
+        for (level, number) in tiles_completed_by(first, end) {
             // What is missing is computed again by whoever needs it.
-            if let Some(bytes) = self.disk.read_if_there(&self.folder.join(&name))? {
-                self.copy(&name, bytes)?;
+            if let Some(bytes) = tiles.read(level, number)? {
+                self.copy(&tile_path(level, number, TILE_WIDTH), bytes)?;
             }
         }
         let changed = self.changed();
@@ -361,8 +363,7 @@ impl Archive {
         Ok(())
     }
 
-    /// Removes a listed segment from the disk, with its tiles of the lowest level and its bundles;
-    /// true if it was there.
+    /// Removes a listed segment from the disk, with its tiles of the lowest level; true if it was there.
     pub(crate) fn remove_local(&self, first: u64) -> Result<bool, StoreError> {
         let _changed = self.changed();
         let Some(sealed) = self.sealed(first) else {
@@ -372,14 +373,7 @@ impl Archive {
         if !path.is_file() {
             return Ok(false);
         }
-        for number in full_tiles(first, sealed.end) {
-            for name in [
-                tile_path(0, number, TILE_WIDTH),
-                entries_path(number, TILE_WIDTH),
-            ] {
-                self.disk.remove(&self.folder.join(name))?;
-            }
-        }
+        TileFiles::new(&self.disk, &self.folder).remove_lowest(full_tiles(first, sealed.end))?;
         self.disk.remove(&path)?;
         self.disk.sync_folder(&self.folder.join("segments"))?;
         Ok(true)
@@ -399,19 +393,18 @@ fn full_tiles(first: u64, end: u64) -> std::ops::Range<u64> {
     first / width..end / width
 }
 
-/// Names of the tiles and bundles whose last entry is in `first..end`.
-fn tiles_completed_by(first: u64, end: u64) -> Vec<String> {
-    let bundles = full_tiles(first, end).map(|number| entries_path(number, TILE_WIDTH));
-    let mut names: Vec<String> = bundles.collect();
+/// Levels and numbers of the tiles whose last entry is in `first..end`.
+fn tiles_completed_by(first: u64, end: u64) -> Vec<(u8, u64)> {
+    let mut tiles = Vec::new();
     let (mut from, mut to) = (first, end);
     let mut level = 0;
     loop {
         let numbers = full_tiles(from, to);
         (from, to) = (numbers.start, numbers.end);
         if to == 0 {
-            return names;
+            return tiles;
         }
-        names.extend(numbers.map(|number| tile_path(level, number, TILE_WIDTH)));
+        tiles.extend(numbers.map(|number| (level, number)));
         level += 1;
     }
 }
@@ -441,18 +434,11 @@ mod tests {
 
     #[test]
     fn a_segment_brings_the_tiles_it_completes() {
-        assert_eq!(tiles_completed_by(0, 255), Vec::<String>::new());
-        assert_eq!(
-            tiles_completed_by(0, 256),
-            ["tile/entries/000", "tile/0/000"]
-        );
-        assert_eq!(tiles_completed_by(256, 511), Vec::<String>::new());
-        assert_eq!(
-            tiles_completed_by(300, 600),
-            ["tile/entries/001", "tile/0/001"]
-        );
-        let last = tiles_completed_by(65_500, 65_600);
-        assert_eq!(last, ["tile/entries/255", "tile/0/255", "tile/1/000"]);
+        assert_eq!(tiles_completed_by(0, 255), []);
+        assert_eq!(tiles_completed_by(0, 256), [(0, 0)]);
+        assert_eq!(tiles_completed_by(256, 511), []);
+        assert_eq!(tiles_completed_by(300, 600), [(0, 1)]);
+        assert_eq!(tiles_completed_by(65_500, 65_600), [(0, 255), (1, 0)]);
     }
 
     #[test]

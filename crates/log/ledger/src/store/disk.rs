@@ -3,10 +3,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, FallocateFlags, RenameFlags, fallocate, renameat_with};
+use rustix::io::Errno;
 
 use super::faults::{Change, Done, Faults};
 use crate::error::StoreError;
@@ -134,6 +136,65 @@ impl Disk {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(StoreError::io("read", path)(error)),
+        }
+    }
+
+    /// The file's `length` bytes from `offset` on; none where there is no such file, or it ends before
+    /// them.
+    pub(crate) fn read_part_if_there(
+        &self,
+        path: &Path,
+        offset: u64,
+        length: usize,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut bytes = vec![0; length];
+        let read = || File::open(path)?.read_exact_at(&mut bytes, offset);
+        match self.call(None, read) {
+            Ok(()) => Ok(Some(bytes)),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound
+                        | io::ErrorKind::UnexpectedEof
+                        // An offset that no file reaches.
+                        | io::ErrorKind::InvalidInput
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(StoreError::io("read", path)(error)),
+        }
+    }
+
+    /// Gives back the room of a part of a file, which reads as zeros from then on. Where there is no
+    /// such file nothing is done, nor where the file system cannot.
+    pub(crate) fn give_back(&self, path: &Path, part: Range<u64>) -> Result<(), StoreError> {
+        if part.is_empty() {
+            return Ok(());
+        }
+        let give_back = |file: &File| {
+            let length = part.end - part.start;
+            let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            match fallocate(file, flags, part.start, length) {
+                Err(Errno::OPNOTSUPP) => Ok(()),
+                given_back => given_back.map_err(io::Error::from),
+            }
+        };
+        let open = || OpenOptions::new().write(true).read(true).open(path);
+        let given_back = match &self.faults {
+            None => open().and_then(|file| give_back(&file)),
+            Some(faults) => faults.step(None, |_| {
+                let file = open()?;
+                let length = usize::try_from(part.end - part.start).unwrap_or(usize::MAX);
+                faults.note_bytes(&file, part.start, length)?;
+                give_back(&file)
+            }),
+        };
+        match given_back {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::io("give back room of", path)(error))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -11,4 +11,5 @@ pub(crate) mod scan;
 pub(crate) mod segment;
 pub(crate) mod segments;
 pub(crate) mod snapshot;
+pub(crate) mod tile_files;
 pub(crate) mod tiles;

@@ -6,7 +6,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fieldledger_formats::checked;
-use fieldledger_tlog::{Edge, LEAF_BYTES, TILE_WIDTH};
+use fieldledger_tlog::Edge;
 use serde::{Deserialize, Serialize};
 
 use super::disk::{Disk, Durability};
@@ -30,8 +30,6 @@ pub(crate) struct Snapshot {
     pub(crate) received_at: u64,
     /// The edge's unfinished tiles, base64.
     edge: Vec<String>,
-    /// The leaves of the unfinished bundle, base64.
-    leaves: String,
     /// Ranges of sequences of each producer.
     pub(crate) producers: Vec<(String, Vec<(u64, u64)>)>,
     /// Entries that hold the newest reading of a sensor.
@@ -43,10 +41,8 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// `leaves` are those of the unfinished bundle.
     pub(crate) fn new(
         edge: &Edge,
-        leaves: &[u8],
         (segment, offset): (u64, u64),
         received_at: u64,
         producers: Vec<(String, Vec<(u64, u64)>)>,
@@ -62,7 +58,6 @@ impl Snapshot {
             offset,
             received_at,
             edge: tiles.map(|tile| BASE64_STANDARD.encode(&*tile)).collect(),
-            leaves: BASE64_STANDARD.encode(leaves),
             producers,
             latest,
             key_entry,
@@ -75,14 +70,11 @@ impl Snapshot {
         Self { gaps, ..self }
     }
 
-    /// The tree's edge and the leaves of its unfinished bundle; none where they do not fit the size.
-    pub(crate) fn tree(&self) -> Option<(Edge, Vec<u8>)> {
+    /// The tree's edge; none where it does not fit the size.
+    pub(crate) fn edge(&self) -> Option<Edge> {
         let tiles = self.edge.iter().map(|tile| BASE64_STANDARD.decode(tile));
         let tiles: Result<Vec<Vec<u8>>, _> = tiles.collect();
-        let edge = Edge::restore(self.size, tiles.ok()?).ok()?;
-        let leaves = BASE64_STANDARD.decode(&self.leaves).ok()?;
-        let unfinished = (self.size % TILE_WIDTH as u64) as usize;
-        (leaves.len() == unfinished * LEAF_BYTES).then_some((edge, leaves))
+        Edge::restore(self.size, tiles.ok()?).ok()
     }
 
     /// Replaces the file, durably.
@@ -124,15 +116,7 @@ mod tests {
             edge.push(Hash(hash));
         }
         let producers = vec![("p".to_owned(), vec![(1, 5), (9, 9)])];
-        Snapshot::new(
-            &edge,
-            &[7; 44 * LEAF_BYTES],
-            (256, 99),
-            5,
-            producers,
-            vec![3],
-            Some(2),
-        )
+        Snapshot::new(&edge, (256, 99), 5, producers, vec![3], Some(2))
     }
 
     #[test]
@@ -143,8 +127,7 @@ mod tests {
         snapshot().write(&Disk::default(), &path).unwrap();
         let read = Snapshot::read(&Disk::default(), &path).unwrap().unwrap();
         assert_eq!(read, snapshot());
-        let (edge, leaves) = read.tree().unwrap();
-        assert_eq!((edge.size(), leaves.len()), (300, 44 * LEAF_BYTES));
+        assert_eq!(read.edge().unwrap().size(), 300);
     }
 
     #[test]
@@ -165,6 +148,6 @@ mod tests {
     fn a_tree_of_another_size_does_not_fit() {
         let mut other = snapshot();
         other.size += 1;
-        assert_eq!(other.tree(), None);
+        assert_eq!(other.edge(), None);
     }
 }

@@ -1,96 +1,86 @@
-//! Whether the derived files follow from the log: tiles, bundles, offsets and the snapshot.
+//! Whether the derived files follow from the log: tiles, offsets and the snapshot.
 
 use std::collections::BTreeMap;
 
-use fieldledger_tlog::{LEAF_BYTES, Leaf, TILE_WIDTH, decode_bundle, entries_path};
+use fieldledger_tlog::{Edge, FullTile, HASH_BYTES, Hash, TILE_WIDTH, tile_path};
 
 use super::{Difference, Walk};
 use crate::error::StoreError;
 use crate::fsck::report::{Finding, FindingKind, Severity};
 use crate::store::snapshot::Snapshot;
+use crate::store::tile_files::TileFiles;
 
 impl Walk<'_> {
-    pub(super) fn leaf_in_bundle(&self, index: u64) -> Result<Option<Leaf>, StoreError> {
+    /// The hash of an entry's leaf, from its tile.
+    pub(super) fn hash_in_tile(&self, index: u64) -> Result<Option<Hash>, StoreError> {
         let width = TILE_WIDTH as u64;
-        let name = entries_path(index / width, TILE_WIDTH);
-        let Some(bytes) = self.derived(&name)? else {
+        let Some(tile) = self.stored_tile(0, index / width)? else {
             return Ok(None);
         };
+        let (hashes, _) = tile.as_chunks::<HASH_BYTES>();
         let position = usize::try_from(index % width).unwrap_or(usize::MAX);
-        let leaves = decode_bundle(&bytes).unwrap_or_default();
-        let leaf = leaves
-            .get(position)
-            .and_then(|leaf| Leaf::decode(leaf).ok());
-        Ok(leaf.filter(|leaf| leaf.index == index))
+        Ok(hashes.get(position).copied().map(Hash))
     }
 
-    /// A tile or bundle, from the disk or the archive.
-    pub(super) fn derived(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        if let Some(bytes) = self.disk.read_if_there(&self.paths.folder.join(name))? {
-            return Ok(Some(bytes));
+    /// A full tile, from the disk or the archive.
+    fn stored_tile(&self, level: u8, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        if let Some(tile) = self.tiles.read(level, number)? {
+            return Ok(Some(tile));
         }
         match &self.archive {
-            Some(archive) => archive.get(name),
+            Some(archive) => archive.get(&tile_path(level, number, TILE_WIDTH)),
             None => Ok(None),
         }
     }
 
-    /// Where a stored file differs first from what it should hold.
-    pub(super) fn compare(
+    /// Which hash of a tile is the first that is stored otherwise than it follows from the log.
+    pub(super) fn first_difference(
         &mut self,
-        kind: FindingKind,
-        name: &str,
-        computed: &[u8],
+        computed: &FullTile,
     ) -> Result<Option<usize>, StoreError> {
         if !self.whole {
             return Ok(None);
         }
-        let Some(stored) = self.derived(name)? else {
-            self.findings.add(Finding {
-                kind,
-                severity: Severity::Note,
-                file: self.paths.folder.join(name),
-                offset: None,
-                entry: None,
-                problem: "the file is missing".to_owned(),
-                advice: "nothing need be done: it is computed again when it is needed".to_owned(),
-            });
+        let Some(stored) = self.stored_tile(computed.level, computed.number)? else {
+            if self.incomplete_levels.insert(computed.level) {
+                self.findings.add(Finding {
+                    kind: FindingKind::Tile,
+                    severity: Severity::Note,
+                    file: self.tiles.path_of(computed.level),
+                    offset: Some(TileFiles::offset_of(computed.number)),
+                    entry: None,
+                    problem: format!("tiles are missing, the first is {}", computed.number),
+                    advice: "nothing need be done: they are computed again when they are needed"
+                        .to_owned(),
+                });
+            }
             return Ok(None);
         };
-        if stored == computed {
+        if stored == *computed.bytes {
             return Ok(None);
         }
-        let same = stored
-            .iter()
-            .zip(computed)
-            .take_while(|(one, other)| one == other);
-        Ok(Some(same.count()))
+        Ok(Some(same_hashes(&stored, &computed.bytes)))
     }
 
-    pub(super) fn differs(
-        &mut self,
-        kind: FindingKind,
-        name: &str,
-        first: u64,
-        position: usize,
-        offset: usize,
-    ) {
+    /// A tile of the lowest level has another hash for the entry at this position.
+    pub(super) fn tile_differs(&mut self, tile: &FullTile, position: usize) {
         self.differences.push(Difference {
-            kind,
-            entry: first + position as u64,
+            kind: FindingKind::Tile,
+            entry: tile.number * TILE_WIDTH as u64 + position as u64,
             place: self.places.get(position).cloned().flatten(),
-            derived: self.paths.folder.join(name),
-            offset: offset as u64,
+            derived: self.tiles.path_of(tile.level),
+            offset: TileFiles::offset_of(tile.number) + (position * HASH_BYTES) as u64,
         });
     }
 
-    pub(super) fn wrong(&mut self, kind: FindingKind, name: &str, offset: usize) {
+    /// A tile of a higher level has another hash at this position.
+    pub(super) fn upper_tile_differs(&mut self, tile: &FullTile, position: usize) {
         self.differences.push(Difference {
-            kind,
+            kind: FindingKind::Tile,
             entry: u64::MAX,
             place: None,
-            derived: self.paths.folder.join(name),
-            offset: offset as u64,
+            derived: self.tiles.path_of(tile.level),
+            offset: TileFiles::offset_of(tile.number) + (position * HASH_BYTES) as u64,
         });
     }
 
@@ -182,31 +172,24 @@ impl Walk<'_> {
             return;
         }
         let mut problems = Vec::new();
-        match snapshot.tree() {
-            Some((edge, leaves)) => {
-                if leaves != self.leaves {
-                    let same = leaves
-                        .chunks(LEAF_BYTES)
-                        .zip(self.leaves.chunks(LEAF_BYTES))
-                        .take_while(|(one, other)| one == other);
-                    let position = same.count();
-                    self.differences.push(Difference {
-                        kind: FindingKind::Snapshot,
-                        entry: snapshot.size - self.places.len() as u64 + position as u64,
-                        place: self.places.get(position).cloned().flatten(),
-                        derived: self.paths.snapshot.clone(),
-                        offset: 0,
-                    });
-                } else if edge != self.edge {
-                    self.differences.push(Difference {
-                        kind: FindingKind::Snapshot,
-                        entry: u64::MAX,
-                        place: None,
-                        derived: self.paths.snapshot.clone(),
-                        offset: 0,
-                    });
-                }
+        match snapshot.edge() {
+            Some(edge) if edge != self.edge => {
+                let hashes = |edge: &Edge| edge.tile(0).unwrap_or_default();
+                let position = same_hashes(&hashes(&edge), &hashes(&self.edge));
+                let first = snapshot.size - self.places.len() as u64;
+                let is_in_it = position < self.places.len();
+                self.differences.push(Difference {
+                    kind: FindingKind::Snapshot,
+                    entry: match is_in_it {
+                        true => first + position as u64,
+                        false => u64::MAX,
+                    },
+                    place: self.places.get(position).cloned().flatten(),
+                    derived: self.paths.snapshot.clone(),
+                    offset: 0,
+                });
             }
+            Some(_) => {}
             None => problems.push("its tree does not fit its size"),
         }
         let noted: BTreeMap<&str, &Vec<(u64, u64)>> = snapshot
@@ -228,4 +211,10 @@ impl Walk<'_> {
             self.snapshot_is_wrong(problem);
         }
     }
+}
+
+/// How many hashes both begin with.
+fn same_hashes(one: &[u8], other: &[u8]) -> usize {
+    let pairs = one.chunks(HASH_BYTES).zip(other.chunks(HASH_BYTES));
+    pairs.take_while(|(one, other)| one == other).count()
 }

@@ -7,7 +7,7 @@ mod derived;
 mod verdict;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,10 +15,7 @@ use std::sync::Arc;
 use fieldledger_formats::canonical;
 use fieldledger_formats::envelope::{Envelope, EnvelopeError};
 use fieldledger_formats::frame::Frame;
-use fieldledger_tlog::{
-    Edge, HASH_BYTES, Hash, LEAF_BYTES, Leaf, TILE_WIDTH, TreeHead, encode_bundle, entries_path,
-    tile_path,
-};
+use fieldledger_tlog::{EMPTY_HASH, Edge, Hash, Leaf, TreeHead};
 
 use super::report::{Finding, FindingKind, Findings, Progress, Severity};
 use crate::error::{OpenError, with_causes};
@@ -31,6 +28,7 @@ use crate::store::offsets::Offsets;
 use crate::store::scan::{Next, SegmentScan};
 use crate::store::segments::Segments;
 use crate::store::snapshot::Snapshot;
+use crate::store::tile_files::TileFiles;
 
 /// Entries after which progress is reported.
 const STEP: u64 = 4_096;
@@ -66,6 +64,7 @@ pub(crate) struct Walk<'a> {
     paths: &'a Paths,
     archive: Option<Arc<Archive>>,
     segments: Segments,
+    tiles: TileFiles,
     signed: Option<&'a TreeHead>,
     in_use: bool,
     findings: Findings,
@@ -74,8 +73,7 @@ pub(crate) struct Walk<'a> {
     snapshot: Option<Snapshot>,
     /// The entries so far.
     edge: Edge,
-    /// The leaves of the unfinished bundle, and where their entries lie.
-    leaves: Vec<u8>,
+    /// Where the entries of the unfinished tile lie.
     places: Vec<Option<Place>>,
     producers: Producers,
     received_at: u64,
@@ -84,6 +82,8 @@ pub(crate) struct Walk<'a> {
     gone_places: Vec<Place>,
     explained: BTreeMap<u64, Range<u64>>,
     differences: Vec<Difference>,
+    /// Levels of which a tile is missing.
+    incomplete_levels: BTreeSet<u8>,
     /// Whether every leaf so far is known.
     whole: bool,
     /// Whether an entry could not be read.
@@ -109,13 +109,13 @@ impl<'a> Walk<'a> {
             paths,
             archive,
             segments,
+            tiles: TileFiles::new(disk, &paths.folder),
             signed,
             in_use,
             findings,
             offsets: Offsets::open_to_read(disk, &paths.offsets)?,
             snapshot: None,
             edge: Edge::default(),
-            leaves: Vec::new(),
             places: Vec::new(),
             producers: Producers::default(),
             received_at: 0,
@@ -123,6 +123,7 @@ impl<'a> Walk<'a> {
             gone_places: Vec::new(),
             explained: BTreeMap::new(),
             differences: Vec::new(),
+            incomplete_levels: BTreeSet::new(),
             whole: true,
             unread: false,
             root: None,
@@ -210,7 +211,7 @@ impl<'a> Walk<'a> {
                     let examined = self.examine(frame, index, &place);
                     match examined {
                         Ok(leaf) => {
-                            self.push(leaf, Some(place))?;
+                            self.push(leaf.hash(), Some(place))?;
                             ends.push(scan.offset());
                             continue;
                         }
@@ -332,49 +333,32 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Takes the leaves of entries that cannot be read from their bundles, where those are.
+    /// Takes the hashes of entries that cannot be read from their tiles, where those are.
     fn fill(&mut self, from: u64, to: u64) -> Result<(), OpenError> {
         self.unread = true;
         for index in from..to {
-            let leaf = match self.whole {
-                true => self.leaf_in_bundle(index)?,
+            let hash = match self.whole {
+                true => self.hash_in_tile(index)?,
                 false => None,
             };
-            if leaf.is_none() {
+            if hash.is_none() {
                 self.whole = false;
             }
-            let unknown = Leaf {
-                envelope_hash: [0; 32],
-                index,
-                received_at: self.received_at,
-            };
-            self.push(leaf.unwrap_or(unknown), None)?;
+            self.push(hash.unwrap_or(EMPTY_HASH), None)?;
         }
         Ok(())
     }
 
-    fn push(&mut self, leaf: Leaf, place: Option<Place>) -> Result<(), OpenError> {
-        self.leaves.extend_from_slice(&leaf.encode());
+    fn push(&mut self, hash: Hash, place: Option<Place>) -> Result<(), OpenError> {
         self.places.push(place);
-        for tile in self.edge.push(leaf.hash()) {
-            let name = tile_path(tile.level, tile.number, TILE_WIDTH);
-            let first = tile.number * TILE_WIDTH as u64;
-            if let Some(differs) = self.compare(FindingKind::Tile, &name, &tile.bytes)? {
-                let position = differs / HASH_BYTES;
+        for tile in self.edge.push(hash) {
+            if let Some(position) = self.first_difference(&tile)? {
                 match tile.level {
-                    0 => self.differs(FindingKind::Tile, &name, first, position, differs),
-                    _ => self.wrong(FindingKind::Tile, &name, differs),
+                    0 => self.tile_differs(&tile, position),
+                    _ => self.upper_tile_differs(&tile, position),
                 }
             }
             if tile.level == 0 {
-                let name = entries_path(tile.number, TILE_WIDTH);
-                // Leaves are 49 bytes, which fit.
-                let bundle = encode_bundle(self.leaves.chunks(LEAF_BYTES)).unwrap_or_default();
-                if let Some(differs) = self.compare(FindingKind::Bundle, &name, &bundle)? {
-                    let position = differs / (LEAF_BYTES + 2);
-                    self.differs(FindingKind::Bundle, &name, first, position, differs);
-                }
-                self.leaves.clear();
                 self.places.clear();
             }
         }

@@ -143,7 +143,7 @@ impl Walk<'_> {
                 entry: None,
                 problem:
                     "the tree cannot be compared with the signed one: entries are missing, and \
-                          the bundles that would have their leaves as well"
+                          the tiles that would have their hashes as well"
                         .to_owned(),
                 advice: "restore what is missing, and check again".to_owned(),
             }),
