@@ -8,6 +8,7 @@ use fieldledger_contract::WallTime;
 use fieldledger_formats::envelope::Envelope;
 use fieldledger_formats::erasing::ErasurePlan;
 use fieldledger_formats::frame::{Frame, HEADER_BYTES, erased_frame, read_frame, write_frame};
+use fieldledger_formats::packed::{Directory, END_LENGTH, header};
 use fieldledger_formats::query::cursor::Cursor;
 use fieldledger_formats::query::{language, words};
 use fieldledger_formats::{canonical, own};
@@ -92,6 +93,36 @@ pub(crate) fn envelope(data: &[u8]) {
         let canonical = envelope.event().canonical();
         let _ = parse::parse_events(canonical.as_bytes(), 1);
     }
+}
+
+/// A packed segment: as it is, and with its bytes as envelopes that are packed.
+pub(crate) fn packed(data: &[u8]) {
+    unpack(data);
+    let mut frames = Vec::new();
+    let envelopes = data.chunks(97).zip(7..);
+    envelopes.for_each(|(envelope, entry)| write_frame(&mut frames, entry, envelope));
+    let mut directory = Directory::new(7);
+    let mut packed = header(7).to_vec();
+    if !frames.is_empty() {
+        packed.extend(directory.pack(&frames).expect("these are good frames"));
+    }
+    packed.extend(directory.encode().expect("it has one block"));
+    assert_eq!(unpack(&packed), Some(frames));
+}
+
+fn unpack(bytes: &[u8]) -> Option<Vec<u8>> {
+    let end: [u8; END_LENGTH] = *bytes.last_chunk()?;
+    let encoded = usize::try_from(Directory::encoded_length(end)).ok()?;
+    let encoded = bytes.get(bytes.len().checked_sub(encoded)?..)?;
+    let beginning = *bytes.first_chunk()?;
+    let directory = Directory::decode(7, beginning, encoded, bytes.len() as u64).ok()?;
+    let mut frames = Vec::new();
+    for block in directory.blocks() {
+        let stored = block.stored.start as usize..block.stored.end as usize;
+        frames.extend(block.unpack(&bytes[stored]).ok()?);
+    }
+    assert_eq!(frames.len() as u64, directory.plain_bytes());
+    Some(frames)
 }
 
 /// The frame of an entry in a segment: as it is, and with a good length and checksum, as an envelope

@@ -51,6 +51,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("mqtt", boards::mqtt),
     ("nats_operation", nats::operation),
     ("nats_session", nats::session),
+    ("packed", log::packed),
     ("pangea_answer", log::pangea_answer),
     ("pangea_request", http::pangea_request),
     ("proof", tree::proof),

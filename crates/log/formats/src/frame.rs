@@ -134,7 +134,16 @@ pub fn erased_frame(index: u64, body_bytes: usize, erased: &Erased<'_>) -> Optio
     Some(frame)
 }
 
-fn write(target: &mut Vec<u8>, index: u64, length: u32, body: &[u8]) {
+/// The length of the body, and the whole field in which it is written; none where the bytes do not
+/// begin a frame.
+pub(crate) fn length_field(bytes: &[u8]) -> Option<(usize, u32)> {
+    let field = u32::from_le_bytes(*bytes.first_chunk()?);
+    let length = (field & !ERASED) as usize;
+    (length > 0 && length <= MAX_ENVELOPE_BYTES).then_some((length, field))
+}
+
+/// Appends a frame whose length field is `length`.
+pub(crate) fn write(target: &mut Vec<u8>, index: u64, length: u32, body: &[u8]) {
     let length = length.to_le_bytes();
     target.extend_from_slice(&length);
     target.extend_from_slice(&checksum(index, length, body).to_le_bytes());

@@ -3,6 +3,7 @@
 //! - [`envelope`]: the bytes around an event, whose hash the tree commits to; [`canonical`] says
 //!   whether they are as the ledger writes them.
 //! - [`frame`]: how an envelope lies in a segment, and what is left of one that was erased.
+//! - [`packed`]: how a full segment is compressed.
 //! - [`erasing`]: the plan of an erasure that a crash may interrupt.
 //! - [`own`]: the entries that the ledger writes about its own log.
 //! - [`checked`]: JSON after a line with its checksum, as the ledger's derived files are.
@@ -19,4 +20,5 @@ pub mod envelope;
 pub mod erasing;
 pub mod frame;
 pub mod own;
+pub mod packed;
 pub mod query;

@@ -8,6 +8,7 @@ use crate::head::Published;
 use crate::problem::Problem;
 use crate::store::archive::Archive;
 use crate::store::reader::LogReader;
+use crate::store::segments::PackingState;
 
 /// How long it gathers before it looks for sealed segments.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -65,6 +66,11 @@ impl Archiver {
                 return Ok(true);
             }
             if self.archive.sealed(first).is_none() {
+                // It is archived once it is packed.
+                if self.log.segments().packing_of(first)? == PackingState::IsDue {
+                    done = false;
+                    continue;
+                }
                 let listed = self.archive.add(first, end)?;
                 tracing::info!(first, end, listed, "a segment was copied to the archive");
                 done &= listed;

@@ -31,6 +31,9 @@ pub struct Config {
     pub index: bool,
     /// Size in bytes at which a segment file is closed and the next begun.
     pub segment_bytes: u64,
+    /// Size in bytes from which on a closed segment is packed: compressed, in blocks that can be read
+    /// alone. A smaller one takes little room as it is.
+    pub pack_from_bytes: u64,
     /// Entries after which the derived state is written down, so that a start need not read them.
     pub snapshot_every: u64,
     /// Bytes of events that may wait for a commit; beyond them `append` answers `Unavailable`.
@@ -65,7 +68,8 @@ impl Config {
             local_segments: None,
             origin: DEFAULT_ORIGIN.to_owned(),
             index: true,
-            segment_bytes: 64 * 1024 * 1024,
+            segment_bytes: 16 * 1024 * 1024,
+            pack_from_bytes: 1024 * 1024,
             snapshot_every: 500_000,
             queue_bytes: 64 * 1024 * 1024,
             commit_events: 16_384,

@@ -56,6 +56,7 @@
 //! recovery      how a ledger starts
 //! life          erasures, retention, changes of keys, the end of a log, backups
 //! markers       what entries say of other entries
+//! packer        compresses full segments
 //! archiver      moves full segments to the archive
 //! gap_recorder  writes entries about gaps
 //! fsck          checks a log without opening it
@@ -109,6 +110,7 @@ mod ledger;
 mod life;
 mod markers;
 mod objects;
+mod packer;
 mod pangea;
 mod paths;
 mod problem;

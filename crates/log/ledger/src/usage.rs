@@ -2,11 +2,15 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use fieldledger_tlog::{TILE_BYTES, TILE_WIDTH};
 
 use crate::paths::Paths;
+
+/// Bytes of what the system counts as a block.
+const BYTES_OF_BLOCK: u64 = 512;
 
 /// Bytes of a log of `size` entries, its tiles and its index, without the first `removed` entries,
 /// which are in the archive only. Files of tiles have holes, so
@@ -33,7 +37,9 @@ fn bytes_of_files(folder: &Path) -> io::Result<u64> {
     for item in fs::read_dir(folder)? {
         let metadata = item?.metadata()?;
         if metadata.is_file() {
-            bytes += metadata.len();
+            // `offsets` has holes.
+            let taken = metadata.blocks() * BYTES_OF_BLOCK;
+            bytes += metadata.len().min(taken);
         }
     }
     Ok(bytes)

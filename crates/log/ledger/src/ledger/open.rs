@@ -1,5 +1,6 @@
 //! Opening a ledger: its folder is locked and recovered, then its threads are started.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::sync::Arc;
 use std::thread;
@@ -20,6 +21,7 @@ use crate::head::Published;
 use crate::index::{Indexer, Views};
 use crate::life::restore::ReadOnly;
 use crate::life::retention::retainer::Retainer;
+use crate::packer::Packer;
 use crate::pangea::{Pangea, Publisher};
 use crate::paths::Paths;
 use crate::problem::Problem;
@@ -200,6 +202,14 @@ impl Inner {
         if let Some(indexer) = indexer {
             self.spawn("ledger-index", move || indexer.run())?;
         }
+        let packer = Packer {
+            disk: Disk::new(config.faults.clone()),
+            log: Arc::clone(&self.proofs.log),
+            published: Arc::clone(&self.published),
+            control: Arc::clone(&self.control),
+            done: HashSet::new(),
+        };
+        self.spawn("ledger-pack", move || packer.run())?;
         if let Some(archive) = &self.archive {
             let archiver = Archiver {
                 archive: Arc::clone(archive),

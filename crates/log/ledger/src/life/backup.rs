@@ -9,6 +9,7 @@
 //! that leaves a backup as it is and makes the next one elsewhere.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ use crate::store::archive::Archive;
 use crate::store::disk::{Disk, Durability, Mode};
 use crate::store::key_file;
 use crate::store::scan::{Next, SegmentScan};
-use crate::store::segments::Segments;
+use crate::store::segments::{SegmentFile, Segments};
 
 /// Version of `backup.json`.
 const VERSION: u32 = 1;
@@ -202,7 +203,7 @@ pub fn backup(
             (checked(&copy, &head, progress)?, copied + again)
         }
     };
-    let erased = erase_in(&disk, &copy, &written)?;
+    let erased = erase_in(&copy, &written)?;
     if erased > 0 {
         checked(&copy, &head, progress)?;
     }
@@ -346,7 +347,7 @@ pub(super) struct Walked {
     root: Hash,
     /// Root of the tree of the size that was asked for.
     old_root: Option<Hash>,
-    /// First entry of each segment, and the bytes of it that belong to the log.
+    /// First entry of each segment, and the bytes of the plain one that belong to the log.
     pub(super) ends: Vec<(u64, u64)>,
     /// Entries that are to be erased, each with the entry that says so.
     told: BTreeMap<u64, u64>,
@@ -387,7 +388,7 @@ fn walk(
             if old_size == Some(index) {
                 walked.old_root = Some(edge.root());
             }
-            let offset = scan.offset();
+            let offset = scan.stored_offset();
             let damaged = |problem: String| StoreError::Damaged {
                 path: path.clone(),
                 offset,
@@ -473,16 +474,24 @@ fn copy_segments(
     let of = ends.iter().map(|(_, end)| end).sum();
     let mut passed = 0;
     for &(first, end) in ends {
+        let from = source.open_in_use(first)?;
+        // One that cannot be opened is damaged, and copied anew.
         let there = match target.is_local(first) {
-            true => target.open(first)?.len()?,
-            false => 0,
+            true => target.open_local(first).ok(),
+            false => None,
         };
-        // One that is too long is not what it should be.
-        let from = if there <= end { there } else { 0 };
-        copied += copy_bytes(disk, source, places, first, from..end)?;
+        let length = there.as_ref().map_or(Ok(0), SegmentFile::len)?;
+        let is_packed = there.is_some_and(|there| there.is_packed());
+        let is_there = length == end && (is_packed || !from.is_packed());
+        // One that is too long is not what it should be, and a packed one does not grow.
+        let start = if is_packed || length > end { 0 } else { length };
+        if !is_there {
+            copied += copy_segment(disk, &from, &target.path_of(first), start..end)?;
+        }
         passed += end;
         progress("copying", passed, of);
     }
+    disk.sync_folder(&places.segments)?;
     Ok(copied)
 }
 
@@ -492,24 +501,35 @@ fn copy_whole(
     places: &Places,
     ends: &[(u64, u64)],
 ) -> Result<u64, BackupError> {
+    let target = Segments::new(disk.clone(), places.segments.clone(), None);
     let mut copied = 0;
     for &(first, end) in ends {
-        copied += copy_bytes(disk, source, places, first, 0..end)?;
+        let from = source.open_in_use(first)?;
+        copied += copy_segment(disk, &from, &target.path_of(first), 0..end)?;
     }
+    disk.sync_folder(&places.segments)?;
     Ok(copied)
 }
 
-/// Copies these bytes of a segment and makes them durable. What is behind them goes.
-fn copy_bytes(
+/// Copies a segment up to the end of `range` and makes that durable, but for its name; what is behind
+/// it goes. A packed one is copied as it is, where all of it is to be; otherwise these bytes of the
+/// plain one are, behind those that are there. How many bytes were copied.
+pub(super) fn copy_segment(
     disk: &Disk,
-    source: &Segments,
-    places: &Places,
-    first: u64,
-    range: std::ops::Range<u64>,
+    from: &SegmentFile,
+    to: &Path,
+    range: Range<u64>,
 ) -> Result<u64, BackupError> {
-    let target = Segments::new(disk.clone(), places.segments.clone(), None);
-    let file = disk.open(&target.path_of(first), Mode::Create)?;
-    let from = source.open_in_use(first)?;
+    if let SegmentFile::Packed(packed) = from
+        && from.len()? == range.end
+    {
+        let stored = packed.stored();
+        let mut bytes = vec![0; usize::try_from(stored.len()?).unwrap_or(usize::MAX)];
+        stored.read_at(&mut bytes, 0)?;
+        disk.replace(to, &bytes, 0o644, Durability::Power)?;
+        return Ok(bytes.len() as u64);
+    }
+    let file = disk.open(to, Mode::Create)?;
     let mut offset = range.start;
     let mut buffer = vec![0; COPY_BYTES];
     while offset < range.end {
@@ -521,12 +541,11 @@ fn copy_bytes(
     }
     file.set_len(range.end)?;
     file.sync()?;
-    disk.sync_folder(&places.segments)?;
     Ok(range.end - range.start)
 }
 
 /// Erases in the backup what the log tells is erased; how many entries that were.
-fn erase_in(disk: &Disk, copy: &Segments, walked: &Walked) -> Result<u64, BackupError> {
+fn erase_in(copy: &Segments, walked: &Walked) -> Result<u64, BackupError> {
     let mut erased = 0;
     for (&entry, &marker) in &walked.told {
         if walked.gone.contains(&entry) {
@@ -563,9 +582,7 @@ fn erase_in(disk: &Disk, copy: &Segments, walked: &Walked) -> Result<u64, Backup
         };
         let replaced = erased_frame(entry, bytes.len(), &remains)
             .ok_or_else(|| damaged("it has no room for what must be left of it".to_owned()))?;
-        let file = disk.open(&path, Mode::Write)?;
-        file.write_at(&replaced, offset)?;
-        file.sync_data()?;
+        copy.overwrite(first, offset, &replaced)?;
         erased += 1;
     }
     Ok(erased)

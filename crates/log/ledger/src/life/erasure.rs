@@ -2,7 +2,8 @@
 //!
 //! First an entry says who had it erased and why; once that is durable and signed, the frame is
 //! overwritten where it is, by one that keeps the leaf. A crash may tear the overwriting, so the new
-//! frame is written to the file `erasing` before: a start that finds it writes it again.
+//! frame is written to the file `erasing` before: a start that finds it writes it again. A packed
+//! segment is written anew with the new frame, beside the old one, and then takes its place.
 //!
 //! A frozen log takes these entries too, and no others: the duty to erase does not end with the log,
 //! and only an entry of the same log can tell whoever verifies it that the payload is rightly gone.
@@ -21,9 +22,9 @@ use crate::error::{ControlError, StoreError, with_causes};
 use crate::markers::{Markers, explained_by};
 use crate::paths::Paths;
 use crate::readings::reading_of;
-use crate::store::disk::{Disk, Durability, Mode};
+use crate::store::disk::{Disk, Durability};
 use crate::store::reader::{LogEntry, LogReader};
-use crate::store::segment;
+use crate::store::segments::Segments;
 
 impl Committer {
     /// Erases the payload of an entry. With the erasure comes the sensor whose newest reading it
@@ -122,17 +123,14 @@ fn overwrite(
         frame: &frame,
     };
     disk.replace(&paths.erasing, &plan.encode(), 0o600, Durability::Power)?;
-    carry_out(&plan, disk, paths)?;
+    carry_out(&plan, log.segments())?;
     remove_plan(disk, paths)?;
     Ok(true)
 }
 
 /// Overwrites the frame, durably.
-fn carry_out(plan: &ErasurePlan<'_>, disk: &Disk, paths: &Paths) -> Result<(), StoreError> {
-    let path = segment::path_of(&paths.segments, plan.segment);
-    let file = disk.open(&path, Mode::Write)?;
-    file.write_at(plan.frame, plan.offset)?;
-    file.sync_data()
+fn carry_out(plan: &ErasurePlan<'_>, segments: &Segments) -> Result<(), StoreError> {
+    segments.overwrite(plan.segment, plan.offset, plan.frame)
 }
 
 fn remove_plan(disk: &Disk, paths: &Paths) -> Result<(), StoreError> {
@@ -141,12 +139,12 @@ fn remove_plan(disk: &Disk, paths: &Paths) -> Result<(), StoreError> {
 }
 
 /// Before the log is read: overwrites again what a crash may have left half overwritten.
-pub(crate) fn resume(disk: &Disk, paths: &Paths) -> Result<(), StoreError> {
+pub(crate) fn resume(disk: &Disk, paths: &Paths, segments: &Segments) -> Result<(), StoreError> {
     let Some(bytes) = disk.read_if_there(&paths.erasing)? else {
         return Ok(());
     };
     match ErasurePlan::decode(&bytes) {
-        Some(plan) => carry_out(&plan, disk, paths)?,
+        Some(plan) => carry_out(&plan, segments)?,
         None => tracing::warn!(
             path = %paths.erasing.display(),
             "the file does not say what to erase; the log itself does"

@@ -12,19 +12,18 @@ use fieldledger_contract::audit::Checkpoint;
 use fieldledger_tlog::{Edge, TreeHead, open_checkpoint};
 use serde::{Deserialize, Serialize};
 
-use super::backup::{Backup, BackupError, Places, Progress, read_manifest, unusable, verified};
+use super::backup::{
+    Backup, BackupError, Places, Progress, copy_segment, read_manifest, unusable, verified,
+};
 use crate::anchor;
 use crate::config::Config;
 use crate::error::{OpenError, StoreError, with_causes};
 use crate::head::Head;
 use crate::keys::Keys;
 use crate::paths::Paths;
-use crate::store::disk::{Disk, Durability, Mode};
+use crate::store::disk::{Disk, Durability};
 use crate::store::key_file;
 use crate::store::segments::Segments;
-
-/// Bytes copied in one go.
-const COPY_BYTES: usize = 1024 * 1024;
 
 /// What is to become of a restored log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -273,15 +272,6 @@ fn copy(
 ) -> Result<(), BackupError> {
     let source = Segments::new(disk.clone(), places.segments.clone(), None).open(first)?;
     let target = Segments::new(disk.clone(), paths.segments.clone(), None);
-    let file = disk.open(&target.path_of(first), Mode::Create)?;
-    let mut buffer = vec![0; COPY_BYTES];
-    let mut offset = 0;
-    while offset < end {
-        let rest = usize::try_from(end - offset).unwrap_or(usize::MAX);
-        let chunk = &mut buffer[..rest.min(COPY_BYTES)];
-        source.read_at(chunk, offset)?;
-        file.write_at(chunk, offset)?;
-        offset += chunk.len() as u64;
-    }
-    Ok(file.sync()?)
+    copy_segment(disk, &source, &target.path_of(first), 0..end)?;
+    Ok(())
 }

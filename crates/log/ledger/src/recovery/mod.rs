@@ -24,7 +24,7 @@ use crate::store::archive::Archive;
 use crate::store::disk::Disk;
 use crate::store::offsets::Offsets;
 use crate::store::reader::LogReader;
-use crate::store::segment::SegmentWriter;
+use crate::store::segment::{self, SegmentWriter};
 use crate::store::segments::Segments;
 use crate::store::tile_files::TileFiles;
 use crate::store::tiles::TileStore;
@@ -64,8 +64,10 @@ pub(crate) fn recover(
     config: &Config,
 ) -> Result<Recovered, OpenError> {
     disk.create_folder(&paths.segments)?;
+    segment::remove_unfinished(disk, &paths.segments)?;
     let archive = Archive::open_configured(disk, &paths.folder, config.archive.as_ref())?;
-    let segments = Segments::new(disk.clone(), paths.segments.clone(), archive.clone());
+    let segments = Segments::new(disk.clone(), paths.segments.clone(), archive.clone())
+        .packed_from(config.pack_from_bytes);
     let firsts = segments.list()?;
     let mut identity = match read_only {
         Some(read_only) => read_only_identity(read_only, paths)?,
@@ -119,7 +121,7 @@ pub(crate) fn recover(
 
 /// Reads the log, and finishes erasing what its entries say was erased; how many entries that were.
 fn read_and_erase(replay: &Replay<'_>) -> Result<(Replayed, u64), OpenError> {
-    erasure::resume(replay.disk, replay.paths)?;
+    erasure::resume(replay.disk, replay.paths, replay.segments)?;
     let replayed = replay.run()?;
     let markers = &replayed.state.markers;
     let erased = erasure::finish(replay.disk, replay.log, replay.paths, markers)?;
@@ -138,10 +140,10 @@ fn segment_to_write(
 ) -> Result<SegmentWriter, OpenError> {
     let folder = &replay.paths.segments;
     Ok(match replay.firsts.last() {
-        Some(&last) if replay.segments.is_local(last) => {
+        Some(&last) if replay.segments.is_local_and_plain(last)? => {
             SegmentWriter::open(replay.disk, folder, last, replayed.end, roll_at)?
         }
-        // A new log, or one whose last segment is in the archive only.
+        // A new log, or one whose last segment is packed, or in the archive only.
         _ => {
             let next = replayed.state.grower.size();
             replay.log.add_segment(next);

@@ -233,9 +233,10 @@ impl Replay<'_> {
         state: &mut State,
     ) -> Result<(), OpenError> {
         let mut ends = Vec::new();
+        let is_packed = scan.is_packed();
         loop {
             let index = state.grower.size();
-            let offset = scan.offset();
+            let offset = scan.stored_offset();
             let damaged = |problem: String| StoreError::Damaged {
                 path: path.to_owned(),
                 offset,
@@ -247,11 +248,15 @@ impl Replay<'_> {
                     let applied = state.apply(frame, index);
                     applied.map_err(|fault| damaged(fault.to_string()))?;
                 }
-                Next::Bad(_) if self.may_be_half_written(path, index) => break,
+                Next::Bad(_) if !is_packed && self.may_be_half_written(path, index) => break,
                 Next::Bad(fault) => {
                     let problem = format!("{fault}, but the entry was signed; restore this file");
                     return Err(damaged(problem).into());
                 }
+            }
+            // Of a packed segment only the last: the file must be as long as the log.
+            if is_packed {
+                ends.clear();
             }
             ends.push(scan.offset());
             if ends.len() == OFFSETS_AT_ONCE {

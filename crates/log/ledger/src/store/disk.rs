@@ -172,22 +172,14 @@ impl Disk {
         if part.is_empty() {
             return Ok(());
         }
-        let give_back = |file: &File| {
-            let length = part.end - part.start;
-            let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-            match fallocate(file, flags, part.start, length) {
-                Err(Errno::OPNOTSUPP) => Ok(()),
-                given_back => given_back.map_err(io::Error::from),
-            }
-        };
         let open = || OpenOptions::new().write(true).read(true).open(path);
         let given_back = match &self.faults {
-            None => open().and_then(|file| give_back(&file)),
+            None => open().and_then(|file| punch(&file, &part)),
             Some(faults) => faults.step(None, |_| {
                 let file = open()?;
                 let length = usize::try_from(part.end - part.start).unwrap_or(usize::MAX);
                 faults.note_bytes(&file, part.start, length)?;
-                give_back(&file)
+                punch(&file, &part)
             }),
         };
         match given_back {
@@ -342,6 +334,20 @@ impl DiskFile {
         cut.map_err(StoreError::io("cut", &self.path))
     }
 
+    /// Gives the room of these bytes back: they read as zeros, and the file is as long as before. Nothing is
+    /// done where the file system cannot.
+    pub(crate) fn free(&self, bytes: Range<u64>) -> Result<(), StoreError> {
+        let freed = match &self.disk.faults {
+            None => punch(&self.file, &bytes),
+            Some(faults) => faults.step(None, |_| {
+                let length = usize::try_from(bytes.end - bytes.start).unwrap_or(usize::MAX);
+                faults.note_bytes(&self.file, bytes.start, length)?;
+                punch(&self.file, &bytes)
+            }),
+        };
+        freed.map_err(StoreError::io("free room in", &self.path))
+    }
+
     /// Makes what was written durable.
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
         self.sync_with(File::sync_all)
@@ -359,5 +365,13 @@ impl DiskFile {
             Some(faults) => faults.step(None, |_| faults.file_is_safe(&self.file)),
         };
         synced.map_err(StoreError::io("sync", &self.path))
+    }
+}
+/// Makes a hole of these bytes, where the file system can.
+fn punch(file: &File, bytes: &Range<u64>) -> io::Result<()> {
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    match fallocate(file, flags, bytes.start, bytes.end - bytes.start) {
+        Err(Errno::OPNOTSUPP) => Ok(()),
+        punched => punched.map_err(io::Error::from),
     }
 }

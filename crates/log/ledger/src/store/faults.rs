@@ -118,6 +118,12 @@ impl Faults {
         self.state().calls
     }
 
+    /// Whether operations are still done.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        !self.state().dead
+    }
+
     /// Lets nothing more be done.
     pub fn die(&self) {
         self.state().dead = true;

@@ -6,6 +6,7 @@ pub(crate) mod faults;
 pub(crate) mod key_file;
 pub(crate) mod lock;
 pub(crate) mod offsets;
+pub(crate) mod packed;
 pub(crate) mod reader;
 pub(crate) mod scan;
 pub(crate) mod segment;

@@ -1,9 +1,11 @@
-//! The file `offsets`: for each entry, where its frame ends within its segment (u64 LE). Derived.
+//! The file `offsets`: for each entry, where its frame ends within its segment (u64 LE). Derived. Where
+//! a segment is packed, its directory says the same, and there is a hole here.
 
+use std::ops::Range;
 use std::path::Path;
 
 use super::disk::{Disk, DiskFile, Mode};
-use crate::error::StoreError;
+use crate::error::{StoreError, with_causes};
 
 const WIDTH: u64 = 8;
 
@@ -46,6 +48,14 @@ impl Offsets {
         self.file.read_at(&mut bytes, first * WIDTH)?;
         let (ends, _) = bytes.as_chunks::<8>();
         Ok(ends.iter().map(|end| u64::from_le_bytes(*end)).collect())
+    }
+
+    /// Gives the room back that the offsets of these entries take, where the file system can.
+    pub(crate) fn free(&self, entries: Range<u64>) {
+        let freed = self.file.free(entries.start * WIDTH..entries.end * WIDTH);
+        if let Err(error) = freed {
+            tracing::debug!(error = with_causes(&error), "offsets keep their room");
+        }
     }
 
     /// Lets the file survive a power loss.

@@ -1,17 +1,20 @@
 //! Reading entries that are in the log.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fieldledger_formats::frame::{Frame, read_frame};
+use fieldledger_formats::packed::start_of_frame;
 use fieldledger_tlog::Leaf;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::archive::Reclaimed;
 use super::offsets::Offsets;
-use super::segments::Segments;
-use crate::error::StoreError;
+use super::packed::pack_whole;
+use super::segments::{SegmentFile, Segments};
+use crate::error::{StoreError, with_causes};
 
 /// Bytes that are read in one go, unless a single frame is longer.
 const CHUNK_BYTES: u64 = 1024 * 1024;
@@ -28,6 +31,8 @@ pub(crate) struct LogReader {
     firsts: RwLock<Vec<u64>>,
     /// Offsets and segments fit each other as long as it is held.
     layout: RwLock<()>,
+    /// Segments that were changed otherwise than by an append, since who packs them looked.
+    changed: Mutex<HashSet<u64>>,
 }
 
 /// A full segment that is to be written anew. It stays on the disk, and on no copy that is kept, as
@@ -35,8 +40,12 @@ pub(crate) struct LogReader {
 #[derive(Debug)]
 pub(crate) struct OldSegment<'a> {
     pub(crate) path: PathBuf,
+    /// Those of the plain segment.
     pub(crate) bytes: Vec<u8>,
+    /// Bytes that it takes on the disk.
+    pub(crate) stored_bytes: u64,
     first: u64,
+    is_packed: bool,
     _on_disk: Option<Reclaimed<'a>>,
 }
 
@@ -47,7 +56,13 @@ impl LogReader {
             offsets,
             firsts: RwLock::new(firsts),
             layout: RwLock::default(),
+            changed: Mutex::default(),
         }
+    }
+
+    /// The segments, wherever they are.
+    pub(crate) fn segments(&self) -> &Segments {
+        &self.segments
     }
 
     /// Where entries end, for the writer.
@@ -69,34 +84,72 @@ impl LogReader {
     ) -> Result<(u64, Range<u64>, Option<Reclaimed<'_>>), StoreError> {
         let (first, bytes) = self.place(index)?;
         let reclaimed = self.segments.reclaim(first)?;
+        self.changed.lock().insert(first);
         Ok((first, bytes, reclaimed))
     }
 
     /// The full segment that begins with entry `first`, because it will be written anew.
     pub(crate) fn read_to_replace(&self, first: u64) -> Result<OldSegment<'_>, StoreError> {
         let on_disk = self.segments.reclaim(first)?;
-        let (path, bytes) = self.segments.read_whole(first)?;
+        self.changed.lock().insert(first);
+        let segment = self.segments.open_local(first)?;
         Ok(OldSegment {
-            path,
-            bytes,
+            path: segment.place(),
+            bytes: segment.read_whole()?,
+            stored_bytes: segment.stored_bytes()?,
             first,
+            is_packed: segment.is_packed(),
             _on_disk: on_disk,
         })
     }
 
-    /// Puts other bytes in its place, durably; its frames end at `ends`. Where this fails, offsets and
-    /// segment may not fit each other.
+    /// Puts other frames in its place, durably, packed if it was; they end at `ends`. The bytes that it
+    /// takes now. Where this fails, offsets and segment may not fit each other.
     pub(crate) fn replace(
         &self,
         segment: &OldSegment<'_>,
-        bytes: &[u8],
+        frames: &[u8],
         ends: &[u64],
-    ) -> Result<(), StoreError> {
+    ) -> Result<u64, StoreError> {
+        let packed = segment.is_packed.then(|| pack_whole(segment.first, frames));
+        let packed = packed.transpose().map_err(|fault| StoreError::Damaged {
+            path: segment.path.clone(),
+            offset: 0,
+            problem: with_causes(&fault),
+        })?;
+        let bytes = packed.as_deref().unwrap_or(frames);
         let layout = self.layout.write();
         self.segments.replace(segment.first, bytes)?;
-        self.offsets.write(segment.first, ends)?;
+        if packed.is_none() {
+            self.offsets.write(segment.first, ends)?;
+        }
         drop(layout);
-        self.offsets.sync()
+        self.offsets.sync()?;
+        Ok(bytes.len() as u64)
+    }
+
+    /// Gives the packed segment of these entries, which lies beside the plain one, its name. It has no
+    /// need of offsets.
+    pub(crate) fn put_packed_in_place(
+        &self,
+        entries: Range<u64>,
+        beside: &Path,
+    ) -> Result<(), StoreError> {
+        let _layout = self.layout.write();
+        self.segments.rename_to(beside, entries.start)?;
+        self.offsets.free(entries);
+        Ok(())
+    }
+
+    /// From here on it is noted whether the segment is changed.
+    pub(crate) fn watch_changes(&self, first: u64) {
+        self.changed.lock().remove(&first);
+    }
+
+    /// Whether the segment was changed since [`LogReader::watch_changes`]. Says nothing of changes that
+    /// are under way: who asks prevents them.
+    pub(crate) fn is_changed(&self, first: u64) -> bool {
+        self.changed.lock().contains(&first)
     }
 
     /// A segment was begun.
@@ -162,9 +215,16 @@ impl LogReader {
         Ok(())
     }
 
-    /// Where the frame of entry `index` lies: the segment's first entry, and the frame's bytes in it.
+    /// Where the frame of entry `index` lies: the segment's first entry, and the frame's bytes in the
+    /// plain segment.
     pub(crate) fn place(&self, index: u64) -> Result<(u64, Range<u64>), StoreError> {
+        let _layout = self.layout.read();
         let (first, _) = self.segment_of(index);
+        if let SegmentFile::Packed(packed) = self.segments.open(first)? {
+            let (frames, _, start) = packed.frames_from(index)?;
+            let length = start_of_frame(&frames, 1).unwrap_or(frames.len());
+            return Ok((first, start..start + length as u64));
+        }
         let start = match index.checked_sub(1) {
             Some(before) if index > first => self.offsets.read(before, 1)?[0],
             _ => 0,
@@ -178,6 +238,17 @@ impl LogReader {
     fn chunk(&self, next: u64, end: u64) -> Result<Chunk, StoreError> {
         let _layout = self.layout.read();
         let (first, segment_end) = self.segment_of(next);
+        let segment = self.segments.open(first)?;
+        let path = segment.place();
+        if let SegmentFile::Packed(packed) = &segment {
+            let (bytes, entries, offset) = packed.frames_from(next)?;
+            return Ok(Chunk {
+                path,
+                offset: segment.stored_offset(offset),
+                bytes,
+                entries: entries.min(end - next),
+            });
+        }
         let wanted = segment_end.min(end).min(next + CHUNK_ENTRIES) - next;
         let count = usize::try_from(wanted).unwrap_or(1);
         let (offset, ends) = if next == first {
@@ -188,12 +259,14 @@ impl LogReader {
         };
         let fitting = ends.partition_point(|&end| end <= offset + CHUNK_BYTES);
         let entries = fitting.clamp(1, ends.len());
-        let segment = self.segments.open(first)?;
-        let path = segment.place();
         let length = ends[entries - 1].checked_sub(offset);
         let length = length.and_then(|length| usize::try_from(length).ok());
         let Some(length) = length.filter(|&length| length as u64 <= 2 * CHUNK_BYTES) else {
-            return Err(self.damaged(next, "its offsets are not in order"));
+            return Err(StoreError::Damaged {
+                path,
+                offset,
+                problem: format!("entry {next}: its offsets are not in order"),
+            });
         };
         let mut bytes = vec![0; length];
         segment.read_at(&mut bytes, offset)?;
@@ -216,9 +289,11 @@ impl LogReader {
     /// Entry `index` is not what it should be.
     pub(crate) fn damaged(&self, index: u64, problem: impl fmt::Display) -> StoreError {
         let (first, _) = self.segment_of(index);
+        let offset = self.place(index).map_or(0, |(_, bytes)| bytes.start);
+        let segment = self.segments.open(first);
         StoreError::Damaged {
             path: self.segments.path_of(first),
-            offset: self.place(index).map_or(0, |(_, bytes)| bytes.start),
+            offset: segment.map_or(offset, |segment| segment.stored_offset(offset)),
             problem: format!("entry {index}: {problem}"),
         }
     }

@@ -1,6 +1,7 @@
 //! Reading a segment from front to back without knowing what is in it, as a start does.
 
 use fieldledger_formats::frame::{Frame, FrameFault, MAX_FRAME_BYTES, read_frame};
+use fieldledger_formats::packed::Block;
 
 use super::segments::SegmentFile;
 use crate::error::StoreError;
@@ -48,9 +49,24 @@ impl SegmentScan {
         self.offset
     }
 
-    /// Bytes in the file.
+    /// Bytes of the plain segment.
     pub(crate) fn length(&self) -> u64 {
         self.length
+    }
+
+    /// Where the next frame begins in the file, for messages: in a packed segment, its block.
+    pub(crate) fn stored_offset(&self) -> u64 {
+        self.file.stored_offset(self.offset)
+    }
+
+    /// Which block the next frame is in; none in a plain segment.
+    pub(crate) fn block(&self) -> Option<&Block> {
+        self.file.block_with(self.offset)
+    }
+
+    /// Whether the segment is packed.
+    pub(crate) fn is_packed(&self) -> bool {
+        self.file.is_packed()
     }
 
     /// Goes on at byte `offset`.
@@ -65,7 +81,12 @@ impl SegmentScan {
         if self.offset >= self.length {
             return Ok(Next::End);
         }
-        if self.remaining() < MAX_FRAME_BYTES {
+        let enough = match self.file.is_packed() {
+            // What is read ends with a block, and no frame is in two.
+            true => 1,
+            false => MAX_FRAME_BYTES,
+        };
+        if self.remaining() < enough {
             self.fill()?;
         }
         let start = self.chunk.len() - self.remaining();
@@ -87,9 +108,16 @@ impl SegmentScan {
         if self.chunk_offset + self.chunk.len() as u64 >= self.length {
             return Ok(());
         }
-        let rest = usize::try_from(self.length - self.offset).unwrap_or(usize::MAX);
+        // Block by block, so that only the entries of a damaged one cannot be read.
+        let block = self.file.block_with(self.offset);
+        let end = block.map_or(self.length, |block| block.plain.end);
+        let rest = usize::try_from(end - self.offset).unwrap_or(usize::MAX);
         self.chunk.resize(rest.min(CHUNK_BYTES), 0);
         self.chunk_offset = self.offset;
-        self.file.read_at(&mut self.chunk, self.offset)
+        let read = self.file.read_at(&mut self.chunk, self.offset);
+        if read.is_err() {
+            self.chunk.clear();
+        }
+        read
     }
 }

@@ -33,6 +33,17 @@ pub(crate) fn list(disk: &Disk, folder: &Path) -> Result<Vec<u64>, StoreError> {
     Ok(firsts)
 }
 
+/// Removes what a crash left of segments that were to take the place of others. It may be a copy of
+/// what is to be erased.
+pub(crate) fn remove_unfinished(disk: &Disk, folder: &Path) -> Result<(), StoreError> {
+    for path in disk.list(folder)? {
+        if path.extension().is_some_and(|extension| extension == "tmp") {
+            disk.remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
 /// The segment that is written to.
 #[derive(Debug)]
 pub(crate) struct SegmentWriter {

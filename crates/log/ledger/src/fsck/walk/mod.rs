@@ -18,7 +18,7 @@ use fieldledger_formats::frame::Frame;
 use fieldledger_tlog::{EMPTY_HASH, Edge, Hash, Leaf, TreeHead};
 
 use super::report::{Finding, FindingKind, Findings, Progress, Severity};
-use crate::error::{OpenError, with_causes};
+use crate::error::{OpenError, StoreError, with_causes};
 use crate::markers::{Gone, explained_by};
 use crate::paths::Paths;
 use crate::producers::Producers;
@@ -181,10 +181,19 @@ impl<'a> Walk<'a> {
         end: Option<u64>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), OpenError> {
-        let file = self.segments.open_in_use(first)?;
-        let path = Arc::new(file.place());
-        let mut scan = SegmentScan::new(file, 0)?;
         self.segments_read += 1;
+        let file = match self.segments.open_in_use(first) {
+            Ok(file) => file,
+            Err(StoreError::Damaged {
+                path,
+                offset,
+                problem,
+            }) => return self.unopened(first, end, (path, offset), problem),
+            Err(error) => return Err(error.into()),
+        };
+        let path = Arc::new(file.place());
+        let stored_bytes = file.stored_bytes()?;
+        let mut scan = SegmentScan::new(file, 0)?;
         let mut ends = Vec::new();
         loop {
             let index = self.edge.size();
@@ -196,13 +205,21 @@ impl<'a> Walk<'a> {
             }
             let place = Place {
                 file: Arc::clone(&path),
-                offset: scan.offset(),
+                offset: scan.stored_offset(),
             };
+            let offset = scan.offset();
             let next = match scan.next(index) {
                 Ok(next) => next,
                 Err(error) => {
                     self.damaged(index, &place, with_causes(&error));
-                    break;
+                    let Some(block) = scan.block() else {
+                        break;
+                    };
+                    // The blocks after it can be read.
+                    let (next, resumed) = (block.entries.end, block.plain.end);
+                    self.fill(index, next)?;
+                    scan.skip_to(resumed);
+                    continue;
                 }
             };
             let fault = match next {
@@ -219,8 +236,8 @@ impl<'a> Walk<'a> {
                     }
                 }
                 Next::Bad(fault) => {
-                    if end.is_none() && self.may_be_half_written(index) {
-                        self.half_written(index, &place, scan.length() - place.offset);
+                    if end.is_none() && !scan.is_packed() && self.may_be_half_written(index) {
+                        self.half_written(index, &place, scan.length() - offset);
                         break;
                     }
                     fault.to_string()
@@ -228,8 +245,12 @@ impl<'a> Walk<'a> {
             };
             self.damaged(index, &place, fault);
             // The offsets say where the next entry begins; its checksum says whether that is so.
-            let resumed = self.end_by_offsets(index);
-            let resumed = resumed.filter(|&at| at > place.offset && at <= scan.length());
+            let resumed = match scan.block() {
+                // There is a hole where these offsets were; but what was read is a frame.
+                Some(_) => Some(scan.offset()),
+                None => self.end_by_offsets(index),
+            };
+            let resumed = resumed.filter(|&at| at > offset && at <= scan.length());
             self.fill(index, index + 1)?;
             let Some(resumed) = resumed else {
                 break;
@@ -237,9 +258,33 @@ impl<'a> Walk<'a> {
             scan.skip_to(resumed);
             ends.push(resumed);
         }
-        self.bytes += scan.offset();
-        self.compare_offsets(first, &ends)?;
+        self.bytes += match scan.is_packed() {
+            true => stored_bytes,
+            false => scan.offset(),
+        };
+        if !scan.is_packed() {
+            self.compare_offsets(first, &ends)?;
+        }
         self.examine_end(first, end, &path, &scan)
+    }
+
+    /// A packed segment whose directory is damaged: none of its entries can be read.
+    fn unopened(
+        &mut self,
+        first: u64,
+        end: Option<u64>,
+        (path, offset): (PathBuf, u64),
+        problem: String,
+    ) -> Result<(), OpenError> {
+        let place = Place {
+            file: Arc::new(path),
+            offset,
+        };
+        self.damaged(first, &place, problem);
+        match end {
+            Some(end) => self.fill(first, end),
+            None => Ok(()),
+        }
     }
 
     /// Looks at where a segment ends: the next one begins with entry `end`.

@@ -181,14 +181,16 @@ impl Retainer {
             offset,
             problem,
         })?;
-        let freed = (segment.bytes.len() - compacted.bytes.len()) as u64;
+        let is_shorter = compacted.bytes.len() < segment.bytes.len();
         // An attempt that failed may have left offsets that do not fit.
-        if freed == 0 && self.plans.now().replacing != Some(first) {
+        if !is_shorter && self.plans.now().replacing != Some(first) {
             return Ok(0);
         }
         self.plans.change(|plan| plan.replacing = Some(first))?;
-        self.log
+        let stored_bytes = self
+            .log
             .replace(&segment, &compacted.bytes, &compacted.ends)?;
+        let freed = segment.stored_bytes.saturating_sub(stored_bytes);
         self.plans.change(|plan| {
             plan.replacing = None;
             plan.freed_bytes += freed;
