@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use fieldledger_audit::{EventRow, Signature, timestamp};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use fieldledger_tlog::Leaf;
@@ -41,30 +41,34 @@ pub fn write_envelope(
     target.extend_from_slice(canonical_event.as_bytes());
     if let Some((producer, _)) = origin {
         target.extend_from_slice(b",\"producer\":");
-        target.extend_from_slice(json_string(producer).as_bytes());
+        write_json(target, producer);
     }
     if !signed.public_key.is_empty() {
         target.extend_from_slice(b",\"public_key\":");
-        target.extend_from_slice(json_string(signed.public_key).as_bytes());
+        write_json(target, signed.public_key);
     }
     target.extend_from_slice(b",\"received_at\":\"");
     target.extend_from_slice(received_at.as_bytes());
     target.extend_from_slice(b"\",\"salt\":\"");
-    target.extend_from_slice(BASE64_URL_SAFE_NO_PAD.encode(salt).as_bytes());
+    let mut encoded = [0; SALT_BYTES.div_ceil(3) * 4];
+    let length = BASE64_URL_SAFE_NO_PAD.encode_slice(salt, &mut encoded);
+    let length = length.expect("four letters for each three bytes are room enough");
+    target.extend_from_slice(&encoded[..length]);
     target.push(b'"');
     if let Some((_, sequence)) = origin {
         target.extend_from_slice(b",\"sequence\":");
-        target.extend_from_slice(sequence.to_string().as_bytes());
+        write_json(target, &sequence);
     }
     if !signed.signature.is_empty() {
         target.extend_from_slice(b",\"signature\":");
-        target.extend_from_slice(json_string(signed.signature).as_bytes());
+        write_json(target, signed.signature);
     }
     target.push(b'}');
 }
 
-fn json_string(text: &str) -> String {
-    serde_json::to_string(text).expect("a text has a form in JSON, and memory takes it")
+fn write_json(target: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    serde_json::to_writer(target, value)
+        .expect("texts and numbers have a form in JSON, and memory takes it");
 }
 
 /// Why an envelope cannot be used.

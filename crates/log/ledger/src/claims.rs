@@ -25,6 +25,7 @@ use fieldledger_audit::event::Event;
 use fieldledger_audit::validate::SEQUENCE_END;
 use fieldledger_formats::envelope::Envelope;
 use fieldledger_reading::{Quality, Recorded};
+use foldhash::fast::FixedState;
 use parking_lot::RwLockReadGuard;
 use sha2::{Digest, Sha256};
 
@@ -45,14 +46,19 @@ const MOST_ROUNDS: u64 = 64;
 /// Entries that the index may name for one number, where the hash of others is the same.
 const MOST_CANDIDATES: usize = 8;
 
-/// So that nobody can make two contents that look the same.
+/// So that nobody can make two contents, or two names, that look the same.
 static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+/// By keys that are hashes already.
+type ByKey<T> = HashMap<u64, T, FixedState>;
 
 /// What a reading with a number of its device's says, as far as it matters here.
 #[derive(Debug, Clone)]
 pub(crate) struct Claim {
     /// The number.
     said: u64,
+    /// What the producer is known by here.
+    producer: ProducerKey,
     polled_at: u64,
     device_at: Option<u64>,
     /// Whether it answers a poll that was under way.
@@ -108,6 +114,7 @@ impl Claim {
         };
         Some(Self {
             said,
+            producer: ProducerKey::of(producer),
             polled_at: told.polled_at,
             device_at: told.device_at,
             is_live: !told.historical && !told.late,
@@ -129,18 +136,43 @@ pub(crate) fn digest(texts: &[&str]) -> u64 {
     u64::from_be_bytes(first)
 }
 
+/// A producer's name, hashed where its event is checked: the commit thread has better things to do.
+#[derive(Debug, Clone, Copy)]
+struct ProducerKey(u64);
+
+impl ProducerKey {
+    fn of(producer: &str) -> Self {
+        Self(HASHER.hash_one(producer))
+    }
+
+    /// What its reading of this number is known by.
+    fn reading(self, number: u64) -> u64 {
+        HASHER.hash_one((self.0, number))
+    }
+}
+
 /// What the newest readings with numbers say.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
-    contents: HashMap<u64, Content>,
+    contents: ByKey<Content>,
     /// Their keys, the oldest first.
     order: VecDeque<u64>,
 }
 
 impl Recent {
-    /// Notes what the reading of this producer and sequence says.
-    pub(crate) fn insert(&mut self, origin: (&str, u64), content: Content) {
-        let key = HASHER.hash_one(origin);
+    /// Notes what the reading of this number says.
+    pub(crate) fn note(&mut self, number: u64, claim: &Claim) {
+        self.insert(claim.producer.reading(number), claim.content);
+    }
+
+    /// Notes what readings say that were written.
+    pub(crate) fn extend(&mut self, contents: Contents) {
+        for (key, content) in contents {
+            self.insert(key, content);
+        }
+    }
+
+    fn insert(&mut self, key: u64, content: Content) {
         if self.contents.insert(key, content).is_none() {
             self.order.push_back(key);
         }
@@ -150,14 +182,13 @@ impl Recent {
             self.contents.remove(&oldest);
         }
     }
-
-    fn get(&self, origin: (&str, u64)) -> Option<Content> {
-        self.contents.get(&HASHER.hash_one(origin)).copied()
-    }
 }
 
-/// What readings say, by producer and sequence.
-pub(crate) type Contents = HashMap<(String, u64), Content>;
+/// What readings say.
+pub(crate) type Contents = ByKey<Content>;
+
+/// How boots count, by the producer of their readings.
+pub(crate) type Numberings = ByKey<Option<Numbering>>;
 
 /// Decides about the events of one commit, each in the light of those before it.
 pub(crate) struct Judge<'a> {
@@ -168,8 +199,8 @@ pub(crate) struct Judge<'a> {
     pub(crate) views: Option<&'a Arc<Views>>,
     /// What the readings say that this commit will write.
     pub(crate) new: Contents,
-    /// How the boots of this commit count, by the producer of their readings.
-    pub(crate) numberings: HashMap<String, Option<Numbering>>,
+    /// How the boots of this commit count.
+    pub(crate) numberings: Numberings,
 }
 
 /// What the log has under a number.
@@ -186,6 +217,17 @@ enum Held {
     Unknown,
 }
 
+/// What becomes of a reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Placed {
+    /// It is in the log.
+    Known,
+    /// It is written under its number.
+    Numbered,
+    /// It is written under another name.
+    Instead,
+}
+
 impl Judge<'_> {
     /// Whether the log lacks this event, which then has the name and text to be written. Notes it as
     /// seen.
@@ -200,35 +242,34 @@ impl Judge<'_> {
     }
 
     fn admit_reading(&mut self, event: &mut PreparedEvent, claim: &Claim) -> bool {
-        let mut numbering = match self.numberings.remove(&event.producer) {
+        let key = claim.producer.0;
+        let mut numbering = match self.numberings.remove(&key) {
             Some(numbering) => numbering,
             None => numbering_of(&event.producer)
                 .and_then(|(sensor, boot)| self.gaps.numbering(sensor, boot).cloned()),
         };
-        let producer = event.producer.clone();
-        let is_new = self.place(event, claim, &mut numbering);
-        if is_new && event.producer == producer {
-            self.new
-                .insert((producer.clone(), event.sequence), claim.content);
+        let placed = self.place(event, claim, &mut numbering);
+        self.numberings.insert(key, numbering);
+        if placed == Placed::Numbered {
+            let reading = claim.producer.reading(event.sequence);
+            self.new.insert(reading, claim.content);
         }
-        self.numberings.insert(producer, numbering);
-        is_new
+        placed != Placed::Known
     }
 
-    /// Finds the name under which the reading is written, and flags it where that is needed; false where
-    /// it is in the log.
+    /// Finds the name under which the reading is written, and flags it where that is needed.
     fn place(
         &mut self,
         event: &mut PreparedEvent,
         claim: &Claim,
         numbering: &mut Option<Numbering>,
-    ) -> bool {
+    ) -> Placed {
         let said = claim.said;
         let (offset, round) = numbering
             .as_ref()
             .map_or((0, None), |known| (known.offset, known.round));
         let number = said.saturating_add(offset);
-        let held = self.held(&event.producer, number, claim.content);
+        let held = self.held(&event.producer, number, claim);
         // Where the payload is gone the time still tells: what a device sends anew was measured later than
         // all that the log has of that boot.
         let newest = numbering.as_ref().map(|known| known.last.polled_at);
@@ -239,15 +280,15 @@ impl Judge<'_> {
             Held::Nothing | Held::Repeated | Held::Other => false,
         };
         if is_there(&held) {
-            return false;
+            return Placed::Known;
         }
         let rounds_before = (1..=MOST_ROUNDS).map_while(|rounds| {
             let back = round.filter(|_| is_older || !claim.is_live)?;
             number.checked_sub(back.checked_mul(rounds)?)
         });
         for number in rounds_before {
-            if is_there(&self.held(&event.producer, number, claim.content)) {
-                return false;
+            if is_there(&self.held(&event.producer, number, claim)) {
+                return Placed::Known;
             }
         }
         let reading = Numbered {
@@ -265,7 +306,7 @@ impl Judge<'_> {
             self.producers.insert(&event.producer, number);
             let boot = numbering_of(&event.producer).map_or("", |(_, boot)| boot);
             *numbering = Some(Numbering::new(boot, reading));
-            return true;
+            return Placed::Numbered;
         };
         let is_later = claim.is_live && claim.polled_at > known.last.polled_at;
         if is_later
@@ -280,7 +321,7 @@ impl Judge<'_> {
             known.advance(Numbered { number, ..reading });
             event.sequence = number;
             flag(event, &wrap_reason(last, said, number, round));
-            return true;
+            return Placed::Numbered;
         }
         let turns_back = is_later && number <= known.last.number && !known.goes_back(&reading);
         if turns_back || !matches!(held, Held::Nothing) {
@@ -291,7 +332,7 @@ impl Judge<'_> {
         let (instead, its_number) = &claim.instead;
         if number < known.last.number && self.producers.contains(instead, *its_number) {
             // It turned back when it came first, and the device has got beyond it since.
-            return false;
+            return Placed::Known;
         }
         if number >= SEQUENCE_END {
             return self.write_instead(event, claim, &held, None);
@@ -299,7 +340,7 @@ impl Judge<'_> {
         self.producers.insert(&event.producer, number);
         event.sequence = number;
         known.advance(reading);
-        true
+        Placed::Numbered
     }
 
     /// Writes the reading under its other name. `last` is the number before, where it turned back.
@@ -309,10 +350,10 @@ impl Judge<'_> {
         claim: &Claim,
         held: &Held,
         last: Option<u64>,
-    ) -> bool {
+    ) -> Placed {
         let (producer, sequence) = &claim.instead;
         if !self.producers.insert(producer, *sequence) {
-            return false;
+            return Placed::Known;
         }
         let boot = numbering_of(&event.producer).map(|(_, boot)| boot.to_owned());
         let boot = boot.unwrap_or_default();
@@ -329,17 +370,21 @@ impl Judge<'_> {
         event.producer.clone_from(producer);
         event.sequence = *sequence;
         flag(event, &reason);
-        true
+        Placed::Instead
     }
 
     /// What the log has under a number, compared with this.
-    fn held(&self, producer: &str, number: u64, content: Content) -> Held {
+    fn held(&self, producer: &str, number: u64, claim: &Claim) -> Held {
         if !self.producers.contains(producer, number) {
             return Held::Nothing;
         }
-        let known = self.new.get(&(producer.to_owned(), number)).copied();
-        let known = known.or_else(|| self.recent.get((producer, number)));
-        match known.or_else(|| self.look_up(producer, number)) {
+        let key = claim.producer.reading(number);
+        let content = claim.content;
+        let known = self
+            .new
+            .get(&key)
+            .or_else(|| self.recent.contents.get(&key));
+        match known.copied().or_else(|| self.look_up(producer, number)) {
             None => Held::Unknown,
             Some(known) if known.is_same(content) => Held::Same,
             Some(known) if known.measured == content.measured => Held::Repeated,

@@ -3,7 +3,6 @@
 //! A commit takes all that waits, writes it to the segment, makes it durable, reads it back, extends
 //! the tree with what it read, signs, and only then answers. Nothing is signed that is not on disk.
 
-use std::collections::HashMap;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,7 +14,7 @@ use fieldledger_formats::frame::{Frame, FrameFault, read_frame};
 use parking_lot::RwLock;
 
 use crate::anchor::{Anchor, AnchorError};
-use crate::claims::{Contents, Judge, Recent};
+use crate::claims::{Contents, Judge, Numberings, Recent};
 use crate::clock_watch::ClockWatch;
 use crate::error::{AppendError, ControlError, StoreError, with_causes};
 use crate::framing::{Frames, frame};
@@ -126,9 +125,7 @@ impl Committer {
         let written = self.write(&requests, &new, received_at);
         match written {
             Ok(()) => {
-                for ((producer, sequence), content) in contents {
-                    self.recent.insert((&producer, sequence), content);
-                }
+                self.recent.extend(contents);
                 self.answer(requests, &new, received_at);
             }
             Err(reason) => {
@@ -148,7 +145,7 @@ impl Committer {
             log: &self.log,
             views: self.views.as_ref(),
             new: Contents::default(),
-            numberings: HashMap::default(),
+            numberings: Numberings::default(),
         };
         let mut mark = |request: &mut Request| {
             let events = request.events.iter_mut();
@@ -181,17 +178,17 @@ impl Committer {
         if frames.ends.is_empty() {
             return Ok(());
         }
-        let read_back = self.append(first, &frames.bytes)?;
+        self.append(first, &frames.bytes)?;
         self.stats.grown(received_at, frames.bytes.len() as u64);
         self.received_at = received_at + frames.ends.len() as u64 - 1;
         self.watch.note_entry(self.received_at);
         // From here on the entries are in the log whatever fails, so a failure must stop all
         // writing: only a start sorts out what is there.
-        self.extend(first, &frames, &read_back, received_at)
+        self.extend(first, &frames, received_at)
             .inspect_err(|reason| self.stop(reason))
     }
 
-    fn append(&mut self, first: u64, frames: &[u8]) -> Result<Vec<u8>, String> {
+    fn append(&mut self, first: u64, frames: &[u8]) -> Result<(), String> {
         match self.segment.roll(first) {
             Ok(true) => self.log.add_segment(first),
             Ok(false) => {}
@@ -231,17 +228,11 @@ impl Committer {
         ));
     }
 
-    /// Extends the tree with what was read back, signs and publishes it.
-    fn extend(
-        &mut self,
-        first: u64,
-        frames: &Frames,
-        read_back: &[u8],
-        received_at: u64,
-    ) -> Result<(), String> {
+    /// Extends the tree with what was written and read back as it is here, signs and publishes it.
+    fn extend(&mut self, first: u64, frames: &Frames, received_at: u64) -> Result<(), String> {
         let mut start = 0;
         for (index, &end) in (first..).zip(&frames.ends) {
-            let fault = match read_frame(&read_back[start..end], index) {
+            let fault = match read_frame(&frames.bytes[start..end], index) {
                 Ok((Frame::Envelope(envelope), _)) => {
                     let received_at = received_at + (index - first);
                     self.grower.push(&leaf_of(envelope, index, received_at));
@@ -255,7 +246,7 @@ impl Committer {
             }
             start = end;
         }
-        let before = self.segment.length() - read_back.len() as u64;
+        let before = self.segment.length() - frames.bytes.len() as u64;
         let ends: Vec<u64> = frames.ends.iter().map(|&end| before + end as u64).collect();
         self.log
             .offsets()

@@ -9,12 +9,25 @@ use rand::RngCore;
 
 use crate::request::Request;
 
+/// Bytes that an envelope and its frame have around an event, besides what a request counts for it.
+const AROUND_EVENT: usize = 64;
+
 /// The new events of a commit, framed.
-#[derive(Default)]
 pub(crate) struct Frames {
     pub(crate) bytes: Vec<u8>,
     /// Where each frame ends in `bytes`.
     pub(crate) ends: Vec<usize>,
+}
+
+impl Frames {
+    fn with_room_for(requests: &[Request]) -> Self {
+        let events = requests.iter().map(|request| request.events.len()).sum();
+        let bytes: usize = requests.iter().map(|request| request.bytes).sum();
+        Self {
+            bytes: Vec::with_capacity(bytes + events * AROUND_EVENT),
+            ends: Vec::with_capacity(events),
+        }
+    }
 }
 
 /// Frames the new events.
@@ -25,7 +38,7 @@ pub(crate) fn frame(
     (received_at, mark): (u64, Option<ClockMark>),
 ) -> Result<Frames, String> {
     let mut time = Time::default();
-    let mut frames = Frames::default();
+    let mut frames = Frames::with_room_for(requests);
     let mut random = rand::rng();
     let mut salt = [0; SALT_BYTES];
     let mut envelope = Vec::new();

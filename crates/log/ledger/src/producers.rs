@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
+use foldhash::quality::RandomState;
 use rangemap::RangeInclusiveSet;
 
 /// The sequences seen of every producer. Sequences without gaps take no room.
 #[derive(Debug, Default)]
-pub(crate) struct Producers(HashMap<String, Seen>);
+pub(crate) struct Producers(HashMap<String, Seen, RandomState>);
 
 /// Nearly all producers have one range: that fits without a tree of its own.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use fieldledger_contract::WallTime;
 use fieldledger_contract::ledger::Reading;
 use fieldledger_reading::Recorded;
 use fieldledger_reading::record::ACTION;
+use foldhash::quality::RandomState;
 
 /// The reading that an event tells of, if it does.
 pub(crate) fn reading_of(event: &EventRow<'_>, index: u64, received_at: u64) -> Option<Reading> {
@@ -40,7 +41,7 @@ pub(crate) fn reading_and_told<'a>(
 /// The newest reading of each sensor: the one that came last, whatever times its device gives it. A
 /// device whose clock is ahead would otherwise hide what is measured now.
 #[derive(Debug, Default)]
-pub(crate) struct Latest(HashMap<String, Reading>);
+pub(crate) struct Latest(HashMap<String, Reading, RandomState>);
 
 impl Latest {
     /// Takes a reading into account.

@@ -33,6 +33,7 @@ mod record;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
+use foldhash::quality::RandomState;
 use serde::{Deserialize, Serialize};
 
 use fieldledger_contract::ledger::{GapKind, GapQuery, GapState, GapTotals};
@@ -88,7 +89,7 @@ pub(crate) struct Listed {
 /// All gaps, and what is needed to find more.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Gaps {
-    sensors: HashMap<String, Sensor>,
+    sensors: HashMap<String, Sensor, RandomState>,
     gaps: BTreeMap<u64, Gap>,
     /// Gaps about which the log may need one more entry.
     #[serde(rename = "untold")]

@@ -160,7 +160,7 @@ impl Replay<'_> {
                 && let Some((_, told)) = reading_and_told(&event, index, 0)
                 && let Some(claim) = Claim::of(origin.0, &told)
             {
-                recent.insert(origin, claim.content);
+                recent.note(origin.1, &claim);
             }
             Ok(())
         });

@@ -71,7 +71,7 @@ impl State {
                     let told = reading.as_ref().map(|(_, told)| told);
                     self.note_gaps(origin, noted_in(&event, origin.0, told), &leaf);
                     if let Some(claim) = told.and_then(|told| Claim::of(origin.0, told)) {
-                        self.recent.insert(origin, claim.content);
+                        self.recent.note(origin.1, &claim);
                     }
                 }
                 if let Some((reading, _)) = reading {

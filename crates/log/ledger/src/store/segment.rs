@@ -11,6 +11,10 @@ const EXTENSION: &str = "seg";
 /// Digits of the first index in a segment's name: all of `u64`, so that names sort like numbers.
 const DIGITS: usize = 20;
 
+/// Bytes that are read back in one go: they stay in the processor's cache while they are compared,
+/// and a commit of megabytes needs no second buffer.
+const READ_BACK_BYTES: usize = 128 * 1024;
+
 /// Path of the segment whose first entry is `first`.
 pub(crate) fn path_of(folder: &Path, first: u64) -> PathBuf {
     folder.join(format!("{first:0DIGITS$}.{EXTENSION}"))
@@ -54,6 +58,8 @@ pub(crate) struct SegmentWriter {
     /// Bytes of it that are good.
     length: u64,
     roll_at: u64,
+    /// What is read back.
+    read_back: Vec<u8>,
 }
 
 impl SegmentWriter {
@@ -76,6 +82,7 @@ impl SegmentWriter {
             file,
             length: 0,
             roll_at,
+            read_back: Vec::new(),
         })
     }
 
@@ -98,6 +105,7 @@ impl SegmentWriter {
             file,
             length,
             roll_at,
+            read_back: Vec::new(),
         })
     }
 
@@ -121,26 +129,34 @@ impl SegmentWriter {
         Ok(true)
     }
 
-    /// Appends frames durably, and returns what is in the file now, read back.
+    /// Appends frames durably, and makes sure that the file returns the same bytes.
     ///
     /// After an error the file may hold part of the frames; see [`SegmentWriter::cut_back`].
-    pub(crate) fn append(&mut self, frames: &[u8]) -> Result<Vec<u8>, AppendFailure> {
+    pub(crate) fn append(&mut self, frames: &[u8]) -> Result<(), AppendFailure> {
         let failed = |stage| move |error| AppendFailure { stage, error };
         self.file
             .write_at(frames, self.length)
             .map_err(failed(Stage::Write))?;
         self.file.sync_data().map_err(failed(Stage::Sync))?;
-        let mut read_back = vec![0; frames.len()];
-        self.file
-            .read_at(&mut read_back, self.length)
-            .map_err(failed(Stage::Verify))?;
-        if read_back != frames {
-            let differs = io::Error::new(io::ErrorKind::InvalidData, "other bytes were written");
-            let error = StoreError::io("read back", self.file.path())(differs);
-            return Err(failed(Stage::Verify)(error));
-        }
+        self.verify(frames).map_err(failed(Stage::Verify))?;
         self.length += frames.len() as u64;
-        Ok(read_back)
+        Ok(())
+    }
+
+    /// Reads back what was appended.
+    fn verify(&mut self, frames: &[u8]) -> Result<(), StoreError> {
+        let mut offset = self.length;
+        for part in frames.chunks(READ_BACK_BYTES) {
+            self.read_back.resize(part.len(), 0);
+            self.file.read_at(&mut self.read_back, offset)?;
+            if self.read_back != part {
+                let kind = io::ErrorKind::InvalidData;
+                let differs = io::Error::new(kind, "other bytes were written");
+                return Err(StoreError::io("read back", self.file.path())(differs));
+            }
+            offset += part.len() as u64;
+        }
+        Ok(())
     }
 
     /// Removes what a failed append may have left.
