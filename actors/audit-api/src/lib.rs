@@ -49,17 +49,20 @@ use fieldledger_audit::log::{validate_page_limit, validate_query};
 use fieldledger_audit::validate::validate;
 use fieldledger_contract::Error;
 use fieldledger_contract::audit::{
-    Checkpoint, EntryRange, EventColumns, InclusionProof, SearchPage, SearchQuery, Written,
+    Checkpoint, EntryRange, EventColumns, InclusionProof, SearchPage, SearchQuery,
 };
+use fieldledger_contract::packed::Packed as _;
 
 struct AuditApi;
 
 impl Guest for AuditApi {
-    fn write(events: EventColumns) -> Result<Written, Error> {
+    fn write(packed: String) -> Result<String, Error> {
+        let events = EventColumns::unpacked(&packed).map_err(Error::unreadable_events)?;
         validate(&events).map_err(Error::Invalid)?;
         match config::sink()? {
-            Sink::Ledger => from_ledger(sink::append(&events)),
-            Sink::Pangea(client) => client.write(&events),
+            // Unchanged, so that they need not be packed again.
+            Sink::Ledger => from_ledger(sink::append(&packed)),
+            Sink::Pangea(client) => client.write(&events).map(|written| written.packed()),
         }
     }
 

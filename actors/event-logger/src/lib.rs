@@ -52,6 +52,7 @@ use bindings::fieldledger::audit::log;
 use bindings::wasmcloud::messaging::consumer;
 use delivery::{ANOTHER_CHANCE, Failure, LAST_CHANCE};
 use fieldledger_contract::audit::EventColumns;
+use fieldledger_contract::packed::Packed as _;
 use stored::{Acknowledgement, Stored};
 use wasmcloud_component::wasi::random::random::get_random_u64;
 use wasmcloud_component::{error, warn};
@@ -117,7 +118,8 @@ fn record(subject: &str, events: &mut EventColumns, pauses: &[Duration]) -> Resu
     }
     let mut rounds = 0;
     loop {
-        let write = || outcome::of(log::write(events));
+        let packed = events.packed();
+        let write = || outcome::of(log::write(&packed));
         let done = delivery::deliver(write, pauses, std::thread::sleep);
         rounds += 1;
         match done {

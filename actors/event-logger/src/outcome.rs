@@ -1,13 +1,13 @@
 //! What a write has come to.
 
 use fieldledger_contract::Error;
-use fieldledger_contract::audit::Written;
 
 use crate::bindings::wrpc::rpc::error::Error as RpcError;
 use crate::delivery::Failure;
 
-/// What a write has come to, and whether another attempt can come to something else.
-pub(crate) fn of(answer: Result<Result<Written, Error>, RpcError>) -> Result<(), Failure> {
+/// What a write has come to, and whether another attempt can come to something else. Where the events
+/// are in the log nobody here asks.
+pub(crate) fn of(answer: Result<Result<String, Error>, RpcError>) -> Result<(), Failure> {
     match answer {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(refusal)) => Err(failure(refusal)),

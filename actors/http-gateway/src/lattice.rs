@@ -16,6 +16,7 @@ use fieldledger_contract::ledger::{
     PangeaPage, PangeaRoot, Reading, Retained, Retention, RetentionScope, Series, Successor,
     WitnessReply,
 };
+use fieldledger_contract::packed::Packed as _;
 use fieldledger_contract::ui::Asset;
 use wasmcloud_component::wasi::config::store as config;
 
@@ -46,7 +47,10 @@ impl Environment for Lattice {
 
 impl Log for Lattice {
     fn write(&self, events: EventColumns) -> Result<Written, Error> {
-        of(AUDIT_API, log::write(&events))
+        let written = of(AUDIT_API, log::write(&events.packed()))?;
+        Written::unpacked(&written).map_err(|error| {
+            Error::Unavailable(format!("{AUDIT_API}'s answer cannot be read: {error}"))
+        })
     }
 
     fn search(&self, query: &SearchQuery) -> Result<SearchPage, Error> {

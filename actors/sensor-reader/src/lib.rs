@@ -32,13 +32,16 @@ use bindings::fieldledger::audit::log;
 use fieldledger_contract::Error;
 use fieldledger_contract::audit::{EventColumns, Written};
 use fieldledger_contract::field::{IngestError, Ingested, PollBatch};
+use fieldledger_contract::packed::Packed as _;
 use fieldledger_reading::grade_batch;
 use fieldledger_reading::kept::{self, Kept};
 
 struct SensorReader;
 
 impl Guest for SensorReader {
-    fn ingest(batch: PollBatch) -> Result<Ingested, IngestError> {
+    fn ingest(batch: String) -> Result<Ingested, IngestError> {
+        let batch = PollBatch::unpacked(&batch)
+            .map_err(|error| IngestError::Malformed(error.to_string()))?;
         let mut events =
             grade_batch(&batch).map_err(|error| IngestError::Malformed(error.to_string()))?;
         let written = write(&mut events)?;
@@ -58,7 +61,7 @@ const ROUNDS: usize = 8;
 fn write(events: &mut EventColumns) -> Result<Written, IngestError> {
     let mut rounds = 0;
     loop {
-        let answer = log::write(events).map_err(|failed| refusal::not_called(&failed))?;
+        let answer = log::write(&events.packed()).map_err(|failed| refusal::not_called(&failed))?;
         rounds += 1;
         match answer {
             Err(Error::Invalid(faults)) if rounds < ROUNDS => {
@@ -67,7 +70,10 @@ fn write(events: &mut EventColumns) -> Result<Written, IngestError> {
                     return Err(refusal::ingest_error(Error::Invalid(faults)));
                 }
             }
-            answer => return answer.map_err(refusal::ingest_error),
+            answer => {
+                let written = answer.map_err(refusal::ingest_error)?;
+                return Written::unpacked(&written).map_err(refusal::not_understood);
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What becomes of a batch that the log does not take.
 
 use fieldledger_contract::field::IngestError;
+use fieldledger_contract::packed::PackedError;
 use fieldledger_contract::{Error, InvalidField};
 
 use crate::bindings::wrpc::rpc::error::Error as RpcError;
@@ -12,6 +13,11 @@ const NAMED_FAULTS: usize = 5;
 /// all the same, which then counts it as duplicates the next time.
 pub(crate) fn not_called(_failed: &RpcError) -> IngestError {
     IngestError::Unavailable("the audit API could not be called".to_owned())
+}
+
+/// The batch may be in the log, which then counts it as duplicates the next time.
+pub(crate) fn not_understood(error: PackedError) -> IngestError {
+    IngestError::Unavailable(format!("the audit API's answer cannot be read: {error}"))
 }
 
 /// Only what the log calls invalid can never be accepted, and a log that has ended accepts no batch;

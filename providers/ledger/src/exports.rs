@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use fieldledger_contract::audit::{
     Checkpoint, Entry, EntryRange, EventColumns, InclusionProof, Restriction, SearchPage,
-    SearchQuery, Written,
+    SearchQuery,
 };
 use fieldledger_contract::calls::{
     self, Log, LogControl, LogTree, PangeaLog, Readings, Witnessing as _,
@@ -13,6 +13,7 @@ use fieldledger_contract::ledger::{
     PangeaRoot, Reading, Retained, Retention, RetentionScope, Series, Successor, WitnessReply,
     Witnessing,
 };
+use fieldledger_contract::packed::Packed as _;
 use fieldledger_contract::{Error, WallTime};
 use fieldledger_cosigning::WitnessedLog;
 use fieldledger_ledger::Ledger;
@@ -61,11 +62,17 @@ async fn off_the_runtime<T: Send + 'static>(
 type Caller = Option<Context>;
 
 impl sink::Handler<Caller> for LedgerProvider {
-    async fn append(&self, _caller: Caller, events: EventColumns) -> Answer<Written> {
-        Ok(match self.ledger() {
-            Ok(ledger) => ledger.append(events).await.map_err(Error::from),
-            Err(error) => Err(error),
-        })
+    async fn append(&self, _caller: Caller, events: String) -> Answer<String> {
+        let ledger = match self.ledger() {
+            Ok(ledger) => ledger,
+            Err(error) => return Ok(Err(error)),
+        };
+        let events = match EventColumns::unpacked(&events) {
+            Ok(events) => events,
+            Err(error) => return Ok(Err(Error::unreadable_events(error))),
+        };
+        let written = ledger.append(events).await;
+        Ok(written.map(|written| written.packed()).map_err(Error::from))
     }
 }
 

@@ -1,10 +1,11 @@
-//! `#[derive(Wire)]`: what the binding generators would have made for a type of `wit/`.
+//! `#[derive(Wire)]`: what the binding generators would have made for a type of `wit/`, and
+//! `#[derive(Packed)]`: the type as one text.
 //!
 //! Both generators accept types from elsewhere in place of those they would generate, if these have
 //! what the generated code relies on. `wit-bindgen` takes records and variants apart by name and
 //! needs nothing more but, for an enum, the function `_lift`. `wit-bindgen-wrpc` needs a codec.
 //!
-//! The derived code refers to `crate::wire`, so it works in `fieldledger-contract` only.
+//! The derived code refers to `crate::wire` and `crate::packed`, so it works in `fieldledger-contract` only.
 #![forbid(unsafe_code)]
 
 use proc_macro2::TokenStream;
@@ -29,6 +30,60 @@ pub fn derive_wire(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let shape = shape(&input);
     let wire = wire.unwrap_or_else(Error::into_compile_error);
     quote! { #shape #wire }.into()
+}
+
+/// Derives `crate::packed::Packed` for a record, or for an enum that derives `Wire`.
+#[proc_macro_derive(Packed)]
+pub fn derive_packed(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    let input = syn::parse_macro_input!(input as DeriveInput);
+    let name = &input.ident;
+    let (pack, unpack) = match &input.data {
+        Data::Struct(data) => {
+            let members: Vec<&Ident> = data
+                .fields
+                .iter()
+                .filter_map(|field| field.ident.as_ref())
+                .collect();
+            (
+                quote! {
+                    let Self { #(#members),* } = self;
+                    #(crate::packed::Packed::pack(#members, packed);)*
+                },
+                quote! {
+                    Ok(Self { #(#members: crate::packed::Packed::unpack(packed)?),* })
+                },
+            )
+        }
+        Data::Enum(_) => (
+            quote! { packed.number(*self as u64); },
+            quote! { Ok(Self::CASES[packed.case(Self::CASES.len())?]) },
+        ),
+        Data::Union(_) => {
+            let error = Error::new_spanned(name, "WIT has no unions");
+            return error.into_compile_error().into();
+        }
+    };
+    quote! {
+        impl<'packed> crate::packed::Packed<'packed> for #name {
+            fn pack(&self, packed: &mut crate::packed::Packing) {
+                #pack
+            }
+
+            fn unpack(
+                packed: &mut crate::packed::Unpacking<'packed>,
+            ) -> Result<Self, crate::packed::PackedError> {
+                #unpack
+            }
+        }
+    }
+    .into()
+}
+
+/// Derives nothing but the names of the type's parts, for the test that holds them against `wit/`: for
+/// what travels packed.
+#[proc_macro_derive(Shape)]
+pub fn derive_shape(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    shape(&syn::parse_macro_input!(input as DeriveInput)).into()
 }
 
 /// The names of the type's parts, for the test that holds them against `wit/`.

@@ -2,7 +2,7 @@
 //!
 //! Hashes are SHA-256, in standard base64.
 
-use fieldledger_contract_derive::Wire;
+use fieldledger_contract_derive::{Packed, Shape, Wire};
 
 use crate::base::WallTime;
 
@@ -14,7 +14,7 @@ pub type Restriction = Vec<(String, Vec<String>)>;
 /// `message` has one item per event. Every other list is either as long as `message`, or empty
 /// where no event has that field. An empty string means that the event lacks the field. At most
 /// 10,000 events in one call.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Wire)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Shape, Packed)]
 pub struct EventColumns {
     /// Who numbers these events; see `sequence`. At most 160 bytes.
     pub producer: Vec<String>,
@@ -63,7 +63,7 @@ impl EventColumns {
 }
 
 /// What became of the events of one call.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Wire)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Shape, Packed)]
 pub struct Written {
     /// Position in the log of each event, in order; none for an event that was already there: the
     /// log remembers that it has it, but not where. None too where the sink has no positions.

@@ -7,6 +7,8 @@ use fieldledger_contract_derive::Wire;
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
 
+use crate::packed::PackedError;
+
 static PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 
 const MICROS_PER_SECOND: u64 = 1_000_000;
@@ -185,6 +187,12 @@ impl Error {
     /// One parameter is wrong.
     pub fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Invalid(vec![InvalidField::new(field, problem)])
+    }
+
+    /// The caller's fault: the events that it sent cannot be unpacked.
+    #[must_use]
+    pub fn unreadable_events(error: PackedError) -> Self {
+        Self::invalid("", format!("the events cannot be unpacked: {error}"))
     }
 }
 

@@ -3,7 +3,7 @@
 //! Units are UCUM codes (<https://ucum.org>), the empty string where none is known. Sensor ids are
 //! UUIDs in lower-case hyphenated form.
 
-use fieldledger_contract_derive::Wire;
+use fieldledger_contract_derive::{Packed, Wire};
 
 mod batch;
 mod registry;
@@ -14,7 +14,7 @@ pub use registry::{
 };
 
 /// The span of engineering values a sensor declares as plausible, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Wire)]
+#[derive(Debug, Clone, Copy, PartialEq, Wire, Packed)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[repr(C)]
@@ -26,7 +26,7 @@ pub struct Range {
 }
 
 /// How a raw value becomes an engineering value: `(raw - base) * scale + offset`.
-#[derive(Debug, Clone, Copy, PartialEq, Wire)]
+#[derive(Debug, Clone, Copy, PartialEq, Wire, Packed)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[repr(C)]
@@ -40,7 +40,7 @@ pub struct Calibration {
 }
 
 /// What a sensor's heartbeat declared of it.
-#[derive(Debug, Clone, PartialEq, Wire)]
+#[derive(Debug, Clone, PartialEq, Wire, Packed)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SensorProfile {

@@ -9,6 +9,7 @@
 //! | [`ui`] | the files of the page: `fieldledger:ui/types` |
 //! | [`calls`] | what can be asked of the log, of the plant and of the page, as traits |
 //! | [`limits`] | how long texts may be, the same everywhere |
+//! | [`packed`] | records as one text: how what comes by the thousand travels |
 //! | `wire` | how the types travel over the lattice, with the feature `wrpc` |
 //!
 //! Both generators of bindings take these types in place of their own, so a type has no twin and no
@@ -28,6 +29,7 @@ pub mod calls;
 pub mod field;
 pub mod ledger;
 pub mod limits;
+pub mod packed;
 pub mod ui;
 
 #[cfg(test)]

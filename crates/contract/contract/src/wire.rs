@@ -160,7 +160,7 @@ mod tests {
 
     use super::*;
     use crate::audit::{Order, SearchQuery};
-    use crate::field::{Attestation, Outcome, PollBatch, Range, SensorProfile};
+    use crate::field::{Attestation, Outcome, Range, SensorProfile};
     use crate::{Error, InvalidField, WallTime};
 
     fn encoded<T>(value: &T) -> BytesMut
@@ -215,27 +215,20 @@ mod tests {
             verbose: true,
             ..SearchQuery::default()
         });
-        comes_back(&PollBatch {
-            id: "b".repeat(300),
-            sensors: vec![SensorProfile {
-                id: "s".to_owned(),
-                alias: "boiler".to_owned(),
-                location: String::new(),
-                unit: "Cel".to_owned(),
-                range: Some(Range {
-                    low: -1.5,
-                    high: 90.0,
-                }),
-                calibration: None,
-                unit_sent: "°C".to_owned(),
-            }],
-            sensor: vec![0, 0],
-            polled_at: vec![u64::MAX, 0],
-            sequence: vec![None, Some(1 << 52)],
-            sequence_reused: vec![true, false],
-            attestation: vec![Attestation::Valid, Attestation::Retired],
-            ..PollBatch::default()
+        comes_back(&SensorProfile {
+            id: "s".repeat(300),
+            alias: "boiler".to_owned(),
+            location: String::new(),
+            unit: "Cel".to_owned(),
+            range: Some(Range {
+                low: -1.5,
+                high: 90.0,
+            }),
+            calibration: None,
+            unit_sent: "°C".to_owned(),
         });
+        comes_back(&vec![None, Some(1_u64 << 52), Some(u64::MAX)]);
+        comes_back(&vec![Attestation::Valid, Attestation::Retired]);
     }
 
     #[test]

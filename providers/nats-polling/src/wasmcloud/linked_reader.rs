@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fieldledger_contract::field::{self, PollBatch};
+use fieldledger_contract::packed::Packed as _;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use wasmcloud_provider_sdk::get_connection;
@@ -29,7 +30,7 @@ impl LinkedReader {
 impl Reader for LinkedReader {
     fn ingest<'a>(&'a self, batch: &'a PollBatch) -> BoxFuture<'a, Result<Ingested, IngestError>> {
         async move {
-            match reader::ingest(&self.client, None, batch).await {
+            match reader::ingest(&self.client, None, &batch.packed()).await {
                 Ok(Ok(ingested)) => Ok(ingested),
                 Ok(Err(field::IngestError::Malformed(text))) => Err(IngestError::Malformed(text)),
                 Ok(Err(field::IngestError::Ended(text))) => Err(IngestError::Ended(text)),

@@ -1,12 +1,12 @@
 //! Batches of poll results, as they are stored in the stream and handed to a reader.
 
-use fieldledger_contract_derive::Wire;
+use fieldledger_contract_derive::{Packed, Shape, Wire};
 
 use super::SensorProfile;
 use crate::limits;
 
 /// How one poll ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Wire)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Wire, Packed)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
@@ -28,7 +28,7 @@ pub enum Outcome {
 }
 
 /// What the signature of a result says of where it comes from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Wire)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Wire, Packed)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
@@ -74,7 +74,7 @@ impl Attestation {
 }
 
 /// Poll results, column by column: every list below `sensors` has one item per result.
-#[derive(Debug, Clone, Default, PartialEq, Wire)]
+#[derive(Debug, Clone, Default, PartialEq, Shape, Packed)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PollBatch {
     /// Unique id of the batch; a redelivered batch keeps it.
