@@ -13,13 +13,14 @@
 //! | [`statement`] | what is signed of readings |
 //! | [`heartbeat`] | what is signed of a heartbeat: all that it says |
 //! | [`evidence`] | what a log entry keeps, so that anyone can check its reading later |
+//! | [`tables`] | signatures of known keys, verified sooner by the same rules |
 //! | `base64`, `json` | text forms; a value has one spelling only |
 //!
 //! **Invariants.** Equal readings have equal bytes, and different readings different ones. A signature of
 //! one kind of message is never one of another, and that of one sensor or boot never one of another.
 //!
 //! No allocation is needed. The feature `alloc` adds [`heartbeat::with_proof`], [`tree::Tree`] and [`evidence::Evidence::of_all`],
-//! `std` faster arithmetic, and `serde` the JSON forms.
+//! `std` faster arithmetic, `serde` the JSON forms, and `tables` what a server of many devices wants.
 //!
 //! A device and its sensors: everything signed names a *sensor id*, the 16 bytes of the UUID that the
 //! wire contract calls `id`. A device with several sensors has one id for each and one key for all,
@@ -64,6 +65,8 @@ pub mod identity;
 pub mod reading;
 pub mod signature;
 pub mod statement;
+#[cfg(feature = "tables")]
+pub mod tables;
 pub mod tree;
 
 mod base64;

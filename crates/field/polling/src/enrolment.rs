@@ -7,6 +7,7 @@
 
 use fieldledger_attest::evidence::Evidence;
 use fieldledger_attest::identity::{Fingerprint, PublicKey};
+use fieldledger_attest::tables::KnownKeys;
 use fieldledger_contract::field::Standing;
 use fieldledger_wire::batch::Attestation;
 use fieldledger_wire::bulk::Bulk;
@@ -150,7 +151,12 @@ impl Enrolment {
 
     /// What the signature of an answer says, and the evidence for the log. Evidence that does not hold
     /// is kept as well: others may want to see that.
-    pub(crate) fn judge(&self, sensor: Uuid, reply: &Reply) -> (Attestation, Option<Evidence>) {
+    pub(crate) fn judge(
+        &self,
+        sensor: Uuid,
+        reply: &Reply,
+        known: &mut KnownKeys,
+    ) -> (Attestation, Option<Evidence>) {
         let Some(signature) = reply.sig else {
             let expected = self.keys.approved.or(self.keys.retired).is_some();
             let verdict = match expected {
@@ -161,7 +167,7 @@ impl Enrolment {
         };
         let mut failed = None;
         for (key, verdict) in self.candidates() {
-            match reply.attested(sensor, key) {
+            match reply.attested_known(sensor, key, known) {
                 Ok(evidence) => return (verdict, Some(evidence)),
                 Err(_) => failed = failed.or(Some(Evidence::of_one(key, signature))),
             }
@@ -275,7 +281,9 @@ mod tests {
     }
 
     fn judged(enrolment: &Enrolment, reply: &Reply) -> Attestation {
-        enrolment.judge(SENSOR, reply).0
+        enrolment
+            .judge(SENSOR, reply, &mut KnownKeys::with_room(0))
+            .0
     }
 
     fn fingerprint(key: &DeviceKey) -> String {
@@ -303,7 +311,7 @@ mod tests {
         assert_eq!(judged(&enrolment, &signed), Attestation::Unapproved);
         let enrolment = approved(&device);
         assert_eq!(enrolment.standing(), Standing::Approved);
-        let (verdict, evidence) = enrolment.judge(SENSOR, &signed);
+        let (verdict, evidence) = enrolment.judge(SENSOR, &signed, &mut KnownKeys::with_room(0));
         assert_eq!(verdict, Attestation::Valid);
         assert_eq!(evidence.unwrap().key, device.public());
         assert_eq!(judged(&enrolment, &reply(None, 2)), Attestation::Missing);

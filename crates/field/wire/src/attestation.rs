@@ -4,6 +4,7 @@ use fieldledger_attest::evidence::{Evidence, EvidenceError};
 use fieldledger_attest::identity::PublicKey;
 use fieldledger_attest::reading::{Reading, ReadingError};
 use fieldledger_attest::statement::{BootError, BootId};
+use fieldledger_attest::tables::KnownKeys;
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -34,6 +35,20 @@ impl Reply {
     ///
     /// Says why it is none.
     pub fn attested(&self, sensor: Uuid, key: PublicKey) -> Result<Evidence, AttestationError> {
+        self.attested_known(sensor, key, &mut KnownKeys::with_room(0))
+    }
+
+    /// The same, for one who verifies many answers of the same keys.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reply::attested`].
+    pub fn attested_known(
+        &self,
+        sensor: Uuid,
+        key: PublicKey,
+        keys: &mut KnownKeys,
+    ) -> Result<Evidence, AttestationError> {
         let (Some(signature), Some(sequence), Some(clock)) = (self.sig, self.seq, self.clock())
         else {
             return Err(AttestationError::Unsigned);
@@ -41,7 +56,7 @@ impl Reply {
         let boot = BootId::new(&self.boot)?;
         let reading = Reading::new(sequence, clock, &self.value, &self.unit)?;
         let evidence = Evidence::of_one(key, signature);
-        evidence.verify(*sensor.as_bytes(), boot, &reading)?;
+        evidence.verify_known(*sensor.as_bytes(), boot, &reading, keys)?;
         Ok(evidence)
     }
 }
@@ -89,6 +104,16 @@ mod tests {
         DeviceKey::from_seed(&[3; 32])
     }
 
+    /// That have seen the key.
+    fn keys() -> KnownKeys {
+        let mut keys = KnownKeys::with_room(1 << 20);
+        let reply = Reply::parse(signed_reply().as_bytes()).unwrap();
+        reply
+            .attested_known(SENSOR, key().public(), &mut keys)
+            .unwrap();
+        keys
+    }
+
     fn signed_reply() -> String {
         let reading = Reading::new(4, Clock::Utc(1_767_323_045_000_006), "21.370", "Cel").unwrap();
         let boot = BootId::new("b1").unwrap();
@@ -100,17 +125,21 @@ mod tests {
 
     #[test]
     fn a_signed_answer_is_evidence_however_its_time_is_written() {
+        let mut keys = keys();
         let text = signed_reply();
         let numbered = text.replace("\"2026-01-02T03:04:05.000006Z\"", "1767323045000006");
         for text in [text, numbered] {
             let reply = Reply::parse(text.as_bytes()).unwrap();
-            let evidence = reply.attested(SENSOR, key().public()).unwrap();
+            let evidence = reply
+                .attested_known(SENSOR, key().public(), &mut keys)
+                .unwrap();
             assert_eq!((evidence.index, evidence.size), (0, 1));
         }
     }
 
     #[test]
     fn a_changed_answer_is_none() {
+        let mut keys = keys();
         let good = signed_reply();
         for (from, to) in [
             ("21.370", "21.37"),
@@ -125,7 +154,9 @@ mod tests {
         ] {
             assert_eq!(good.matches(from).count(), 1, "{from}");
             let reply = Reply::parse(good.replace(from, to).as_bytes()).unwrap();
-            let error = reply.attested(SENSOR, key().public()).unwrap_err();
+            let error = reply
+                .attested_known(SENSOR, key().public(), &mut keys)
+                .unwrap_err();
             assert!(
                 matches!(error, AttestationError::Evidence(_)),
                 "{from}: {error}"
@@ -133,10 +164,11 @@ mod tests {
         }
         let reply = Reply::parse(good.as_bytes()).unwrap();
         let stranger = DeviceKey::from_seed(&[4; 32]).public();
-        assert!(reply.attested(SENSOR, stranger).is_err());
-        assert!(reply.attested(Uuid::from_u128(1), key().public()).is_err());
+        assert!(reply.attested_known(SENSOR, stranger, &mut keys).is_err());
+        let elsewhere = reply.attested_known(Uuid::from_u128(1), key().public(), &mut keys);
+        assert!(elsewhere.is_err());
         let unsigned = Reply::parse(b"21.37").unwrap();
-        let error = unsigned.attested(SENSOR, key().public());
+        let error = unsigned.attested_known(SENSOR, key().public(), &mut keys);
         assert_eq!(error, Err(AttestationError::Unsigned));
     }
 

@@ -8,6 +8,7 @@ mod registration;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use fieldledger_attest::tables::KnownKeys;
 use fieldledger_contract::field::Liveness;
 use fieldledger_wire::heartbeat::{HeartbeatError, Limits};
 use fieldledger_wire::poll::Poll;
@@ -30,6 +31,10 @@ use crate::refusals::{Refusal, Refusals};
 use crate::routes::{Change, Route, Routes};
 use crate::sensor::Sensor;
 use crate::state::{Counters, LivenessCounts, SensorState};
+
+/// What the tables of keys that were seen may take at most: those of 4,096 keys. Nothing is taken where no
+/// device has a key.
+const KNOWN_KEYS_BYTES: usize = 30 << 20;
 
 /// How an engine behaves. [`crate::Config`] makes one from a link's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -256,6 +261,7 @@ pub struct Engine {
     heartbeat_rates: HeartbeatRates,
     history_turns: HistoryTurns,
     refusals: Refusals,
+    known_keys: KnownKeys,
     paused: bool,
     draining: bool,
     counters: Counters,
@@ -281,6 +287,7 @@ impl Engine {
             ),
             history_turns: HistoryTurns::new(settings.history_per_s, now.steady),
             refusals: Refusals::default(),
+            known_keys: KnownKeys::with_room(KNOWN_KEYS_BYTES),
             paused: false,
             draining: false,
             counters: Counters::default(),

@@ -1,5 +1,6 @@
 //! Polls: when they are sent, how they are answered or given up.
 
+use fieldledger_attest::tables::KnownKeys;
 use fieldledger_contract::field::RefusalKind;
 use fieldledger_wire::batch::Outcome;
 use fieldledger_wire::poll::Poll;
@@ -120,7 +121,8 @@ impl Engine {
         let Some(sensor) = self.sensors.get_mut(&flight.sensor) else {
             return;
         };
-        let (attestation, _) = sensor.enrolment.judge(flight.sensor, &reply);
+        let known = &mut self.known_keys;
+        let (attestation, _) = sensor.enrolment.judge(flight.sensor, &reply, known);
         if self.draining || !attestation.is_credible() {
             return;
         }
@@ -128,7 +130,14 @@ impl Engine {
             number: self.polls.number_without_poll(),
             ..flight
         };
-        let mut result = with_reply(sensor, flight, reply, Outcome::Value, now);
+        let mut result = with_reply(
+            sensor,
+            &mut self.known_keys,
+            flight,
+            reply,
+            Outcome::Value,
+            now,
+        );
         result.remark = sensor.sources.answered_twice(now);
         self.actions.push(Action::Result(result));
     }
@@ -152,7 +161,14 @@ impl Engine {
                 sensor.counters.replies += 1;
                 self.counters.polls.replies += 1;
                 self.polls.keep_answer(flight, &reply, now.steady);
-                with_reply(sensor, flight, reply, Outcome::Value, now)
+                with_reply(
+                    sensor,
+                    &mut self.known_keys,
+                    flight,
+                    reply,
+                    Outcome::Value,
+                    now,
+                )
             }
             Err(unparsable) => {
                 sensor.counters.unparsable += 1;
@@ -204,7 +220,14 @@ impl Engine {
             .patience
             .answered_after(now.steady.saturating_sub(flight.sent_at));
         let has_learned = sensor.timeout(setting) > timeout;
-        let result = with_reply(sensor, flight, reply, Outcome::Late, now);
+        let result = with_reply(
+            sensor,
+            &mut self.known_keys,
+            flight,
+            reply,
+            Outcome::Late,
+            now,
+        );
         self.actions.push(Action::Result(result));
         if has_learned {
             // The next run is to know it as well.
@@ -391,12 +414,13 @@ fn earliest_poll(sensor: &Sensor, at: u64) -> u64 {
 
 fn with_reply(
     sensor: &mut Sensor,
+    known: &mut KnownKeys,
     flight: Flight,
     reply: Reply,
     outcome: Outcome,
     now: Moment,
 ) -> PollResult {
-    let (attestation, evidence) = sensor.enrolment.judge(flight.sensor, &reply);
+    let (attestation, evidence) = sensor.enrolment.judge(flight.sensor, &reply, known);
     let flaw = reply.flaw();
     sensor.answer_remarks = answer_remarks(&reply);
     if let (true, Some(up)) = (attestation.is_credible(), reply.up) {
