@@ -7,6 +7,7 @@ use std::path::Path;
 
 use fieldledger_tlog::{TILE_BYTES, TILE_WIDTH};
 
+use crate::index::readings_folder;
 use crate::paths::Paths;
 
 /// Bytes of what the system counts as a block.
@@ -25,7 +26,15 @@ pub(crate) fn bytes_on_disk(paths: &Paths, size: u64, removed: u64) -> u64 {
         bytes += on_level * TILE_BYTES as u64;
         on_level /= TILE_WIDTH as u64;
     }
-    [&paths.segments, &paths.index, &paths.pangea, &paths.folder]
+    let readings = readings_folder(&paths.index);
+    let Paths {
+        segments,
+        index,
+        pangea,
+        folder,
+        ..
+    } = paths;
+    [segments, index, &readings, pangea, folder]
         .into_iter()
         .map(|folder| bytes_of_files(folder).unwrap_or(0))
         .fold(bytes, u64::saturating_add)

@@ -97,20 +97,20 @@ impl Keys {
 }
 
 /// Keeps the smallest of what is added.
-struct Smallest<T> {
+pub(super) struct Smallest<T> {
     wanted: usize,
     items: Vec<T>,
 }
 
 impl<T: Ord> Smallest<T> {
-    fn new(wanted: usize) -> Self {
+    pub(super) fn new(wanted: usize) -> Self {
         Self {
             wanted,
             items: Vec::new(),
         }
     }
 
-    fn add(&mut self, item: T) {
+    pub(super) fn add(&mut self, item: T) {
         self.items.push(item);
         if self.items.len() >= self.wanted.saturating_mul(2).max(64) {
             self.cut();
@@ -122,7 +122,7 @@ impl<T: Ord> Smallest<T> {
         self.items.truncate(self.wanted);
     }
 
-    fn finish(mut self) -> Vec<T> {
+    pub(super) fn finish(mut self) -> Vec<T> {
         self.cut();
         self.items
     }
@@ -142,11 +142,36 @@ pub(crate) struct SegmentOrder {
 
 impl OrderCollector {
     /// The same order as ascending one.
-    fn turned(&self, number: u64) -> u64 {
+    pub(super) fn turned(&self, number: u64) -> u64 {
         match self.descending {
             true => !number,
             false => number,
         }
+    }
+}
+
+impl OrderCollector {
+    /// The first entries of several results.
+    pub(super) fn merge(&self, parts: impl IntoIterator<Item = Ordered>) -> Ordered {
+        let mut all = Ordered::default();
+        for part in parts {
+            all.keyed.extend(part.keyed);
+            all.texts.extend(part.texts);
+            all.text_count += part.text_count;
+            all.without.extend(part.without);
+        }
+        all.keyed.sort_unstable();
+        all.texts.sort_unstable();
+        all.without.sort_unstable();
+        if self.descending {
+            all.keyed.reverse();
+            all.texts.reverse();
+            all.without.reverse();
+        }
+        all.keyed.truncate(self.wanted);
+        all.texts.truncate(self.most_texts);
+        all.without.truncate(self.wanted);
+        all
     }
 }
 
@@ -190,25 +215,7 @@ impl Collector for OrderCollector {
     }
 
     fn merge_fruits(&self, segments: Vec<Ordered>) -> tantivy::Result<Ordered> {
-        let mut all = Ordered::default();
-        for segment in segments {
-            all.keyed.extend(segment.keyed);
-            all.texts.extend(segment.texts);
-            all.text_count += segment.text_count;
-            all.without.extend(segment.without);
-        }
-        all.keyed.sort_unstable();
-        all.texts.sort_unstable();
-        all.without.sort_unstable();
-        if self.descending {
-            all.keyed.reverse();
-            all.texts.reverse();
-            all.without.reverse();
-        }
-        all.keyed.truncate(self.wanted);
-        all.texts.truncate(self.most_texts);
-        all.without.truncate(self.wanted);
-        Ok(all)
+        Ok(self.merge(segments))
     }
 }
 

@@ -172,7 +172,8 @@ impl IndexSchema {
         }
         let mut value = None;
         if let Some(reading) = reading_of(event, index, 0) {
-            value = reading.number();
+            // Zero has one sign.
+            value = reading.number().map(|number| number + 0.0);
             document.add_u64(self.polled_at, reading.polled_at.micros);
             if let Some(value) = value {
                 document.add_f64(self.value, value);

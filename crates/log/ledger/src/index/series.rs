@@ -100,7 +100,7 @@ impl Spans {
     }
 }
 
-/// Collects where the single readings are, unless there are more than `limit`.
+/// Collects when the single readings were polled, and where they are; more than `limit` where there are more.
 #[derive(Debug)]
 pub(crate) struct EntriesCollector {
     pub(crate) limit: usize,
@@ -113,10 +113,10 @@ pub(crate) struct SumsCollector {
 }
 
 /// When a reading was polled, and its entry.
-type Place = (u64, u64);
+pub(crate) type Place = (u64, u64);
 
 impl Collector for EntriesCollector {
-    type Fruit = Option<Vec<u64>>;
+    type Fruit = Vec<Place>;
     type Child = SegmentEntries;
 
     fn for_segment(
@@ -137,13 +137,8 @@ impl Collector for EntriesCollector {
         false
     }
 
-    fn merge_fruits(&self, segments: Vec<Vec<Place>>) -> tantivy::Result<Option<Vec<u64>>> {
-        let mut places = segments.concat();
-        if places.len() > self.limit {
-            return Ok(None);
-        }
-        places.sort_unstable();
-        Ok(Some(places.into_iter().map(|(_, index)| index).collect()))
+    fn merge_fruits(&self, segments: Vec<Vec<Place>>) -> tantivy::Result<Vec<Place>> {
+        Ok(segments.concat())
     }
 }
 
@@ -228,7 +223,7 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
-    fn merge(&mut self, other: Self) {
+    pub(super) fn merge(&mut self, other: Self) {
         let known = |valued: &BTreeMap<(u64, Option<String>), Gathered>| {
             let units = valued.keys().filter_map(|(_, unit)| unit.clone());
             units.collect::<std::collections::BTreeSet<String>>()
@@ -250,7 +245,7 @@ impl Sums {
     }
 
     /// What has no value has no unit of its own: it is counted with the first unit of its span.
-    fn finish(mut self, spans: Spans) -> Vec<Sum> {
+    pub(super) fn finish(mut self, spans: Spans) -> Vec<Sum> {
         let mut sums: Vec<Sum> = Vec::with_capacity(self.valued.len());
         for ((span, unit), gathered) in self.valued {
             let is_known = unit.is_some();
@@ -285,7 +280,7 @@ impl Sums {
 }
 
 impl Collector for SumsCollector {
-    type Fruit = Vec<Sum>;
+    type Fruit = Sums;
     type Child = SegmentSums;
 
     fn for_segment(
@@ -300,9 +295,7 @@ impl Collector for SumsCollector {
             value: columns.f64(VALUE)?,
             uncertain: columns.u64(UNCERTAIN)?,
             unit: columns.str(UNIT)?,
-            spans: self.spans,
-            valued: BTreeMap::new(),
-            bad: BTreeMap::new(),
+            sums: BlockSums::of(self.spans),
         })
     }
 
@@ -310,12 +303,12 @@ impl Collector for SumsCollector {
         false
     }
 
-    fn merge_fruits(&self, segments: Vec<Sums>) -> tantivy::Result<Vec<Sum>> {
+    fn merge_fruits(&self, segments: Vec<Sums>) -> tantivy::Result<Sums> {
         let mut all = Sums::default();
         for segment in segments {
             all.merge(segment);
         }
-        Ok(all.finish(self.spans))
+        Ok(all)
     }
 }
 
@@ -326,23 +319,8 @@ pub(crate) struct SegmentSums {
     value: Column<f64>,
     uncertain: Column<u64>,
     unit: Option<StrColumn>,
-    spans: Spans,
-    /// By span and the unit's number in the segment; none for no unit.
-    valued: BTreeMap<(u64, Option<u64>), Gathered>,
-    bad: BTreeMap<u64, u32>,
-}
-
-impl SegmentSums {
-    /// The name of a unit of this segment; empty for none.
-    fn unit_name(&self, number: Option<u64>) -> String {
-        let mut name = String::new();
-        if let (Some(units), Some(number)) = (&self.unit, number)
-            && let Err(error) = units.ord_to_str(number, &mut name)
-        {
-            tracing::warn!(%error, "the index has a unit without a name");
-        }
-        name
-    }
+    /// By the unit's number in the segment; none for no unit.
+    sums: BlockSums<Option<u64>>,
 }
 
 impl SegmentCollector for SegmentSums {
@@ -356,10 +334,8 @@ impl SegmentCollector for SegmentSums {
         let Some((polled_at, index)) = place else {
             return;
         };
-        let span = polled_at.saturating_sub(self.spans.start) / self.spans.width;
         let Some(value) = self.value.first(document) else {
-            let bad = self.bad.entry(span).or_default();
-            *bad = bad.saturating_add(1);
+            self.sums.add_bad(polled_at);
             return;
         };
         let unit = self.unit.as_ref();
@@ -370,18 +346,73 @@ impl SegmentCollector for SegmentSums {
             index,
         };
         let is_uncertain = self.uncertain.first(document).is_some();
+        self.sums.add(value, unit, is_uncertain);
+    }
+
+    fn harvest(self) -> Sums {
+        self.sums.named(|number| {
+            let mut name = String::new();
+            if let (Some(units), Some(number)) = (&self.unit, number)
+                && let Err(error) = units.ord_to_str(number, &mut name)
+            {
+                tracing::warn!(%error, "the index has a unit without a name");
+            }
+            name
+        })
+    }
+}
+
+/// Sums of a part of the index, in which each unit has one number or several.
+#[derive(Debug)]
+pub(crate) struct BlockSums<U> {
+    spans: Spans,
+    /// By span and unit.
+    valued: BTreeMap<(u64, U), Gathered>,
+    bad: BTreeMap<u64, u32>,
+}
+
+impl<U: Ord + Copy> BlockSums<U> {
+    pub(super) fn of(spans: Spans) -> Self {
+        Self {
+            spans,
+            valued: BTreeMap::new(),
+            bad: BTreeMap::new(),
+        }
+    }
+
+    fn span(&self, polled_at: u64) -> u64 {
+        polled_at.saturating_sub(self.spans.start) / self.spans.width
+    }
+
+    /// Takes a reading without a value into account.
+    pub(super) fn add_bad(&mut self, polled_at: u64) {
+        let bad = self.bad.entry(self.span(polled_at)).or_default();
+        *bad = bad.saturating_add(1);
+    }
+
+    /// Takes a value into account.
+    pub(super) fn add(&mut self, value: Extreme, unit: U, is_uncertain: bool) {
+        let span = self.span(value.polled_at);
         let gathered = self.valued.entry((span, unit)).or_default();
         gathered.add(value, is_uncertain);
     }
 
-    fn harvest(self) -> Sums {
-        let mut sums = Sums::default();
-        let mut named = Sums::default();
-        for ((span, unit), gathered) in &self.valued {
-            let unit = Some(self.unit_name(*unit));
-            named.valued.insert((*span, unit), gathered.clone());
+    /// The sums with the names of their units, which are empty for none; of no more units than are told
+    /// apart.
+    pub(super) fn named(self, mut name: impl FnMut(U) -> String) -> Sums {
+        let mut named = Sums {
+            valued: BTreeMap::new(),
+            bad: self.bad,
+        };
+        for ((span, unit), gathered) in self.valued {
+            let unit = Some(name(unit));
+            named
+                .valued
+                .entry((span, unit))
+                .or_default()
+                .merge(&gathered);
         }
-        named.bad = self.bad;
+        let mut sums = Sums::default();
         // Bounds the units.
         sums.merge(named);
         sums

@@ -14,12 +14,13 @@ use tantivy::query::Query;
 use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyError};
 
 use super::matching;
+use super::readings::{self, Scan, Shelf};
 use super::schema::IndexSchema;
 use super::view::{View, Views};
 use super::words::{self, Words};
 use crate::error::{OpenError, StoreError, with_causes};
 use crate::head::Published;
-use crate::markers::given_up_by;
+use crate::markers::{GivenUp, given_up_by};
 use crate::problem::Problem;
 use crate::store::reader::LogReader;
 
@@ -45,6 +46,15 @@ const LONGEST_RETRY: Duration = Duration::from_secs(300);
 /// The file of an index that names its other files.
 const META: &str = "meta.json";
 
+/// What an index calls the entries that it covers, before their number. An index in which readings are
+/// documents has another name for it, and is built anew.
+const COVERED: &str = "beside-readings ";
+
+/// The folder of the readings in that of the index.
+pub(crate) fn readings_folder(index: &Path) -> PathBuf {
+    index.join("readings")
+}
+
 /// How often the check of an index that is being written is begun anew.
 const ATTEMPTS_IN_USE: usize = 20;
 
@@ -53,6 +63,11 @@ pub(crate) struct Indexer {
     index: Index,
     reader: IndexReader,
     schema: IndexSchema,
+    /// Entries whose documents are committed, as far as they are no readings: all below this.
+    committed: u64,
+    /// The readings.
+    shelf: Shelf,
+    scan: Scan,
     views: Arc<Views>,
     log: Arc<LogReader>,
     published: Arc<Published>,
@@ -85,16 +100,26 @@ impl Indexer {
                 })?
             }
         };
+        let shelf = Shelf::open(&readings_folder(folder), size);
+        let shelf = shelf.map_err(|fault| StoreError::Damaged {
+            path: readings_folder(folder),
+            offset: 0,
+            problem: fault.to_string(),
+        })?;
         let view = View {
             searcher: opened.reader.searcher(),
             schema: schema.clone(),
-            size: opened.size,
+            readings: shelf.readings(),
+            size: opened.size.min(shelf.end()),
         };
         let views = Arc::new(Views::new(view));
         let indexer = Self {
             index: opened.index,
             reader: opened.reader,
             schema,
+            committed: opened.size,
+            shelf,
+            scan: Scan::default(),
             views: Arc::clone(&views),
             log,
             published,
@@ -105,7 +130,7 @@ impl Indexer {
     }
 
     /// Follows the log until the ledger is closed.
-    pub(crate) fn run(self) {
+    pub(crate) fn run(mut self) {
         let mut pause = RETRY;
         let mut size = self.views.newest().size;
         while let Err(problem) = self.follow() {
@@ -129,14 +154,18 @@ impl Indexer {
     }
 
     /// Returns once the ledger is closed.
-    fn follow(&self) -> Result<(), String> {
+    fn follow(&mut self) -> Result<(), String> {
         let mut writer = self.writer(merge_policy()).map_err(text)?;
-        let mut size = self.views.newest().size;
+        let mut size = self.committed.min(self.shelf.end());
+        let mut looked_at = None;
         loop {
-            if self.holds_deleted().map_err(text)? {
-                writer.wait_merging_threads().map_err(text)?;
-                self.purge(size).map_err(text)?;
-                writer = self.writer(merge_policy()).map_err(text)?;
+            if looked_at != Some(self.committed) {
+                looked_at = Some(self.committed);
+                if self.holds_deleted().map_err(text)? {
+                    writer.wait_merging_threads().map_err(text)?;
+                    self.purge(size).map_err(text)?;
+                    writer = self.writer(merge_policy()).map_err(text)?;
+                }
             }
             let (head, closed) = self.published.wait_beyond(size);
             if closed {
@@ -151,6 +180,10 @@ impl Indexer {
             }
         }
         size = self.index_some(&mut writer, size)?;
+        if size > self.committed {
+            self.commit(&mut writer, size).map_err(text)?;
+        }
+        self.shelf.save().map_err(|fault| fault.to_string())?;
         writer.wait_merging_threads().map_err(text)?;
         if self.holds_deleted().map_err(text)? {
             self.purge(size).map_err(text)?;
@@ -187,84 +220,150 @@ impl Indexer {
             }
         }
         // Files are kept as long as a searcher has them open.
-        self.show(size)?;
+        self.reader.reload()?;
+        self.show(size);
         writer.garbage_collect_files().wait()?;
         writer.wait_merging_threads()
     }
 
     /// Makes entries from `from` on searchable, and returns up to where. Once the ledger closes it
     /// takes one more step only: what is missing is indexed after the next start.
-    fn index_some(&self, writer: &mut IndexWriter, from: u64) -> Result<u64, String> {
+    fn index_some(&mut self, writer: &mut IndexWriter, from: u64) -> Result<u64, String> {
         let end = self.published.head().size().min(from + COMMIT_ENTRIES);
         let mut next = from;
+        let mut is_changed = false;
         while next < end {
             let step_end = end.min(next + STEP);
-            self.add(writer, next, step_end)?;
+            is_changed |= self.add(writer, next, step_end)?;
             next = step_end;
+            if self.shelf.is_full() {
+                // In this order: after a crash the readings are never ahead, so that none is looked at
+                // twice.
+                self.commit(writer, next).map_err(text)?;
+                is_changed = false;
+                self.shelf.seal().map_err(|fault| fault.to_string())?;
+            }
             if self.published.is_closed() {
                 break;
             }
         }
         if next > from {
-            self.commit(writer, next)
-                .map_err(|error| error.to_string())?;
+            // A commit costs as much for one entry as for a thousand: there is none for readings alone.
+            if is_changed {
+                self.commit(writer, next).map_err(text)?;
+            }
+            self.show(next);
         }
         Ok(next)
     }
 
-    fn add(&self, writer: &IndexWriter, from: u64, to: u64) -> Result<(), String> {
-        let mut failure = None;
-        let read = self.log.read(from..to, |index, frame| {
+    /// Takes entries in; true where some are no readings.
+    fn add(&mut self, writer: &IndexWriter, from: u64, to: u64) -> Result<bool, String> {
+        let Self {
+            log,
+            schema,
+            committed,
+            shelf,
+            scan,
+            ..
+        } = self;
+        let covered = shelf.end();
+        let mut failure: Option<String> = None;
+        let mut is_changed = false;
+        let mut gone = Vec::new();
+        let read = log.read(from..to, |index, frame| {
             let Some(bytes) = frame.envelope() else {
                 return Ok(());
             };
-            let envelope =
-                Envelope::parse(bytes).map_err(|problem| self.log.damaged(index, problem))?;
-            let document = self.schema.document(index, &envelope);
-            let mut done = writer.add_document(document);
-            // It comes later in the log than what it is about, so that was added before.
-            if let Some(gone) = self.gone_because_of(index, &envelope) {
-                done = done.and_then(|_| writer.delete_query(gone));
+            let is_here = match index < covered {
+                true if index < *committed => return Ok(()),
+                true => Shelf::has(scan, bytes),
+                false => shelf.push(index, bytes, scan).unwrap_or_else(|fault| {
+                    failure.get_or_insert(fault.to_string());
+                    false
+                }),
+            };
+            if is_here {
+                return Ok(());
             }
-            if let Err(error) = done {
-                failure.get_or_insert(error);
+            let envelope = Envelope::parse(bytes).map_err(|problem| log.damaged(index, problem))?;
+            // It comes later in the log than what it is about, so that was added before. Readings that are
+            // indexed anew may be those.
+            let its = GoneEntries::because_of(index, &envelope);
+            if index >= *committed {
+                is_changed = true;
+                let mut done = writer.add_document(schema.document(index, &envelope));
+                if let Some(its) = &its {
+                    done = done.and_then(|_| writer.delete_query(its.query(schema)));
+                }
+                if let Err(error) = done {
+                    failure.get_or_insert(error.to_string());
+                }
             }
+            gone.extend(its);
             Ok(())
         });
         read.map_err(|error| with_causes(&error))?;
-        failure.map_or(Ok(()), |error: TantivyError| Err(error.to_string()))
-    }
-
-    /// What must not be found any more because of entry `index`.
-    fn gone_because_of(&self, index: u64, envelope: &Envelope<'_>) -> Option<Box<dyn Query>> {
-        let (producer, sequence) = envelope.origin()?;
-        if producer == OwnKind::Erasure.producer() {
-            return Some(matching::entries(&self.schema, sequence, sequence + 1));
+        if let Some(failure) = failure {
+            return Err(failure);
         }
-        let given_up = given_up_by(index, envelope)?;
-        Some(Box::new(matching::given_up(
-            &self.schema,
-            given_up.below,
-            given_up.scope,
-        )))
+        shelf.cover(to);
+        for its in gone {
+            let (from, to) = its.readings();
+            shelf.remove(from, to).map_err(|fault| fault.to_string())?;
+        }
+        Ok(is_changed)
     }
 
-    fn commit(&self, writer: &mut IndexWriter, size: u64) -> tantivy::Result<()> {
+    fn commit(&mut self, writer: &mut IndexWriter, size: u64) -> tantivy::Result<()> {
         let mut prepared = writer.prepare_commit()?;
-        prepared.set_payload(&size.to_string());
+        prepared.set_payload(&format!("{COVERED}{size}"));
         prepared.commit()?;
-        self.show(size)
+        self.committed = self.committed.max(size);
+        self.reader.reload()
     }
 
     /// Lets searches see the index as it is now, with the entries below `size`.
-    fn show(&self, size: u64) -> tantivy::Result<()> {
-        self.reader.reload()?;
+    fn show(&self, size: u64) {
         self.views.replace(View {
             searcher: self.reader.searcher(),
             schema: self.schema.clone(),
+            readings: self.shelf.readings(),
             size,
         });
-        Ok(())
+    }
+}
+
+/// Entries that must not be found any more because of another.
+enum GoneEntries {
+    One(u64),
+    GivenUp(GivenUp),
+}
+
+impl GoneEntries {
+    fn because_of(index: u64, envelope: &Envelope<'_>) -> Option<Self> {
+        let (producer, sequence) = envelope.origin()?;
+        if producer == OwnKind::Erasure.producer() {
+            return Some(Self::One(sequence));
+        }
+        given_up_by(index, envelope).map(Self::GivenUp)
+    }
+
+    fn query(&self, schema: &IndexSchema) -> Box<dyn Query> {
+        match self {
+            Self::One(index) => matching::entries(schema, *index, index + 1),
+            Self::GivenUp(GivenUp { below, scope, .. }) => {
+                Box::new(matching::given_up(schema, *below, *scope))
+            }
+        }
+    }
+
+    /// The first and the end of the entries among which no readings are left.
+    fn readings(&self) -> (u64, u64) {
+        match self {
+            Self::One(index) => (*index, index.saturating_add(1)),
+            Self::GivenUp(given_up) => (0, given_up.below),
+        }
     }
 }
 
@@ -313,7 +412,7 @@ fn verify_files(folder: &Path, size: u64) -> Result<(), String> {
     let damaged = opened.index.validate_checksum();
     let damaged = damaged.map_err(|error| error.to_string())?;
     if damaged.is_empty() {
-        return Ok(());
+        return readings::verify(&readings_folder(folder), size);
     }
     let mut names: Vec<_> = damaged
         .iter()
@@ -357,9 +456,12 @@ fn open(folder: &Path, schema: &IndexSchema, log_size: u64) -> Result<Opened, St
     }
     let size = match payload {
         None => 0,
-        Some(payload) => payload
-            .parse()
-            .map_err(|_| format!("{payload:?} is not a size"))?,
+        Some(payload) => {
+            let size = payload
+                .strip_prefix(COVERED)
+                .and_then(|size| size.parse().ok());
+            size.ok_or_else(|| format!("{payload:?} is not a size"))?
+        }
     };
     if size > log_size {
         return Err(format!("it has {size} entries, but the log has {log_size}"));

@@ -6,10 +6,12 @@ use fieldledger_contract::audit::Order;
 use fieldledger_formats::query::cursor::Filter;
 use parking_lot::RwLock;
 use tantivy::Searcher;
+use tantivy::TantivyError;
 use tantivy::collector::{Count, TopDocs};
 
 use super::matching;
 use super::ordering::{OrderCollector, Ordered};
+use super::readings::{Readings, SearchFault};
 use super::schema::{self, IndexSchema};
 use super::series::{EntriesCollector, Spans, Sum, SumsCollector};
 
@@ -18,6 +20,7 @@ use super::series::{EntriesCollector, Spans, Sum, SumsCollector};
 pub(crate) struct View {
     pub(super) searcher: Searcher,
     pub(super) schema: IndexSchema,
+    pub(super) readings: Readings,
     /// Entries it covers: all below this.
     pub(crate) size: u64,
 }
@@ -49,15 +52,23 @@ impl View {
         limit: usize,
     ) -> tantivy::Result<(u64, Vec<u64>)> {
         let query = matching::query(&self.schema, filter, from, to)?;
-        let order = match order {
+        let in_order = match order {
             Order::Ascending => tantivy::Order::Asc,
             Order::Descending => tantivy::Order::Desc,
         };
         let first =
-            TopDocs::with_limit(limit.max(1)).order_by_fast_field::<u64>(schema::INDEX, order);
+            TopDocs::with_limit(limit.max(1)).order_by_fast_field::<u64>(schema::INDEX, in_order);
         let (found, count) = self.searcher.search(&query, &(first, Count))?;
-        let indices = found.into_iter().filter_map(|(index, _)| index);
-        Ok((count as u64, indices.take(limit).collect()))
+        let readings = self.readings.find(filter, (from, to), order, limit);
+        let (reading_count, readings) = readings.map_err(as_error)?;
+        let mut indices: Vec<u64> = found.into_iter().filter_map(|(index, _)| index).collect();
+        indices.extend(readings);
+        indices.sort_unstable();
+        if order == Order::Descending {
+            indices.reverse();
+        }
+        indices.truncate(limit);
+        Ok((count as u64 + reading_count, indices))
     }
 
     /// Entries that may be the reading of this producer and sequence.
@@ -71,7 +82,12 @@ impl View {
         let first = TopDocs::with_limit(limit)
             .order_by_fast_field::<u64>(schema::INDEX, tantivy::Order::Asc);
         let found = self.searcher.search(&query, &first)?;
-        Ok(found.into_iter().filter_map(|(index, _)| index).collect())
+        let readings = self.readings.numbered(producer, sequence, limit);
+        let mut indices: Vec<u64> = found.into_iter().filter_map(|(index, _)| index).collect();
+        indices.extend(readings.map_err(as_error)?);
+        indices.sort_unstable();
+        indices.truncate(limit);
+        Ok(indices)
     }
 
     /// How many entries of `from..to` match, and the first of them in the order of a column.
@@ -83,7 +99,10 @@ impl View {
     ) -> tantivy::Result<(u64, Ordered)> {
         let query = matching::query(&self.schema, filter, from, to)?;
         let (ordered, count) = self.searcher.search(&query, &(order, Count))?;
-        Ok((count as u64, ordered))
+        let readings = self.readings.find_ordered(filter, (from, to), order);
+        let (reading_count, readings) = readings.map_err(as_error)?;
+        let ordered = order.merge([ordered, readings]);
+        Ok((count as u64 + reading_count, ordered))
     }
 
     /// The entries with the `limit` readings of a sensor that were received last.
@@ -92,7 +111,11 @@ impl View {
         let newest = TopDocs::with_limit(limit)
             .order_by_fast_field::<u64>(schema::INDEX, tantivy::Order::Desc);
         let found = self.searcher.search(&query, &newest)?;
-        Ok(found.into_iter().filter_map(|(index, _)| index).collect())
+        let mut indices: Vec<u64> = found.into_iter().filter_map(|(index, _)| index).collect();
+        indices.extend(self.readings.newest(sensor, limit).map_err(as_error)?);
+        indices.sort_unstable_by(|one, other| other.cmp(one));
+        indices.truncate(limit);
+        Ok(indices)
     }
 
     /// The entries with the readings of a sensor that were polled in `start..end`, oldest first; none
@@ -106,12 +129,28 @@ impl View {
     ) -> tantivy::Result<Option<Vec<u64>>> {
         let query = matching::readings(&self.schema, sensor, start, end);
         let limit = limit as usize;
-        self.searcher.search(&query, &EntriesCollector { limit })
+        let mut places = self.searcher.search(&query, &EntriesCollector { limit })?;
+        let readings = self.readings.places(sensor, (start, end), limit);
+        places.extend(readings.map_err(as_error)?);
+        if places.len() > limit {
+            return Ok(None);
+        }
+        places.sort_unstable();
+        Ok(Some(places.into_iter().map(|(_, index)| index).collect()))
     }
 
     /// The readings of a sensor, summed up.
     pub(crate) fn sums(&self, sensor: &str, spans: Spans) -> tantivy::Result<Vec<Sum>> {
         let query = matching::readings(&self.schema, sensor, spans.start, spans.end);
-        self.searcher.search(&query, &SumsCollector { spans })
+        let mut sums = self.searcher.search(&query, &SumsCollector { spans })?;
+        sums.merge(self.readings.sums(sensor, spans).map_err(as_error)?);
+        Ok(sums.finish(spans))
+    }
+}
+
+fn as_error(fault: SearchFault) -> TantivyError {
+    match fault {
+        SearchFault::Word => TantivyError::InvalidArgument(fault.to_string()),
+        SearchFault::Block(_) => TantivyError::SystemError(fault.to_string()),
     }
 }
