@@ -558,7 +558,7 @@ mod tests {
     fn a_block_in_the_place_of_another_is_refused() {
         let blocks = [
             frames(0, &[Some(vec![1; 50])]),
-            frames(1, &[Some(vec![1; 50])]),
+            frames(1, &[Some(vec![2; 50])]),
         ];
         let mut directory = Directory::new(0);
         let stored: Vec<_> = blocks

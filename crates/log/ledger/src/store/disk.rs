@@ -334,18 +334,9 @@ impl DiskFile {
         cut.map_err(StoreError::io("cut", &self.path))
     }
 
-    /// Gives the room of these bytes back: they read as zeros, and the file is as long as before. Nothing is
-    /// done where the file system cannot.
-    pub(crate) fn free(&self, bytes: Range<u64>) -> Result<(), StoreError> {
-        let freed = match &self.disk.faults {
-            None => punch(&self.file, &bytes),
-            Some(faults) => faults.step(None, |_| {
-                let length = usize::try_from(bytes.end - bytes.start).unwrap_or(usize::MAX);
-                faults.note_bytes(&self.file, bytes.start, length)?;
-                punch(&self.file, &bytes)
-            }),
-        };
-        freed.map_err(StoreError::io("free room in", &self.path))
+    /// As [`Disk::give_back`].
+    pub(crate) fn give_back(&self, part: Range<u64>) -> Result<(), StoreError> {
+        self.disk.give_back(&self.path, part)
     }
 
     /// Makes what was written durable.
@@ -367,6 +358,7 @@ impl DiskFile {
         synced.map_err(StoreError::io("sync", &self.path))
     }
 }
+
 /// Makes a hole of these bytes, where the file system can.
 fn punch(file: &File, bytes: &Range<u64>) -> io::Result<()> {
     let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;

@@ -52,7 +52,8 @@ impl Offsets {
 
     /// Gives the room back that the offsets of these entries take, where the file system can.
     pub(crate) fn free(&self, entries: Range<u64>) {
-        let freed = self.file.free(entries.start * WIDTH..entries.end * WIDTH);
+        let part = entries.start * WIDTH..entries.end * WIDTH;
+        let freed = self.file.give_back(part);
         if let Err(error) = freed {
             tracing::debug!(error = with_causes(&error), "offsets keep their room");
         }

@@ -107,9 +107,13 @@ impl PackedSegment {
         Ok(())
     }
 
-    /// The frames from entry `entry` on to the end of its block, how many they are, and where the
-    /// first begins in the plain segment.
-    pub(crate) fn frames_from(&self, entry: u64) -> Result<(Vec<u8>, u64, u64), StoreError> {
+    /// The frames of at most `most` entries from `entry` on, as far as its block has them; how many
+    /// they are, and where the first begins in the plain segment.
+    pub(crate) fn frames_from(
+        &self,
+        entry: u64,
+        most: u64,
+    ) -> Result<(Vec<u8>, u64, u64), StoreError> {
         let found = self.directory.block_of(entry);
         let number = found.ok_or_else(|| StoreError::Damaged {
             path: self.stored.place(),
@@ -120,8 +124,11 @@ impl PackedSegment {
         let frames = self.frames(number)?;
         let start = packed::start_of_frame(&frames, entry - block.entries.start);
         let start = start.ok_or_else(|| self.damaged(number, &PackFault::Block))?;
+        let entries = most.min(block.entries.end - entry);
+        let wanted = &frames[start..];
+        let end = packed::start_of_frame(wanted, entries).unwrap_or(wanted.len());
         let offset = block.plain.start + start as u64;
-        Ok((frames[start..].to_vec(), block.entries.end - entry, offset))
+        Ok((wanted[..end].to_vec(), entries, offset))
     }
 
     /// The frames of a block.

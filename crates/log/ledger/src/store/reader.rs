@@ -6,7 +6,6 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use fieldledger_formats::frame::{Frame, read_frame};
-use fieldledger_formats::packed::start_of_frame;
 use fieldledger_tlog::Leaf;
 use parking_lot::{Mutex, RwLock};
 
@@ -221,9 +220,8 @@ impl LogReader {
         let _layout = self.layout.read();
         let (first, _) = self.segment_of(index);
         if let SegmentFile::Packed(packed) = self.segments.open(first)? {
-            let (frames, _, start) = packed.frames_from(index)?;
-            let length = start_of_frame(&frames, 1).unwrap_or(frames.len());
-            return Ok((first, start..start + length as u64));
+            let (frame, _, start) = packed.frames_from(index, 1)?;
+            return Ok((first, start..start + frame.len() as u64));
         }
         let start = match index.checked_sub(1) {
             Some(before) if index > first => self.offsets.read(before, 1)?[0],
@@ -241,12 +239,12 @@ impl LogReader {
         let segment = self.segments.open(first)?;
         let path = segment.place();
         if let SegmentFile::Packed(packed) = &segment {
-            let (bytes, entries, offset) = packed.frames_from(next)?;
+            let (bytes, entries, offset) = packed.frames_from(next, end - next)?;
             return Ok(Chunk {
                 path,
                 offset: segment.stored_offset(offset),
                 bytes,
-                entries: entries.min(end - next),
+                entries,
             });
         }
         let wanted = segment_end.min(end).min(next + CHUNK_ENTRIES) - next;
