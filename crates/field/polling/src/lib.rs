@@ -21,6 +21,7 @@
 //! | `poll_queue`, `poll_book`, `poll_result` | polls that wait, polls under way and lately given up, how one ended |
 //! | `heartbeat_rates`, `history_turns`, `token_bucket` | rates, so that one sensor takes nothing of others |
 //! | `routes`, `origin` | subjects to sensors; who may announce whom |
+//! | `points` | the points of a device that has many |
 //! | `agenda` | what is due when |
 //! | `receipt`, `unheard` | what devices wait to hear, and have not heard yet |
 //! | `patience` | how long an answer is waited for |
@@ -29,7 +30,7 @@
 //! # Invariants
 //!
 //! - There is at most one poll of a sensor under way, so an answer on its read topic belongs to no other.
-//! - Every poll that is sent ends in exactly one result; a late answer is a second one, and says so. A
+//! - Every poll that is sent ends in exactly one result, or one for each point of its answer; a late answer is a second one, and says so. A
 //!   second answer that differs is a result under a number of its own.
 //! - Waiting is measured on the steady clock, what is recorded carries the wall clock.
 //! - A device hears that something is stored only after it is.
@@ -51,6 +52,7 @@ mod history_turns;
 mod moment;
 mod origin;
 mod patience;
+mod points;
 mod poll_book;
 mod poll_queue;
 mod poll_result;

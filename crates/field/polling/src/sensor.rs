@@ -11,6 +11,7 @@ use fieldledger_wire::poll::StoredAnswers;
 use crate::enrolment::Enrolment;
 use crate::moment::Moment;
 use crate::patience::Patience;
+use crate::points::PointProfiles;
 use crate::record::Record;
 use crate::sources::Sources;
 use crate::state::{PollCounters, SensorState};
@@ -88,6 +89,8 @@ pub(crate) struct Sensor {
     pub(crate) counters: PollCounters,
     pub(crate) enrolment: Enrolment,
     pub(crate) patience: Patience,
+    /// Where it answers with points: those that it named.
+    pub(crate) points: PointProfiles,
     /// What its newest answer was read with.
     pub(crate) answer_remarks: Vec<String>,
     heartbeat_bucket: TokenBucket,
@@ -129,6 +132,7 @@ impl Sensor {
             counters: PollCounters::default(),
             enrolment: Enrolment::default(),
             patience: Patience::default(),
+            points: PointProfiles::default(),
             answer_remarks: Vec::new(),
             heartbeat_bucket: TokenBucket::full(HEARTBEATS_PER_SECOND, HEARTBEAT_BURST, now.steady),
             history_bucket: TokenBucket::full(HISTORIES_PER_SECOND, HISTORY_BURST, now.steady),

@@ -7,6 +7,7 @@
 //! | [`topic`] | a device's topics as NATS subjects, and which of them are acceptable |
 //! | [`poll`] | the payload of a poll |
 //! | [`reply`] | what a sensor answers |
+//! | [`points`] | what a device with many points answers |
 //! | [`bulk`] | what a sensor read while nobody polled it, sent afterwards |
 //! | [`mod@unit`] | what devices call a unit, and its UCUM code |
 //! | [`mqtt`] | MQTT topics as NATS subjects and back, as nats-server does it |
@@ -31,6 +32,7 @@ pub mod batch;
 pub mod bulk;
 pub mod heartbeat;
 pub mod mqtt;
+pub mod points;
 pub mod poll;
 pub mod reply;
 pub mod topic;

@@ -34,6 +34,7 @@ use crate::excerpt::quoted;
 use crate::instant::instant;
 pub use crate::number::MAX_NUMBER_BYTES;
 use crate::number::{instead_of, is_number, whole};
+use crate::points::MAX_POINTS;
 use crate::text::{Text, readable, trimmed_text};
 use crate::unit;
 
@@ -118,6 +119,12 @@ pub enum ReplyError {
         /// What belongs there.
         expected: &'static str,
     },
+    /// An answer with points that has none of them, or too many.
+    #[error("{count} points are there; expected 1 to {MAX_POINTS}")]
+    PointCount {
+        /// How many there are.
+        count: usize,
+    },
     /// Both `at` and `up`.
     #[error("fields at and up are both there; expected one of them, and at is taken")]
     TwoClocks,
@@ -133,21 +140,21 @@ pub enum ReplyError {
 #[derive(Default, Deserialize)]
 pub(crate) struct Object<'a> {
     #[serde(borrow, default)]
-    value: Option<&'a RawValue>,
+    pub(crate) value: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    boot: Option<&'a RawValue>,
+    pub(crate) boot: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    seq: Option<&'a RawValue>,
+    pub(crate) seq: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    at: Option<&'a RawValue>,
+    pub(crate) at: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    up: Option<&'a RawValue>,
+    pub(crate) up: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    unit: Option<&'a RawValue>,
+    pub(crate) unit: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    poll: Option<&'a RawValue>,
+    pub(crate) poll: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    sig: Option<&'a RawValue>,
+    pub(crate) sig: Option<&'a RawValue>,
 }
 
 impl Reply {
@@ -223,7 +230,13 @@ impl Reply {
         let missing = || ReplyError::NoValue {
             beside: String::new(),
         };
-        let mut reply = Self::of_value(value(object.value.ok_or_else(missing)?)?);
+        let value = value(object.value.ok_or_else(missing)?)?;
+        Ok(Self::with_members(value, object, is_signed))
+    }
+
+    /// With all members but the value, as far as they can be read.
+    pub(crate) fn with_members(value: String, object: &Object<'_>, is_signed: bool) -> Self {
+        let mut reply = Self::of_value(value);
         let mut flaws = Vec::new();
         let at = read(object.at, &mut flaws, |raw| time(raw, is_signed));
         if at.is_some_and(|(_, without_zone)| without_zone) {
@@ -247,7 +260,7 @@ impl Reply {
             flaws.push(missing);
         }
         reply.flaws = flaws;
-        Ok(reply)
+        reply
     }
 
     /// Whether everything is there that a signature covers.

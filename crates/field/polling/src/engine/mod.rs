@@ -2,6 +2,7 @@
 //! subscriptions, records and results come out.
 
 mod history;
+mod points;
 mod polls;
 mod registration;
 

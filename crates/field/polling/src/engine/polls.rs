@@ -3,11 +3,13 @@
 use fieldledger_attest::tables::KnownKeys;
 use fieldledger_contract::field::RefusalKind;
 use fieldledger_wire::batch::Outcome;
+use fieldledger_wire::points::Answer;
 use fieldledger_wire::poll::Poll;
 use fieldledger_wire::reply::{Reply, Unparsable};
 use fieldledger_wire::unit::understood;
 use uuid::Uuid;
 
+use super::points::point_results;
 use super::{Action, Engine};
 use crate::agenda::Task;
 use crate::error_chain::chain;
@@ -44,7 +46,7 @@ impl Engine {
         if let Some(sensor) = self.sensors.get_mut(&id) {
             sensor.answers_directly = true;
         }
-        let answer = Reply::parse(payload);
+        let answer = Answer::parse(payload);
         self.note_refused(id, &answer, REPLY_SUBJECT, payload, now);
         self.answer(number, answer, now);
     }
@@ -53,12 +55,12 @@ impl Engine {
     fn note_refused(
         &mut self,
         id: Uuid,
-        answer: &Result<Reply, Unparsable>,
+        answer: &Answer,
         subject: &str,
         payload: &[u8],
         now: Moment,
     ) {
-        if let Err(Unparsable { reason, .. }) = answer {
+        if let Answer::One(Err(Unparsable { reason, .. })) = answer {
             let reason = chain(reason);
             let kind = RefusalKind::Answer;
             let refusal = Refusal::new(Some(id), kind, subject, &reason, payload, now.wall);
@@ -67,12 +69,8 @@ impl Engine {
     }
 
     pub(super) fn answer_on_read_topic(&mut self, id: Uuid, payload: &[u8], now: Moment) {
-        let answer = Reply::parse(payload);
-        let named = match &answer {
-            Ok(reply) => reply.poll,
-            Err(unparsable) => unparsable.poll,
-        };
-        let poll = match (named, self.sensors.get(&id)) {
+        let answer = Answer::parse(payload);
+        let poll = match (answer.poll(), self.sensors.get(&id)) {
             (Some(number), _) => Some(number).filter(|n| self.polls.sensor_of(*n) == Some(id)),
             (None, Some(sensor)) => unnamed_poll(sensor),
             (None, None) => None,
@@ -91,7 +89,7 @@ impl Engine {
         }
     }
 
-    fn answer(&mut self, number: u64, answer: Result<Reply, Unparsable>, now: Moment) {
+    fn answer(&mut self, number: u64, answer: Answer, now: Moment) {
         self.waiting.ended(number);
         if let Some(flight) = self.polls.finish(number) {
             self.answered_in_time(flight, answer, now);
@@ -99,15 +97,15 @@ impl Engine {
             return;
         }
         match (self.polls.take_late(number), answer) {
-            (Some(flight), Ok(reply)) => self.answered_late(flight, reply, now),
             // Late and no number: the poll is already recorded, and there is nothing to add.
-            (Some(flight), Err(_)) => {
+            (Some(flight), Answer::One(Err(_))) => {
                 self.refute_farewell(flight, now);
                 self.late_window_closed(flight, now);
                 self.counters.unsolicited += 1;
             }
-            (None, Ok(reply)) => self.answered_again(number, reply, now),
-            (None, Err(_)) => self.counters.unsolicited += 1,
+            (Some(flight), answer) => self.answered_late(flight, answer, now),
+            (None, Answer::One(Ok(reply))) => self.answered_again(number, reply, now),
+            (None, _) => self.counters.unsolicited += 1,
         }
     }
 
@@ -136,13 +134,14 @@ impl Engine {
             flight,
             reply,
             Outcome::Value,
+            None,
             now,
         );
         result.remark = sensor.sources.answered_twice(now);
         self.actions.push(Action::Result(result));
     }
 
-    fn answered_in_time(&mut self, flight: Flight, answer: Result<Reply, Unparsable>, now: Moment) {
+    fn answered_in_time(&mut self, flight: Flight, answer: Answer, now: Moment) {
         let Some(sensor) = self.sensors.get_mut(&flight.sensor) else {
             return;
         };
@@ -156,33 +155,34 @@ impl Engine {
         let Some(sensor) = self.sensors.get_mut(&flight.sensor) else {
             return;
         };
-        let result = match answer {
-            Ok(reply) => {
+        let results = match answer {
+            Answer::One(Ok(reply)) => {
                 sensor.counters.replies += 1;
                 self.counters.polls.replies += 1;
                 self.polls.keep_answer(flight, &reply, now.steady);
-                with_reply(
-                    sensor,
-                    &mut self.known_keys,
-                    flight,
-                    reply,
-                    Outcome::Value,
-                    now,
-                )
+                let known = &mut self.known_keys;
+                let outcome = Outcome::Value;
+                vec![with_reply(sensor, known, flight, reply, outcome, None, now)]
             }
-            Err(unparsable) => {
+            Answer::Many(points) => {
+                sensor.counters.replies += 1;
+                self.counters.polls.replies += 1;
+                let known = &mut self.known_keys;
+                point_results(sensor, known, flight, points, Outcome::Value, now)
+            }
+            Answer::One(Err(unparsable)) => {
                 sensor.counters.unparsable += 1;
                 self.counters.polls.unparsable += 1;
                 let flaw = format!("the answer is no number: {}", chain(&unparsable.reason));
                 sensor.answer_remarks = vec![flaw.clone()];
-                PollResult {
+                vec![PollResult {
                     text: unparsable.text,
                     flaw,
                     ..empty_result(sensor, flight, Outcome::Unparsable, now)
-                }
+                }]
             }
         };
-        self.actions.push(Action::Result(result));
+        self.actions.extend(results.into_iter().map(Action::Result));
         self.schedule_next_poll(flight.sensor, now);
         self.check_farewell(flight.sensor, now);
     }
@@ -203,7 +203,7 @@ impl Engine {
         }
     }
 
-    fn answered_late(&mut self, flight: Flight, reply: Reply, now: Moment) {
+    fn answered_late(&mut self, flight: Flight, answer: Answer, now: Moment) {
         self.refute_farewell(flight, now);
         let setting = micros(self.settings.poll_timeout);
         let Some(sensor) = self.sensors.get_mut(&flight.sensor) else {
@@ -220,15 +220,15 @@ impl Engine {
             .patience
             .answered_after(now.steady.saturating_sub(flight.sent_at));
         let has_learned = sensor.timeout(setting) > timeout;
-        let result = with_reply(
-            sensor,
-            &mut self.known_keys,
-            flight,
-            reply,
-            Outcome::Late,
-            now,
-        );
-        self.actions.push(Action::Result(result));
+        let (known, outcome) = (&mut self.known_keys, Outcome::Late);
+        let results = match answer {
+            Answer::One(Ok(reply)) => {
+                vec![with_reply(sensor, known, flight, reply, outcome, None, now)]
+            }
+            Answer::Many(points) => point_results(sensor, known, flight, points, outcome, now),
+            Answer::One(Err(_)) => Vec::new(),
+        };
+        self.actions.extend(results.into_iter().map(Action::Result));
         if has_learned {
             // The next run is to know it as well.
             self.save(flight.sensor, now);
@@ -412,12 +412,14 @@ fn earliest_poll(sensor: &Sensor, at: u64) -> u64 {
     }
 }
 
-fn with_reply(
+/// `counted` is the remark on how the device counts, where another point of the same answer has it already.
+pub(super) fn with_reply(
     sensor: &mut Sensor,
     known: &mut KnownKeys,
     flight: Flight,
     reply: Reply,
     outcome: Outcome,
+    counted: Option<String>,
     now: Moment,
 ) -> PollResult {
     let (attestation, evidence) = sensor.enrolment.judge(flight.sensor, &reply, known);
@@ -429,9 +431,10 @@ fn with_reply(
     // What somebody else says is not to count.
     let is_own = attestation.is_credible();
     let counts = is_own && (!reply.boot.is_empty() || reply.seq.is_some());
-    let remark = match counts && outcome == Outcome::Value {
-        true => sensor.sources.answered(&reply.boot, reply.seq, now),
-        false => String::new(),
+    let remark = match (counted, counts && outcome == Outcome::Value) {
+        (Some(remark), _) => remark,
+        (None, true) => sensor.sources.answered(&reply.boot, reply.seq, now),
+        (None, false) => String::new(),
     };
     // The log takes each such answer, whether it has its number or not.
     let is_numbered = is_own && !reply.boot.is_empty();
