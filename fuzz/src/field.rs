@@ -6,6 +6,7 @@ use fieldledger_wire::attestation::AttestationError;
 use fieldledger_wire::batch::PollBatch;
 use fieldledger_wire::bulk::{Bulk, MAX_BULK_READINGS};
 use fieldledger_wire::heartbeat::{Heartbeat, Limits};
+use fieldledger_wire::points::{Answer, MAX_NAME_BYTES, MAX_POINTS};
 use fieldledger_wire::reply::{MAX_UNPARSABLE_BYTES, NUMBERS_END, Reply};
 use fieldledger_wire::topic::TopicRules;
 
@@ -28,6 +29,20 @@ pub(crate) fn heartbeat(data: &[u8]) {
 
 /// An answer to a poll.
 pub(crate) fn reply(data: &[u8]) {
+    if let Answer::Many(answer) = Answer::parse(data) {
+        assert!(answer.points.len() <= MAX_POINTS);
+        for point in &answer.points {
+            assert!((1..=MAX_NAME_BYTES).contains(&point.name.len()));
+            match &point.answer {
+                Ok(reply) => {
+                    let number: f64 = reply.value.parse().expect("the value is a number");
+                    assert!(number.is_finite() && reply.sig.is_none());
+                    assert!(reply.at.is_none() || reply.up.is_none());
+                }
+                Err(unparsable) => assert!(unparsable.text.len() <= MAX_UNPARSABLE_BYTES),
+            }
+        }
+    }
     match Reply::parse(data) {
         Ok(reply) => {
             let number: f64 = reply.value.parse().expect("the value is a number");
