@@ -28,6 +28,7 @@ use crate::producers::Producers;
 use crate::queue::{Queue, Work};
 use crate::readings::Latest;
 use crate::request::Request;
+use crate::snapshots::{self, Snapshots};
 use crate::stats::Stats;
 use crate::store::disk::Disk;
 use crate::store::reader::LogReader;
@@ -72,6 +73,7 @@ pub(crate) struct Committer {
     pub(crate) received_at: u64,
     pub(crate) disk: Disk,
     pub(crate) paths: Paths,
+    pub(crate) snapshots: Snapshots,
     pub(crate) snapshot_every: u64,
     /// Size at the last snapshot.
     pub(crate) snapshot_size: u64,
@@ -355,8 +357,13 @@ impl Committer {
             let synced = self.anchor.sync();
             self.stop_if_failed(synced);
         }
-        if self.grower.size() - self.snapshot_size >= self.snapshot_every {
-            self.write_snapshot();
+        let is_due = self.grower.size() - self.snapshot_size >= self.snapshot_every;
+        // Where they are slower than the log grows, the next start reads more.
+        if is_due && !self.snapshots.is_busy() {
+            match self.snapshot() {
+                Ok(snapshot) => self.snapshots.write_beside(snapshot),
+                Err(error) => snapshots::warn(&error),
+            }
         }
     }
 
@@ -369,14 +376,18 @@ impl Committer {
     /// A snapshot that cannot be written only makes the next start longer.
     pub(crate) fn write_snapshot(&mut self) {
         if let Err(error) = self.try_write_snapshot() {
-            tracing::warn!(
-                error = with_causes(&error),
-                "the snapshot could not be written"
-            );
+            snapshots::warn(&error);
         }
     }
 
     pub(crate) fn try_write_snapshot(&mut self) -> Result<(), StoreError> {
+        let snapshot = self.snapshot()?;
+        self.snapshots.write(&snapshot)
+    }
+
+    /// The present state, once the anchor has it durably: a snapshot must never be newer than the
+    /// checkpoint.
+    fn snapshot(&mut self) -> Result<Snapshot, StoreError> {
         self.snapshot_size = self.grower.size();
         let latest = self.latest.read();
         let producers = self.producers.ranges();
@@ -394,10 +405,8 @@ impl Committer {
         let snapshot = snapshot.with_gaps(gaps.clone());
         drop(gaps);
         drop(latest);
-        // A snapshot must never be newer than the checkpoint and the offsets that go with it.
         self.anchor.sync()?;
-        self.log.offsets().sync()?;
-        snapshot.write(&self.disk, &self.paths.snapshot)
+        Ok(snapshot)
     }
 }
 

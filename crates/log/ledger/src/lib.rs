@@ -34,6 +34,7 @@
 //!   claims        whether it has a device's reading, whose number it may have for another one
 //!   readings      readings in events, and the newest of each sensor
 //!   gaps          which readings are missing
+//!   snapshots     what the entries add up to, written down for the next start
 //! ```
 //!
 //! Questions are answered by these:
@@ -121,6 +122,7 @@ mod readings;
 mod recovery;
 mod request;
 mod search;
+mod snapshots;
 mod stats;
 mod store;
 mod tree;

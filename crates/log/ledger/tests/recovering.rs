@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use common::{
     append, config_without_index, copy_files, entries, indices, message, numbered, reading, verify,
 };
-use fieldledger_ledger::{AnchorPlace, Config, Ledger, OpenError, QueryError, StoreError};
+use fieldledger_ledger::{
+    AnchorPlace, Config, EventColumns, Ledger, OpenError, QueryError, StoreError,
+};
 
 /// A folder with a log of `batches` commits of `each` entries, as a crash leaves it: no snapshot.
 fn crashed(batches: u64, each: u64, config: impl Fn(&Path) -> Config) -> tempfile::TempDir {
@@ -300,6 +302,38 @@ fn a_snapshot_saves_reading_and_is_not_needed() {
     assert_eq!(ledger.latest(&[]).unwrap(), latest);
     let proof = ledger.inclusion(17).unwrap();
     verify(&proof.entry, &proof.checkpoint);
+}
+
+#[test]
+fn a_large_snapshot_is_written_beside_the_commits() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config_without_index(folder.path());
+    config.snapshot_every = 1_500;
+    let ledger = Ledger::open(config.clone()).unwrap();
+    let mut events = EventColumns::default();
+    for producer in 0..1_500 {
+        let event = numbered(&format!("p{producer}"), 0, 1);
+        events.message.extend(event.message);
+        events.producer.extend(event.producer);
+        events.sequence.extend(event.sequence);
+    }
+    append(&ledger, events).unwrap();
+    while !folder.path().join("snapshot").is_file() {
+        std::thread::yield_now();
+    }
+    append(&ledger, numbered("p7", 1, 3)).unwrap();
+    let crashed = copy(folder.path());
+    ledger.close();
+    // (what is left, entries read again)
+    for (folder, read_again) in [(folder.path(), 0), (crashed.path(), 2)] {
+        config.folder = folder.to_owned();
+        config.anchor = AnchorPlace::Folder(folder.join("anchor"));
+        let ledger = Ledger::open(config.clone()).unwrap();
+        let expected = format!("found 1502 entries and read the last {read_again} of them again");
+        assert_eq!(ledger.status().recovery, expected);
+        let again = append(&ledger, numbered("p7", 0, 3)).unwrap();
+        assert_eq!(again.duplicates, 3);
+    }
 }
 
 #[test]

@@ -28,6 +28,7 @@ use crate::problem::Problem;
 use crate::proofs::Proofs;
 use crate::recovery::{Recovered, recover};
 use crate::search::Search;
+use crate::snapshots::Snapshots;
 use crate::stats::Stats;
 use crate::store::disk::Disk;
 use crate::store::lock::lock;
@@ -94,6 +95,7 @@ impl Ledger {
             stats: Arc::clone(&stats),
             watch: Arc::clone(&watch),
             received_at: state.received_at,
+            snapshots: Snapshots::new(disk.clone(), &paths, Arc::clone(&log)),
             disk,
             paths: paths.clone(),
             snapshot_every: config.snapshot_every,
