@@ -59,8 +59,7 @@ impl View {
         let first =
             TopDocs::with_limit(limit.max(1)).order_by_fast_field::<u64>(schema::INDEX, in_order);
         let (found, count) = self.searcher.search(&query, &(first, Count))?;
-        let readings = self.readings.find(filter, (from, to), order, limit);
-        let (reading_count, readings) = readings.map_err(as_error)?;
+        let (reading_count, readings) = self.readings.find(filter, (from, to), order, limit)?;
         let mut indices: Vec<u64> = found.into_iter().filter_map(|(index, _)| index).collect();
         indices.extend(readings);
         indices.sort_unstable();
@@ -84,7 +83,7 @@ impl View {
         let found = self.searcher.search(&query, &first)?;
         let readings = self.readings.numbered(producer, sequence, limit);
         let mut indices: Vec<u64> = found.into_iter().filter_map(|(index, _)| index).collect();
-        indices.extend(readings.map_err(as_error)?);
+        indices.extend(readings?);
         indices.sort_unstable();
         indices.truncate(limit);
         Ok(indices)
@@ -99,8 +98,7 @@ impl View {
     ) -> tantivy::Result<(u64, Ordered)> {
         let query = matching::query(&self.schema, filter, from, to)?;
         let (ordered, count) = self.searcher.search(&query, &(order, Count))?;
-        let readings = self.readings.find_ordered(filter, (from, to), order);
-        let (reading_count, readings) = readings.map_err(as_error)?;
+        let (reading_count, readings) = self.readings.find_ordered(filter, (from, to), order)?;
         let ordered = order.merge([ordered, readings]);
         Ok((count as u64 + reading_count, ordered))
     }
@@ -112,7 +110,7 @@ impl View {
             .order_by_fast_field::<u64>(schema::INDEX, tantivy::Order::Desc);
         let found = self.searcher.search(&query, &newest)?;
         let mut indices: Vec<u64> = found.into_iter().filter_map(|(index, _)| index).collect();
-        indices.extend(self.readings.newest(sensor, limit).map_err(as_error)?);
+        indices.extend(self.readings.newest(sensor, limit)?);
         indices.sort_unstable_by(|one, other| other.cmp(one));
         indices.truncate(limit);
         Ok(indices)
@@ -131,7 +129,7 @@ impl View {
         let limit = limit as usize;
         let mut places = self.searcher.search(&query, &EntriesCollector { limit })?;
         let readings = self.readings.places(sensor, (start, end), limit);
-        places.extend(readings.map_err(as_error)?);
+        places.extend(readings?);
         if places.len() > limit {
             return Ok(None);
         }
@@ -143,14 +141,16 @@ impl View {
     pub(crate) fn sums(&self, sensor: &str, spans: Spans) -> tantivy::Result<Vec<Sum>> {
         let query = matching::readings(&self.schema, sensor, spans.start, spans.end);
         let mut sums = self.searcher.search(&query, &SumsCollector { spans })?;
-        sums.merge(self.readings.sums(sensor, spans).map_err(as_error)?);
+        sums.merge(self.readings.sums(sensor, spans)?);
         Ok(sums.finish(spans))
     }
 }
 
-fn as_error(fault: SearchFault) -> TantivyError {
-    match fault {
-        SearchFault::Word => TantivyError::InvalidArgument(fault.to_string()),
-        SearchFault::Block(_) => TantivyError::SystemError(fault.to_string()),
+impl From<SearchFault> for TantivyError {
+    fn from(fault: SearchFault) -> Self {
+        match fault {
+            SearchFault::Word => Self::InvalidArgument(fault.to_string()),
+            SearchFault::Block(_) => Self::SystemError(fault.to_string()),
+        }
     }
 }

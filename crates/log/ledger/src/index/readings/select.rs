@@ -87,6 +87,9 @@ enum State {
     Own(Test),
 }
 
+/// Words of a profile that may match: where in its shape, and which.
+type Places = Vec<(usize, u32)>;
+
 /// What a condition comes to in a block.
 struct InBlock {
     /// For each text, whether it matches as a whole column.
@@ -95,7 +98,7 @@ struct InBlock {
     words: Vec<bool>,
     has_words: bool,
     /// How it turned out for shapes with words that may match, and where those stand.
-    own: HashMap<(u32, Vec<(usize, u32)>), Result<(), Test>>,
+    own: HashMap<(u32, Places), Result<(), Test>>,
     /// For each shape, whether it always matches, or when.
     shapes: Vec<Result<(), Test>>,
 }

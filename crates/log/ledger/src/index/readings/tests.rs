@@ -58,11 +58,11 @@ impl Made {
         let recorded = Recorded {
             attestation: None,
             boot: self.boot.map(Cow::Borrowed),
-            device_at: (self.number % 3 == 0).then_some(self.polled_at + 7),
+            device_at: (self.number.is_multiple_of(3)).then_some(self.polled_at + 7),
             device_unit: None,
             device_up: None,
             evidence: None,
-            historical: self.number % 5 == 0,
+            historical: self.number.is_multiple_of(5),
             late: false,
             poll: Cow::Owned(format!("7c0d8f2e5b1a4c39/{}", self.number * 3)),
             polled_at: self.polled_at,
@@ -308,8 +308,8 @@ impl Both {
             (Order::Descending, tantivy::Order::Desc),
         ] {
             for limit in [3, 1_000] {
-                let first = TopDocs::with_limit(limit)
-                    .order_by_fast_field::<u64>(schema::INDEX, in_order.clone());
+                let first =
+                    TopDocs::with_limit(limit).order_by_fast_field::<u64>(schema::INDEX, in_order);
                 let (found, count) = self.searcher.search(&query, &(first, Count)).unwrap();
                 let found: Vec<u64> = found.into_iter().filter_map(|(index, _)| index).collect();
                 let (its_count, its) = self.readings.find(filter, bounds, order, limit).unwrap();
