@@ -71,7 +71,7 @@ impl Query {
 }
 
 /// Whether readings match, as far as it does not hang on the profile.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Test {
     choices: Choices,
     /// The condition whose term may match the time of the event.
@@ -109,6 +109,8 @@ pub(super) struct Verdicts<'q> {
     /// For each profile [`NEVER`], [`ALWAYS`], or two more than the number of its tests.
     of: Vec<u32>,
     tests: Vec<Vec<Test>>,
+    /// The verdict for each of these, so that profiles with the same tests share what is found of a group.
+    of_tests: HashMap<Vec<Test>, u32>,
     /// Readings that match for their profiles alone.
     pub(super) sure: u64,
     pub(super) is_any: bool,
@@ -131,6 +133,7 @@ impl<'q> Verdicts<'q> {
             query,
             of: Vec::with_capacity(head.profiles.len()),
             tests: Vec::new(),
+            of_tests: HashMap::new(),
             sure: 0,
             is_any: false,
             has_tests: false,
@@ -190,8 +193,15 @@ impl<'q> Verdicts<'q> {
         for (at, _) in key.1.iter().enumerate().filter(|(_, hangs)| **hangs) {
             tests.extend(in_block[at].shapes[shape].clone().err());
         }
-        self.tests.push(tests);
-        let verdict = u32::try_from(self.tests.len()).unwrap_or(u32::MAX) + ALWAYS;
+        let verdict = match self.of_tests.get(&tests) {
+            Some(&verdict) => verdict,
+            None => {
+                self.tests.push(tests.clone());
+                let verdict = u32::try_from(self.tests.len()).unwrap_or(u32::MAX) + ALWAYS;
+                self.of_tests.insert(tests, verdict);
+                verdict
+            }
+        };
         if !is_own {
             known.insert(key, verdict);
         }
