@@ -108,17 +108,11 @@ async fn partial_tiles_of_every_size_begin_the_full_ones() -> Result<()> {
 
     // What is damaged on disk does not get out.
     let sound = log.get("/log/tile/0/000").await?;
-    for name in ["0/000", "entries/000"] {
-        let served = log.get(&format!("/log/tile/{name}")).await?;
-        let file = log.path("log/tile").join(name);
-        let mut damaged = std::fs::read(&file)?;
-        damaged[100] ^= 1;
-        std::fs::write(&file, damaged)?;
-        ensure!(
-            log.get(&format!("/log/tile/{name}")).await? == served,
-            "{name}"
-        );
-    }
+    let file = log.path("log/tile").join("level-0");
+    let mut damaged = std::fs::read(&file)?;
+    damaged[100] ^= 1;
+    std::fs::write(&file, damaged)?;
+    ensure!(log.get("/log/tile/0/000").await? == sound);
     let leaf = &log.get("/log/tile/entries/000").await?[2..51];
     ensure!(leaf_hash(leaf) == sound[..32], "a leaf and its hash");
     log.stop().await
