@@ -1,20 +1,14 @@
 //! Moves sealed segments to the archive, behind the commits.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::error::{StoreError, with_causes};
+use crate::follower::follow;
 use crate::head::Published;
 use crate::problem::Problem;
 use crate::store::archive::Archive;
 use crate::store::reader::LogReader;
 use crate::store::segments::PackingState;
-
-/// How long it gathers before it looks for sealed segments.
-const INTERVAL: Duration = Duration::from_millis(500);
-
-/// How long it waits after an error before it tries again.
-const RETRY: Duration = Duration::from_secs(10);
 
 /// Copies sealed segments, and removes those from the disk that need not be there.
 pub(crate) struct Archiver {
@@ -29,32 +23,18 @@ pub(crate) struct Archiver {
 impl Archiver {
     /// Follows the log until the ledger is closed.
     pub(crate) fn run(self) {
-        let mut size = 0;
-        loop {
-            let pause = match self.catch_up() {
-                Ok(done) => {
-                    self.problem.note("");
-                    if !done {
-                        size = 0;
-                    }
-                    INTERVAL
-                }
+        follow(&self.published, || {
+            let caught_up = self.catch_up();
+            match &caught_up {
+                Ok(_) => drop(self.problem.note("")),
                 Err(error) => {
-                    let problem = with_causes(&error);
+                    let problem = with_causes(error);
                     tracing::warn!(problem, "segments cannot be archived; trying again");
                     self.problem.note(problem);
-                    // Try again though nothing new is written.
-                    size = 0;
-                    RETRY
                 }
-            };
-            self.published.pause(pause);
-            let (head, closed) = self.published.wait_beyond(size);
-            if closed {
-                return;
             }
-            size = head.size();
-        }
+            caught_up
+        });
     }
 
     /// False if there is more to do, though nothing new is written.

@@ -59,6 +59,7 @@
 //! markers       what entries say of other entries
 //! packer        compresses full segments
 //! archiver      moves full segments to the archive
+//! follower      how these two follow the log
 //! gap_recorder  writes entries about gaps
 //! fsck          checks a log without opening it
 //! store         one module for each kind of file
@@ -97,6 +98,7 @@ mod clock_watch;
 mod commit;
 mod config;
 mod error;
+mod follower;
 mod framing;
 pub mod fsck;
 mod gap_recorder;

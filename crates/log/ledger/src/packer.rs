@@ -9,22 +9,17 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use fieldledger_formats::packed::{Directory, HEADER_LENGTH, PackFault, full_block, header};
 use parking_lot::Mutex;
 
 use crate::error::{StoreError, with_causes};
+use crate::follower::follow;
 use crate::head::Published;
 use crate::store::disk::{Disk, Mode};
 use crate::store::reader::LogReader;
 use crate::store::segments::{PackingState, SegmentFile};
-
-/// How long it gathers before it looks for full segments.
-const INTERVAL: Duration = Duration::from_millis(500);
-
-/// How long it waits after an error before it tries again.
-const RETRY: Duration = Duration::from_secs(10);
 
 /// Bytes that are read in one go: some blocks.
 const CHUNK_BYTES: usize = 1024 * 1024;
@@ -55,30 +50,13 @@ enum Packed {
 impl Packer {
     /// Follows the log until the ledger is closed.
     pub(crate) fn run(mut self) {
-        let mut size = 0;
-        loop {
-            let pause = match self.catch_up() {
-                Ok(done) => {
-                    if !done {
-                        size = 0;
-                    }
-                    INTERVAL
-                }
-                Err(error) => {
-                    let problem = with_causes(&error);
-                    tracing::warn!(problem, "segments cannot be packed; trying again");
-                    // Try again though nothing new is written.
-                    size = 0;
-                    RETRY
-                }
-            };
-            self.published.pause(pause);
-            let (head, closed) = self.published.wait_beyond(size);
-            if closed {
-                return;
-            }
-            size = head.size();
-        }
+        let published = Arc::clone(&self.published);
+        follow(&published, || {
+            self.catch_up().inspect_err(|error| {
+                let problem = with_causes(error);
+                tracing::warn!(problem, "segments cannot be packed; trying again");
+            })
+        });
     }
 
     /// False if there is more to do, though nothing new is written.

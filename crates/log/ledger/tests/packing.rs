@@ -3,15 +3,14 @@
 
 mod common;
 
-use std::fs::{self, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{
-    append, config_without_index, copy_files, counted, entries, message, numbered, query, verify,
-    wait_for_index,
+    append, config_without_index, copy_files, counted, entries, flip, message, numbered, query,
+    verify, wait_for_index,
 };
 use fieldledger_chance::seed;
 use fieldledger_formats::packed::{Directory, END_LENGTH, header};
@@ -446,17 +445,6 @@ fn what_is_given_up_in_packed_segments_is_nowhere() {
     assert_clean(&config, "given up");
 }
 
-fn flip(path: &Path, offset: u64) {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .unwrap();
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, offset).unwrap();
-    file.write_all_at(&[byte[0] ^ 1], offset).unwrap();
-}
-
 #[test]
 fn a_flipped_bit_in_a_packed_segment_is_found() {
     let (original, _, _) = packed_log();
@@ -469,7 +457,7 @@ fn a_flipped_bit_in_a_packed_segment_is_found() {
         let folder = copy(&original);
         let offset = step * (length - 1) / 19;
         let path = folder.path().join(name);
-        flip(&path, offset);
+        flip(&path, offset, 1);
         let report = check(&packing(folder.path()));
         assert_eq!(report.worst(), Some(Severity::Damage), "byte {offset}");
         let finding = report
@@ -494,7 +482,7 @@ fn a_flipped_bit_in_a_packed_segment_is_found() {
 fn a_damaged_segment_is_not_packed() {
     let (folder, _, _) = plain_log();
     let damaged = segments(folder.path())[0].clone();
-    flip(&damaged, 1_000);
+    flip(&damaged, 1_000, 1);
     let ledger = Ledger::open(packing(folder.path())).unwrap();
     wait_until("the others are packed", || {
         let segments = segments(folder.path());
@@ -529,7 +517,7 @@ fn packed_segments_are_backed_up_and_restored() {
     let segment = target
         .join("segments")
         .join(segments(folder.path())[0].file_name().unwrap());
-    flip(&segment, 5_000);
+    flip(&segment, 5_000, 1);
     let mended = backup(&config, &target, true, &mut |_, _, _| ()).unwrap();
     assert!(mended.bytes_copied > 0);
 

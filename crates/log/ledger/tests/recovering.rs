@@ -4,11 +4,11 @@
 mod common;
 
 use std::fs::{self, OpenOptions};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use common::{
-    append, config_without_index, copy_files, entries, indices, message, numbered, reading, verify,
+    append, config_without_index, copy_files, entries, flip, indices, message, numbered, reading,
+    verify,
 };
 use fieldledger_ledger::{
     AnchorPlace, Config, EventColumns, Ledger, OpenError, QueryError, StoreError,
@@ -47,18 +47,6 @@ fn small_segments(folder: &Path) -> Config {
     let mut config = config_without_index(folder);
     config.segment_bytes = 1_000;
     config
-}
-
-/// Flips one bit of the byte.
-fn damage(path: &Path, offset: u64) {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .unwrap();
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, offset).unwrap();
-    file.write_all_at(&[byte[0] ^ 0x10], offset).unwrap();
 }
 
 fn assert_is_whole(ledger: &Ledger, size: u64) {
@@ -130,7 +118,7 @@ fn signed_entries_that_are_damaged_are_named() {
     for offset in 0..fs::metadata(&segment).unwrap().len() {
         let damaged = copy(folder.path());
         let path = last_segment(damaged.path());
-        damage(&path, offset);
+        flip(&path, offset, 0x10);
         let error = Ledger::open(config_without_index(damaged.path())).unwrap_err();
         let OpenError::Store(StoreError::Damaged {
             path: named,
@@ -178,7 +166,7 @@ fn damage_in_an_earlier_segment_or_its_loss_is_named() {
 
     let damaged = copy(folder.path());
     let path = damaged.path().join("segments").join(name);
-    damage(&path, 100);
+    flip(&path, 100, 0x10);
     let error = Ledger::open(small_segments(damaged.path()))
         .unwrap_err()
         .to_string();
@@ -290,7 +278,7 @@ fn a_snapshot_saves_reading_and_is_not_needed() {
         verify(&proof.entry, &proof.checkpoint);
         drop(ledger);
     }
-    damage(&folder.path().join("snapshot"), 30);
+    flip(&folder.path().join("snapshot"), 30, 0x10);
     fs::remove_file(folder.path().join("offsets")).unwrap();
     fs::remove_dir_all(folder.path().join("tile")).unwrap();
     let ledger = Ledger::open(small_segments(folder.path())).unwrap();
@@ -356,8 +344,8 @@ fn tiles_that_are_lost_or_damaged_are_computed_again() {
         ledger.consistency(300, 70_000).unwrap();
     };
     // In tile 1 of its level.
-    damage(&tile, 8_192 + 5_000);
-    damage(&upper, 17);
+    flip(&tile, 8_192 + 5_000, 0x10);
+    flip(&upper, 17, 0x10);
     check(&ledger);
     fs::write(&upper, b"short").unwrap();
     check(&ledger);
@@ -371,7 +359,7 @@ fn damage_in_a_running_log_is_named_and_proves_nothing() {
     let folder = crashed(1, 5, config_without_index);
     let ledger = Ledger::open(config_without_index(folder.path())).unwrap();
     let path = last_segment(folder.path());
-    damage(&path, 100);
+    flip(&path, 100, 0x10);
     let Err(QueryError::Unavailable(problem)) = ledger.inclusion(0) else {
         panic!("a damaged entry must not be handed out");
     };

@@ -4,10 +4,9 @@
 mod common;
 
 use std::fs::{self, OpenOptions};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use common::{append, copy_files, entries, numbered, verify, wait_for_index};
+use common::{append, copy_files, entries, flip, numbered, verify, wait_for_index};
 use fieldledger_ledger::fsck::{self, Finding, FindingKind, Report, Severity};
 use fieldledger_ledger::{AnchorPlace, Config, Ledger, OpenError};
 use tempfile::TempDir;
@@ -77,17 +76,6 @@ fn first_of(segment: &Path) -> u64 {
         .unwrap()
         .parse()
         .unwrap()
-}
-
-fn flip(path: &Path, offset: u64) {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .unwrap();
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, offset).unwrap();
-    file.write_all_at(&[byte[0] ^ 1], offset).unwrap();
 }
 
 /// Positions at the start, in the middle and at the end of a file, and some between.
@@ -194,7 +182,7 @@ fn a_flipped_byte_in_a_segment_is_named_with_its_entry() {
                 let folder = copy(&good);
                 let segment = &segments(&folder)[number];
                 let (entry, offset) = place(segment, position);
-                flip(segment, offset + within);
+                flip(segment, offset + within, 1);
                 let report = check(&folder);
                 assert_damaged(&report);
                 let finding = found(&report, FindingKind::Frame);
@@ -225,7 +213,7 @@ fn a_flipped_byte_in_the_key_is_noticed() {
     for position in positions(&good.path().join("log/key")).into_iter().take(6) {
         let folder = copy(&good);
         let path = folder.path().join("log/key");
-        flip(&path, position);
+        flip(&path, position, 1);
         let report = check(&folder);
         assert_damaged(&report);
         // A key with another bit is another key, which has not signed the checkpoint.
@@ -245,7 +233,7 @@ fn a_flipped_byte_in_the_checkpoint_is_noticed() {
     let good = log();
     for position in positions(&good.path().join("anchor/checkpoint")) {
         let folder = copy(&good);
-        flip(&folder.path().join("anchor/checkpoint"), position);
+        flip(&folder.path().join("anchor/checkpoint"), position, 1);
         let report = check(&folder);
         assert_eq!(report.worst(), Some(Severity::Repairable), "{position}");
         let finding = found(&report, FindingKind::Checkpoint);
@@ -261,7 +249,7 @@ fn a_flipped_byte_in_the_checkpoint_is_noticed() {
 
         let folder = copy(&good);
         for name in ["anchor/checkpoint", "anchor/checkpoint.old"] {
-            flip(&folder.path().join(name), position);
+            flip(&folder.path().join(name), position, 1);
         }
         let report = check(&folder);
         assert_damaged(&report);
@@ -300,7 +288,7 @@ fn flipped_bytes_in_derived_files_are_noticed_and_repaired() {
         for position in positions(&good.path().join(name)) {
             let folder = copy(&good);
             let path = folder.path().join(name);
-            flip(&path, position);
+            flip(&path, position, 1);
             let report = check(&folder);
             assert_eq!(
                 report.worst(),
@@ -334,7 +322,7 @@ fn flipped_bytes_in_derived_files_are_noticed_and_repaired() {
 #[test]
 fn nothing_is_repaired_in_a_log_that_is_open() {
     let folder = log();
-    flip(&folder.path().join("log/snapshot"), 30);
+    flip(&folder.path().join("log/snapshot"), 30, 1);
     let report = check(&folder);
     let _ledger = Ledger::open(config(folder.path())).unwrap();
     let error = fsck::repair(&config(folder.path()), &report).unwrap_err();

@@ -1,7 +1,8 @@
 //! What several tests of the ledger need.
 #![allow(clippy::unwrap_used, dead_code)]
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,18 @@ pub(crate) fn config_without_index(folder: &Path) -> Config {
     let mut config = config(folder);
     config.index = false;
     config
+}
+
+/// Flips these bits of one byte of a file.
+pub(crate) fn flip(path: &Path, offset: u64, bits: u8) {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, offset).unwrap();
+    file.write_all_at(&[byte[0] ^ bits], offset).unwrap();
 }
 
 /// Events of producer `producer` with the sequences `from..to`.
