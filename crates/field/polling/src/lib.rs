@@ -30,8 +30,8 @@
 //! # Invariants
 //!
 //! - There is at most one poll of a sensor under way, so an answer on its read topic belongs to no other.
-//! - Every poll that is sent ends in exactly one result, or one for each point of its answer; a late answer is a second one, and says so. A
-//!   second answer that differs is a result under a number of its own.
+//! - Every poll that is sent ends in exactly one result, or one for each point of its answer; a late answer
+//!   is a second one, and says so. A second answer that differs is a result under a number of its own.
 //! - Waiting is measured on the steady clock, what is recorded carries the wall clock.
 //! - A device hears that something is stored only after it is.
 #![forbid(unsafe_code)]

@@ -31,9 +31,9 @@ pub(super) fn point_results(
     let mut results = Vec::with_capacity(points.points.len());
     // The answer counts once, however many points it has.
     let mut counted = None;
+    let device = sensor.profile.clone();
     for Point { name, answer } in points.points {
-        let profile = sensor.profile.clone();
-        let Some((id, profile)) = sensor.points.of(flight.sensor, &profile, name) else {
+        let Some((id, profile)) = sensor.points.of(flight.sensor, &device, name) else {
             remarks.push(format!(
                 "answer: a point is left out, for the device has named {MAX_POINTS} others"
             ));

@@ -155,34 +155,33 @@ impl Engine {
         let Some(sensor) = self.sensors.get_mut(&flight.sensor) else {
             return;
         };
-        let results = match answer {
+        let (known, outcome) = (&mut self.known_keys, Outcome::Value);
+        match answer {
             Answer::One(Ok(reply)) => {
                 sensor.counters.replies += 1;
                 self.counters.polls.replies += 1;
                 self.polls.keep_answer(flight, &reply, now.steady);
-                let known = &mut self.known_keys;
-                let outcome = Outcome::Value;
-                vec![with_reply(sensor, known, flight, reply, outcome, None, now)]
+                let result = with_reply(sensor, known, flight, reply, outcome, None, now);
+                self.actions.push(Action::Result(result));
             }
             Answer::Many(points) => {
                 sensor.counters.replies += 1;
                 self.counters.polls.replies += 1;
-                let known = &mut self.known_keys;
-                point_results(sensor, known, flight, points, Outcome::Value, now)
+                let results = point_results(sensor, known, flight, points, outcome, now);
+                self.actions.extend(results.into_iter().map(Action::Result));
             }
             Answer::One(Err(unparsable)) => {
                 sensor.counters.unparsable += 1;
                 self.counters.polls.unparsable += 1;
                 let flaw = format!("the answer is no number: {}", chain(&unparsable.reason));
                 sensor.answer_remarks = vec![flaw.clone()];
-                vec![PollResult {
+                self.actions.push(Action::Result(PollResult {
                     text: unparsable.text,
                     flaw,
                     ..empty_result(sensor, flight, Outcome::Unparsable, now)
-                }]
+                }));
             }
-        };
-        self.actions.extend(results.into_iter().map(Action::Result));
+        }
         self.schedule_next_poll(flight.sensor, now);
         self.check_farewell(flight.sensor, now);
     }
@@ -221,14 +220,17 @@ impl Engine {
             .answered_after(now.steady.saturating_sub(flight.sent_at));
         let has_learned = sensor.timeout(setting) > timeout;
         let (known, outcome) = (&mut self.known_keys, Outcome::Late);
-        let results = match answer {
+        match answer {
             Answer::One(Ok(reply)) => {
-                vec![with_reply(sensor, known, flight, reply, outcome, None, now)]
+                let result = with_reply(sensor, known, flight, reply, outcome, None, now);
+                self.actions.push(Action::Result(result));
             }
-            Answer::Many(points) => point_results(sensor, known, flight, points, outcome, now),
-            Answer::One(Err(_)) => Vec::new(),
-        };
-        self.actions.extend(results.into_iter().map(Action::Result));
+            Answer::Many(points) => {
+                let results = point_results(sensor, known, flight, points, outcome, now);
+                self.actions.extend(results.into_iter().map(Action::Result));
+            }
+            Answer::One(Err(_)) => {}
+        }
         if has_learned {
             // The next run is to know it as well.
             self.save(flight.sensor, now);
